@@ -1,0 +1,45 @@
+//! The process: logging, settings, AWS configuration, serve.
+
+use std::process::ExitCode;
+
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use rekognition_stopper::rekognition::Rekognition;
+use rekognition_stopper::settings::Settings;
+use rekognition_stopper::{Handler, log};
+
+/// What Lambda gives to every function, and the runtime cannot do without.
+const LAMBDA: [&str; 4] = [
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+];
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    if LAMBDA
+        .iter()
+        .any(|variable| std::env::var(variable).is_err())
+    {
+        eprintln!(
+            "rekognition-stopper is an AWS Lambda function that stops Rekognition Custom Labels models; see it work \
+             with `cargo run --example nightly`, or run it here with `cargo lambda watch`"
+        );
+        return ExitCode::FAILURE;
+    }
+
+    let subscriber = log::subscriber(|name| std::env::var(name), std::io::stdout);
+    if let Err(error) = tracing::subscriber::set_global_default(subscriber) {
+        eprintln!("the log cannot be set up: {error}");
+    }
+    let settings = Settings::read(|name| std::env::var(name));
+    let handler = Handler::new(settings, Rekognition::from_env().await);
+    let serve = service_fn(|event: LambdaEvent<_>| handler.handle(event));
+    match Runtime::new(serve).run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error, "the Lambda runtime has ended");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The service for the whole process.
+
+use std::time::{Duration, SystemTime};
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_rekognition::Client;
+use aws_sdk_rekognition::config::retry::{
+    ClientRateLimiter, RetryConfig, RetryPartition, TokenBucket,
+};
+use aws_sdk_rekognition::config::timeout::TimeoutConfig;
+use aws_sdk_rekognition::config::{self, SharedHttpClient};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Builder, ConnectorBuilder, tls};
+use tokio::time::Instant;
+
+use super::call::ServerErrors;
+use super::connector::LimitedHttpClient;
+
+/// A connection that is not made after this long is given up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The pauses between the attempts of one call, before the SDK's rate limiter has its say.
+const FIRST_BACKOFF: Duration = Duration::from_millis(200);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+
+/// Amazon Rekognition, with what stays warm from one run to the next: one HTTP client with its connections, and
+/// the credentials.
+#[derive(Clone, Debug)]
+pub struct Rekognition {
+    config: SdkConfig,
+    http_client: SharedHttpClient,
+}
+
+impl Rekognition {
+    /// The service as the environment says: credentials, endpoint, proxy and trusted certificates are read where
+    /// every AWS SDK reads them.
+    pub async fn from_env() -> Self {
+        let http_client = https_client();
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http_client.clone())
+            .retry_config(retry_config())
+            .load()
+            .await;
+        Self {
+            config,
+            http_client,
+        }
+    }
+
+    /// The service by a configuration of the caller's. Its HTTP client is used if it has one; its retry and
+    /// timeout settings are not, since the deadline is to decide.
+    pub fn new(config: SdkConfig) -> Self {
+        let http_client = config.http_client().unwrap_or_else(https_client);
+        Self {
+            config,
+            http_client,
+        }
+    }
+
+    /// A client for one region and one run: at most `max_concurrency` calls in flight, none after `deadline`.
+    ///
+    /// It shares connections and credentials with every other one. What it learns of the quota is its own: after
+    /// a day's pause the SDK's rate limiter would begin at its slowest.
+    pub(super) fn client(&self, region: &str, max_concurrency: usize, deadline: Instant) -> Client {
+        let http_client =
+            LimitedHttpClient::new(self.http_client.clone(), max_concurrency, deadline);
+        let config = config::Builder::from(&self.config)
+            .region(config::Region::new(region.to_owned()))
+            .http_client(http_client)
+            .retry_config(retry_config())
+            .retry_partition(self.retry_partition())
+            .retry_classifier(ServerErrors)
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .build(),
+            )
+            .build();
+        Client::from_conf(config)
+    }
+
+    /// Retries that cost nothing, so that they end by the deadline and not by an empty bucket.
+    fn retry_partition(&self) -> RetryPartition {
+        let now = self
+            .config
+            .time_source()
+            .map_or_else(SystemTime::now, |time_source| time_source.now())
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        RetryPartition::custom("rekognition-stopper")
+            .token_bucket(TokenBucket::unlimited())
+            .client_rate_limiter(ClientRateLimiter::new(now.as_secs_f64()))
+            .build()
+    }
+}
+
+/// Retries that are paced by what the service bears, and not counted.
+fn retry_config() -> RetryConfig {
+    RetryConfig::adaptive()
+        .with_max_attempts(u32::MAX)
+        .with_initial_backoff(FIRST_BACKOFF)
+        .with_max_backoff(LONGEST_BACKOFF)
+}
+
+/// The SDK's default HTTP client, made here so that the process has one.
+fn https_client() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = ConnectorBuilder::default()
+            .tls_provider(tls::Provider::Rustls(
+                tls::rustls_provider::CryptoMode::AwsLc,
+            ))
+            .proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        if let Some(components) = components {
+            connector.set_sleep_impl(components.sleep_impl());
+        }
+        connector.build()
+    })
+}

@@ -1,0 +1,123 @@
+//! The way to the service: how many calls are on it at once, and how long one waits for its answer.
+//!
+//! The SDK bounds whole operations, and an operation that is waiting to try again is not a call in flight. So
+//! the limit sits where the calls are made, around the SDK's HTTP client: a call waits for its turn, is sent, is
+//! answered whole, and makes room for the next. A model whose calls fail again and again takes its turns like
+//! every other and holds up nobody. The time that a call waits for its turn is not counted against its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_rekognition::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_rekognition::config::{HttpClient, RuntimeComponents, SharedHttpClient};
+use aws_sdk_rekognition::error::ConnectorError;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::retries::ErrorKind;
+use http_body_util::BodyExt;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
+
+/// An attempt without an answer is given up after this long.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The least time that an attempt is given, however near the deadline is.
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(50);
+
+/// An HTTP client that makes at most so many calls at once.
+#[derive(Clone, Debug)]
+pub(super) struct LimitedHttpClient {
+    http_client: SharedHttpClient,
+    turns: Turns,
+}
+
+/// The calls that may be in flight at once, and the time that there is for them.
+#[derive(Clone, Debug)]
+struct Turns {
+    free: Arc<Semaphore>,
+    deadline: Instant,
+}
+
+impl LimitedHttpClient {
+    /// Makes calls through `http_client`, at most `max_concurrency` at once, all of them by `deadline`.
+    pub(super) fn new(
+        http_client: SharedHttpClient,
+        max_concurrency: usize,
+        deadline: Instant,
+    ) -> Self {
+        Self {
+            http_client,
+            turns: Turns {
+                free: Arc::new(Semaphore::new(max_concurrency)),
+                deadline,
+            },
+        }
+    }
+}
+
+// The client's own `validate_base_client_config` is left out on purpose: it makes a connector only to throw it
+// away, and with it reads every root certificate a second time.
+impl HttpClient for LimitedHttpClient {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(LimitedConnector {
+            connector: self.http_client.http_connector(settings, components),
+            turns: self.turns.clone(),
+        })
+    }
+}
+
+#[derive(Clone, Debug)]
+struct LimitedConnector {
+    connector: SharedHttpConnector,
+    turns: Turns,
+}
+
+impl HttpConnector for LimitedConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let this = self.clone();
+        HttpConnectorFuture::new(async move {
+            let _turn = this
+                .turns
+                .free
+                .acquire()
+                .await
+                .map_err(|closed| ConnectorError::other(closed.into(), None))?;
+            let attempt = async { whole(this.connector.call(request).await?).await };
+            match timeout(attempt_timeout(this.turns.deadline), attempt).await {
+                Ok(answer) => answer.map_err(broken),
+                Err(elapsed) => Err(ConnectorError::timeout(elapsed.into())),
+            }
+        })
+    }
+}
+
+/// How long an attempt may take: near the deadline half of the time left, so that there is time for another.
+fn attempt_timeout(deadline: Instant) -> Duration {
+    let left = deadline.saturating_duration_since(Instant::now());
+    ATTEMPT_TIMEOUT.min(left / 2).max(SHORTEST_ATTEMPT)
+}
+
+/// The answer with its body read to the end, so that it is no longer in flight. Answers are a few kilobytes.
+async fn whole(mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+    let body = answer
+        .take_body()
+        .collect()
+        .await
+        .map_err(ConnectorError::io)?;
+    *answer.body_mut() = body.to_bytes().into();
+    Ok(answer)
+}
+
+/// A connection can break in ways that the HTTP client has no name for, such as bytes that are no HTTP. The SDK
+/// tries only those again that have one.
+fn broken(error: ConnectorError) -> ConnectorError {
+    if error.is_other() && error.as_other().is_none() {
+        ConnectorError::other(error.into(), Some(ErrorKind::TransientError))
+    } else {
+        error
+    }
+}

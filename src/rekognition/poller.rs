@@ -1,0 +1,433 @@
+//! The status of many models, asked project by project.
+//!
+//! DescribeProjectVersions answers for ten named models of one project, or for a whole project a hundred at a
+//! time, so asking model by model would cost ten to a hundred times the calls. Each model's own task only says
+//! what it wants to know, and [`Poller::run`] finds the calls that answer for all of them:
+//!
+//! 1. a question about a model nobody knows anything of is asked at once, together with those that came meanwhile;
+//! 2. a question about a model that is known to be changing is asked after about a second, then with growing
+//!    pauses up to half a minute, and again after about a second when any of them has changed.
+//!
+//! A project's ARN is looked up by its name the first time, ten projects a call.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::call::CallError;
+use super::region::{NAMES_A_CALL, Project, Region, Version};
+use super::status::{Observed, Status};
+use crate::arn::ModelArn;
+
+/// The pause before the first look at a model whose stop was accepted.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two looks.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// What a call of the last round adds to the pause, so that looking takes no more than a small share of a quota.
+const PAUSE_A_CALL: Duration = Duration::from_millis(200);
+
+/// Asks a [`PollerTask`] of one region. A clone asks the same one.
+#[derive(Clone, Debug)]
+pub(crate) struct Poller {
+    questions: mpsc::UnboundedSender<Question>,
+    deadline: Instant,
+}
+
+impl Poller {
+    /// A poller of this region, and the task that has to run for it.
+    pub(crate) fn new(region: &Region) -> (Self, PollerTask<'_>) {
+        let (questions, asked) = mpsc::unbounded_channel();
+        let poller = Self {
+            questions,
+            deadline: region.deadline(),
+        };
+        (poller, PollerTask::new(region, asked))
+    }
+
+    /// What the service says of a model now.
+    pub(crate) async fn look(&self, model_arn: &ModelArn) -> Result<Observed, CallError> {
+        self.ask(model_arn, None).await
+    }
+
+    /// What the service says of a model once that is no longer `known`.
+    pub(crate) async fn wait_for_change(
+        &self,
+        model_arn: &ModelArn,
+        known: &Status,
+    ) -> Result<Observed, CallError> {
+        self.ask(model_arn, Some(known.clone())).await
+    }
+
+    async fn ask(
+        &self,
+        model_arn: &ModelArn,
+        known: Option<Status>,
+    ) -> Result<Observed, CallError> {
+        let (answer, answered) = oneshot::channel();
+        let question = Question {
+            model_arn: model_arn.clone(),
+            turn: if known.is_some() {
+                Turn::NextRound
+            } else {
+                Turn::Now
+            },
+            known,
+            answer,
+        };
+        // Sending and receiving fail only where the task has ended, which it does after everybody who asks.
+        let _ = self.questions.send(question);
+        match timeout_at(self.deadline, answered).await {
+            Ok(Ok(answer)) => answer,
+            _ => Err(CallError::OutOfTime { last_failure: None }),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Question {
+    model_arn: ModelArn,
+    /// What is known already, and no news.
+    known: Option<Status>,
+    turn: Turn,
+    answer: oneshot::Sender<Result<Observed, CallError>>,
+}
+
+/// When a question is to be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// With the next call for its project.
+    Now,
+    /// Together with all others that wait for a change.
+    NextRound,
+    /// It has been, and its answer is on the way.
+    Asked,
+}
+
+/// A project of which somebody wants to know something.
+#[derive(Debug, Default)]
+struct Watched {
+    /// The project's ARN, once it has been looked up.
+    arn: Option<String>,
+    questions: Vec<Question>,
+    /// Calls for it that are on the way. The next are made when all of these are answered.
+    calls: usize,
+    /// Whether listing the whole project has turned out to take more calls than asking by name.
+    large: bool,
+}
+
+impl Watched {
+    /// The models to ask for now.
+    fn take_turn(&mut self) -> Vec<ModelArn> {
+        let due = self
+            .questions
+            .iter_mut()
+            .filter(|question| question.turn == Turn::Now);
+        due.map(|question| {
+            question.turn = Turn::Asked;
+            question.model_arn.clone()
+        })
+        .collect()
+    }
+
+    fn is_due(&self) -> bool {
+        self.calls == 0
+            && self
+                .questions
+                .iter()
+                .any(|question| question.turn == Turn::Now)
+    }
+}
+
+/// What a call has found out.
+enum Answer {
+    Projects {
+        names: Vec<String>,
+        found: Result<Vec<Project>, CallError>,
+    },
+    Versions {
+        project: String,
+        asked: Vec<ModelArn>,
+        found: Result<Listed, CallError>,
+    },
+}
+
+/// Versions of a project.
+struct Listed {
+    versions: Vec<Version>,
+    /// Whether the list is all that was asked for, so that a model that is not in it does not exist.
+    whole: bool,
+}
+
+/// The looking itself: what has been asked, and the calls that will answer it.
+pub(crate) struct PollerTask<'a> {
+    region: &'a Region,
+    questions: mpsc::UnboundedReceiver<Question>,
+    projects: HashMap<String, Watched>,
+    calls: FuturesUnordered<BoxFuture<'a, Answer>>,
+    /// When those who wait for a change are asked for, and the pause after that.
+    next_round: Instant,
+    pause: Duration,
+    calls_in_round: u32,
+}
+
+impl<'a> PollerTask<'a> {
+    fn new(region: &'a Region, questions: mpsc::UnboundedReceiver<Question>) -> Self {
+        Self {
+            region,
+            questions,
+            projects: HashMap::new(),
+            calls: FuturesUnordered::new(),
+            next_round: Instant::now() + LONGEST_PAUSE,
+            pause: FIRST_PAUSE,
+            calls_in_round: 0,
+        }
+    }
+
+    /// Answers questions until nobody can ask any more.
+    pub(crate) async fn run(mut self) {
+        loop {
+            tokio::select! {
+                question = self.questions.recv() => {
+                    let Some(question) = question else { return };
+                    self.note(question);
+                    while let Ok(question) = self.questions.try_recv() {
+                        self.note(question);
+                    }
+                }
+                Some(answer) = self.calls.next(), if !self.calls.is_empty() => self.deliver(answer),
+                () = sleep_until(self.next_round) => self.begin_round(),
+            }
+            self.make_calls();
+        }
+    }
+
+    fn note(&mut self, question: Question) {
+        if question.turn == Turn::NextRound {
+            self.look_soon();
+        }
+        let project = self.projects.entry(question.model_arn.project().to_owned());
+        project.or_default().questions.push(question);
+    }
+
+    /// Something is new, so that more may be soon.
+    fn look_soon(&mut self) {
+        self.pause = FIRST_PAUSE;
+        let soon = FIRST_PAUSE.max(PAUSE_A_CALL * self.calls_in_round);
+        self.next_round = self.next_round.min(Instant::now() + soon);
+    }
+
+    fn begin_round(&mut self) {
+        let questions = self
+            .projects
+            .values_mut()
+            .flat_map(|project| &mut project.questions);
+        for question in questions.filter(|question| question.turn == Turn::NextRound) {
+            question.turn = Turn::Now;
+        }
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.next_round = Instant::now() + self.pause.max(PAUSE_A_CALL * self.calls_in_round);
+        self.calls_in_round = 0;
+    }
+
+    /// Makes the calls for all that is to be asked now.
+    fn make_calls(&mut self) {
+        let mut unknown = Vec::new();
+        for (name, project) in &mut self.projects {
+            if !project.is_due() {
+                continue;
+            }
+            let Some(project_arn) = &project.arn else {
+                project.calls += 1;
+                unknown.push(name.clone());
+                continue;
+            };
+            let project_arn = project_arn.clone();
+            let asked = project.take_turn();
+            let calls: Vec<Vec<ModelArn>> = if asked.len() > NAMES_A_CALL && !project.large {
+                vec![asked]
+            } else {
+                asked
+                    .chunks(NAMES_A_CALL)
+                    .map(<[ModelArn]>::to_vec)
+                    .collect()
+            };
+            project.calls += calls.len();
+            for asked in calls {
+                self.calls_in_round += 1;
+                let look = look(self.region, name.clone(), project_arn.clone(), asked);
+                self.calls.push(look.boxed());
+            }
+        }
+        for names in unknown.chunks(NAMES_A_CALL) {
+            self.calls
+                .push(look_up(self.region, names.to_vec()).boxed());
+        }
+    }
+
+    fn deliver(&mut self, answer: Answer) {
+        match answer {
+            Answer::Projects { names, found } => {
+                for name in names {
+                    self.deliver_project(&name, &found);
+                }
+            }
+            Answer::Versions {
+                project,
+                asked,
+                found,
+            } => self.deliver_versions(&project, &asked, found),
+        }
+    }
+
+    fn deliver_project(&mut self, name: &str, found: &Result<Vec<Project>, CallError>) {
+        let Some(project) = self.projects.get_mut(name) else {
+            return;
+        };
+        project.calls -= 1;
+        let error = match found {
+            Ok(found) => match found.iter().find(|found| found.name == name) {
+                Some(found) => {
+                    project.arn = Some(found.arn.clone());
+                    return;
+                }
+                None => CallError::not_found(format!(
+                    "DescribeProjects knows no Custom Labels project `{name}` in this account and region"
+                )),
+            },
+            Err(error) => error.clone(),
+        };
+        for question in project.questions.drain(..) {
+            let _ = question.answer.send(Err(error.clone()));
+        }
+    }
+
+    fn deliver_versions(
+        &mut self,
+        name: &str,
+        asked: &[ModelArn],
+        found: Result<Listed, CallError>,
+    ) {
+        let Some(project) = self.projects.get_mut(name) else {
+            return;
+        };
+        project.calls -= 1;
+        let found = found.map(|listed| {
+            project.large |= !listed.whole;
+            let versions = listed.versions.into_iter();
+            let versions: HashMap<String, Observed> = versions
+                .map(|version| (version.model_arn, version.observed))
+                .collect();
+            (versions, listed.whole)
+        });
+        let asked: HashSet<&ModelArn> = asked.iter().collect();
+        let mut changed = false;
+        for mut question in std::mem::take(&mut project.questions) {
+            if question.turn != Turn::Asked || !asked.contains(&question.model_arn) {
+                project.questions.push(question);
+                continue;
+            }
+            let answer = match &found {
+                Err(error) => Err(error.clone()),
+                Ok((versions, whole)) => match versions.get(question.model_arn.as_str()) {
+                    Some(observed) if question.known.as_ref() == Some(&observed.status) => {
+                        question.turn = Turn::NextRound;
+                        project.questions.push(question);
+                        continue;
+                    }
+                    Some(observed) => Ok(observed.clone()),
+                    None if *whole => Err(CallError::not_found(format!(
+                        "DescribeProjectVersions does not list this model in project `{name}`"
+                    ))),
+                    None => {
+                        question.turn = Turn::Now;
+                        project.questions.push(question);
+                        continue;
+                    }
+                },
+            };
+            changed |= question.known.is_some();
+            let _ = question.answer.send(answer);
+        }
+        if changed {
+            self.look_soon();
+        }
+    }
+}
+
+/// Looks up projects by their names, at most ten.
+async fn look_up(region: &Region, names: Vec<String>) -> Answer {
+    let mut projects = Vec::new();
+    let mut next_token = None;
+    loop {
+        match region.projects(&names, next_token).await {
+            Ok(page) => {
+                projects.extend(page.items);
+                next_token = page.next_token;
+            }
+            Err(error) => {
+                return Answer::Projects {
+                    names,
+                    found: Err(error),
+                };
+            }
+        }
+        if next_token.is_none() {
+            return Answer::Projects {
+                names,
+                found: Ok(projects),
+            };
+        }
+    }
+}
+
+/// Looks at models of one project: at most ten by name, more by listing the project, for as many calls as asking
+/// by name would take.
+async fn look(
+    region: &Region,
+    project: String,
+    project_arn: String,
+    asked: Vec<ModelArn>,
+) -> Answer {
+    let names: Vec<String> = if asked.len() > NAMES_A_CALL {
+        Vec::new()
+    } else {
+        asked
+            .iter()
+            .map(|model_arn| model_arn.version().to_owned())
+            .collect()
+    };
+    let most_calls = asked.len().div_ceil(NAMES_A_CALL);
+    let wanted: HashSet<&str> = asked.iter().map(ModelArn::as_str).collect();
+    let mut versions = Vec::new();
+    let mut next_token = None;
+    let mut calls = 0;
+    let found = loop {
+        match region
+            .project_versions(&project_arn, &names, next_token)
+            .await
+        {
+            Ok(page) => {
+                let items = page.items.into_iter();
+                versions.extend(items.filter(|version| wanted.contains(&*version.model_arn)));
+                next_token = page.next_token;
+                calls += 1;
+            }
+            Err(error) => break Err(error),
+        }
+        let whole = next_token.is_none() || versions.len() == wanted.len();
+        if whole || (names.is_empty() && calls >= most_calls) {
+            break Ok(Listed { versions, whole });
+        }
+    };
+    drop(wanted);
+    Answer::Versions {
+        project,
+        asked,
+        found,
+    }
+}

@@ -1,0 +1,220 @@
+//! All models of a run: region by region, found and stopped at the same time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use time::Date;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::arn::{ModelArn, ModelPattern, Target};
+use crate::exemption::{Exemption, Reason};
+use crate::rekognition::{Discovery, Found, LookedUp, Poller, Region, Rekognition};
+use crate::report::{Failure, ModelReport, Outcome};
+use crate::request::Entry;
+use crate::settings::Settings;
+use crate::stop::Stopper;
+
+/// One run over a list of entries.
+pub(crate) struct Sweep<'a> {
+    /// The service.
+    pub(crate) rekognition: &'a Rekognition,
+    /// What the operator set.
+    pub(crate) settings: &'a Settings,
+    /// Whether to look only.
+    pub(crate) dry_run: bool,
+    /// The day in UTC, for exemptions that end.
+    pub(crate) today: Date,
+    /// When every model has to have its outcome.
+    pub(crate) deadline: Instant,
+    /// The invocation, for the log.
+    pub(crate) request_id: &'a str,
+}
+
+/// What is asked of one region: targets, each with its entry's position in the list.
+#[derive(Default)]
+struct Asked {
+    models: Vec<(usize, ModelArn)>,
+    patterns: Vec<ModelPattern>,
+    pattern_positions: Vec<usize>,
+}
+
+/// A report, and where it stands among the others.
+type Positioned = (usize, ModelReport);
+
+impl Sweep<'_> {
+    /// Stops the models of all entries and reports on each, in the order of the entries and, within a pattern's,
+    /// by ARN. Each report is logged as soon as it is known.
+    pub(crate) async fn run(&self, entries: &[Entry]) -> Vec<ModelReport> {
+        let mut reports: Vec<Positioned> = Vec::new();
+        let mut regions: BTreeMap<&str, Asked> = BTreeMap::new();
+        let mut seen: HashMap<&str, usize> = HashMap::new();
+        for (position, entry) in entries.iter().enumerate() {
+            if *seen.entry(&entry.text).or_insert(position) != position {
+                continue;
+            }
+            match &entry.target {
+                Ok(Target::Model(model_arn)) => {
+                    let asked = regions.entry(model_arn.region()).or_default();
+                    asked.models.push((position, model_arn.clone()));
+                }
+                Ok(Target::Pattern(pattern)) => {
+                    let asked = regions.entry(pattern.region()).or_default();
+                    asked.patterns.push(pattern.clone());
+                    asked.pattern_positions.push(position);
+                }
+                Err(invalid) => {
+                    let failure = Failure::new("InvalidModelArn", invalid.to_string());
+                    let report = ModelReport::failed_entry(&entry.text, failure);
+                    report.log(self.request_id);
+                    reports.push((position, report));
+                }
+            }
+        }
+
+        let sweeps = regions
+            .into_iter()
+            .map(|(region, asked)| self.sweep_region(region, asked));
+        reports.extend(join_all(sweeps).await.into_iter().flatten());
+        reports.sort_by(|(one, first), (other, second)| {
+            one.cmp(other)
+                .then_with(|| first.model_arn.cmp(&second.model_arn))
+        });
+        reports.into_iter().map(|(_, report)| report).collect()
+    }
+
+    async fn sweep_region(&self, name: &str, asked: Asked) -> Vec<Positioned> {
+        let region = Region::new(
+            self.rekognition,
+            name,
+            self.settings.max_concurrency.get(),
+            self.deadline,
+        );
+        let (poller, poller_task) = Poller::new(&region);
+        let stopper = Stopper {
+            region: &region,
+            poller,
+            confirm_stopped: self.settings.confirm_stopped,
+            dry_run: self.dry_run,
+        };
+        tokio::select! {
+            reports = self.stop_all(&stopper, &asked) => reports,
+            // Ends only when nobody can ask it any more, and until then the branch above can.
+            () = poller_task.run() => Vec::new(),
+        }
+    }
+
+    /// Stops the models that are named, and those that patterns stand for as soon as they are found.
+    async fn stop_all(&self, stopper: &Stopper<'_>, asked: &Asked) -> Vec<Positioned> {
+        let mut positions: HashMap<ModelArn, usize> = HashMap::new();
+        let mut models = FuturesUnordered::new();
+        for (position, model_arn) in &asked.models {
+            positions.insert(model_arn.clone(), *position);
+            models.push(stopper.stop(model_arn.clone(), None).boxed());
+        }
+
+        let (sender, mut found) = mpsc::unbounded_channel();
+        let discovery = Discovery::run(stopper.region, &asked.patterns, sender).fuse();
+        tokio::pin!(discovery);
+        let mut looked_up = Vec::new();
+        let mut reports = Vec::new();
+        loop {
+            tokio::select! {
+                Some(found) = found.recv() => {
+                    let position = asked.pattern_positions.get(found.pattern).copied().unwrap_or_default();
+                    match positions.get_mut(&found.model_arn) {
+                        Some(known) => *known = position.min(*known),
+                        None => {
+                            positions.insert(found.model_arn.clone(), position);
+                            models.push(self.stop_found(stopper, found).boxed());
+                        }
+                    }
+                }
+                Some(report) = models.next() => {
+                    report.log(self.request_id);
+                    reports.push(report);
+                }
+                results = &mut discovery => looked_up = results,
+                else => break,
+            }
+        }
+
+        let mut positioned: Vec<Positioned> = Vec::with_capacity(reports.len());
+        for report in reports {
+            let position = positions
+                .get(&*report.model_arn)
+                .copied()
+                .unwrap_or_default();
+            positioned.push((position, report));
+        }
+        let patterns = asked.patterns.iter().zip(&asked.pattern_positions);
+        for ((pattern, position), result) in patterns.zip(looked_up) {
+            if let Some(report) = self.pattern_report(pattern, result) {
+                positioned.push((*position, report));
+            }
+        }
+        positioned
+    }
+
+    /// Stops a model that a pattern found, unless its tag exempts it.
+    async fn stop_found(&self, stopper: &Stopper<'_>, found: Found) -> ModelReport {
+        match self.exemption(stopper, &found).await {
+            None => stopper.stop(found.model_arn, Some(found.observed)).await,
+            Some(outcome) => ModelReport {
+                model_arn: found.model_arn.as_str().into(),
+                outcome,
+                status: Some(found.observed.status),
+                inference_units: found.observed.inference_units,
+            },
+        }
+    }
+
+    /// The outcome of a model that is left alone: its tag exempts it, or nobody can say whether it does.
+    async fn exemption(&self, stopper: &Stopper<'_>, found: &Found) -> Option<Outcome> {
+        let key = self.settings.keep_running_tag.as_deref()?;
+        let value = match stopper.region.tag(&found.model_arn, key).await {
+            Ok(value) => value?,
+            Err(error) => {
+                let failure = Failure::from(error)
+                    .explain("its tags could not be read, so that it was left alone");
+                return Some(Outcome::Failed(failure));
+            }
+        };
+        let exemption = Exemption::read(&value, self.today);
+        let reason = Reason { key, value: &value }.to_string();
+        match exemption {
+            Exemption::None => return None,
+            Exemption::Keep => {}
+            Exemption::KeepUnclear => tracing::warn!(
+                requestId = self.request_id,
+                model_arn = found.model_arn.as_str(),
+                reason,
+                "the tag's value should be empty, true, false or a date such as 2026-12-24; the model is kept running"
+            ),
+        }
+        Some(Outcome::Kept { reason })
+    }
+
+    /// The report of a pattern that could not be looked up. One that matches nothing is only warned of.
+    fn pattern_report(&self, pattern: &ModelPattern, result: LookedUp) -> Option<ModelReport> {
+        if let Some(error) = result.error {
+            let failure = Failure::from(error).explain("the pattern could not be looked up");
+            let report = ModelReport::failed_entry(&Arc::from(pattern.as_str()), failure);
+            report.log(self.request_id);
+            return Some(report);
+        }
+        if result.matches == 0 {
+            let other_account = result.other_account.as_deref();
+            tracing::warn!(
+                requestId = self.request_id,
+                pattern = pattern.as_str(),
+                other_account,
+                "the pattern matches no model version"
+            );
+        }
+        None
+    }
+}
