@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use futures_util::future::join_all;
+use futures_util::future::{FusedFuture, join_all};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use time::Date;
@@ -101,6 +101,7 @@ impl Sweep<'_> {
             dry_run: self.dry_run,
         };
         tokio::select! {
+            biased;
             reports = self.stop_all(&stopper, &asked) => reports,
             // Ends only when nobody can ask it any more, and until then the branch above can.
             () = poller_task.run() => Vec::new(),
@@ -123,6 +124,7 @@ impl Sweep<'_> {
         let mut reports = Vec::new();
         loop {
             tokio::select! {
+                biased;
                 Some(found) = found.recv() => {
                     let position = asked.pattern_positions.get(found.pattern).copied().unwrap_or_default();
                     match positions.get_mut(&found.model_arn) {
@@ -137,7 +139,7 @@ impl Sweep<'_> {
                     report.log(self.request_id);
                     reports.push(report);
                 }
-                results = &mut discovery => looked_up = results,
+                results = &mut discovery, if !discovery.is_terminated() => looked_up = results,
                 else => break,
             }
         }

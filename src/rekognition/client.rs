@@ -8,7 +8,7 @@ use aws_sdk_rekognition::config::retry::{
     ClientRateLimiter, RetryConfig, RetryPartition, TokenBucket,
 };
 use aws_sdk_rekognition::config::timeout::TimeoutConfig;
-use aws_sdk_rekognition::config::{self, SharedHttpClient};
+use aws_sdk_rekognition::config::{self, IdentityCache, SharedHttpClient, SharedIdentityCache};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Builder, ConnectorBuilder, tls};
 use tokio::time::Instant;
@@ -18,6 +18,9 @@ use super::connector::LimitedHttpClient;
 
 /// A connection that is not made after this long is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Credentials that are not loaded after this long are tried for again. Without a time of its own the SDK works
+/// one out on every call, by going through every attempt that is allowed.
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pauses between the attempts of one call, before the SDK's rate limiter has its say.
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
@@ -28,22 +31,19 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 pub struct Rekognition {
     config: SdkConfig,
     http_client: SharedHttpClient,
+    identity_cache: SharedIdentityCache,
 }
 
 impl Rekognition {
     /// The service as the environment says: credentials, endpoint, proxy and trusted certificates are read where
     /// every AWS SDK reads them.
     pub async fn from_env() -> Self {
-        let http_client = https_client();
         let config = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http_client.clone())
+            .http_client(https_client())
             .retry_config(retry_config())
             .load()
             .await;
-        Self {
-            config,
-            http_client,
-        }
+        Self::new(config)
     }
 
     /// The service by a configuration of the caller's. Its HTTP client is used if it has one; its retry and
@@ -53,6 +53,9 @@ impl Rekognition {
         Self {
             config,
             http_client,
+            identity_cache: IdentityCache::lazy()
+                .load_timeout(CREDENTIALS_TIMEOUT)
+                .build(),
         }
     }
 
@@ -66,6 +69,7 @@ impl Rekognition {
         let config = config::Builder::from(&self.config)
             .region(config::Region::new(region.to_owned()))
             .http_client(http_client)
+            .identity_cache(self.identity_cache.clone())
             .retry_config(retry_config())
             .retry_partition(self.retry_partition())
             .retry_classifier(ServerErrors)

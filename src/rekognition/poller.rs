@@ -10,7 +10,7 @@
 //!
 //! A project's ARN is looked up by its name the first time, ten projects a call.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -167,7 +167,7 @@ struct Listed {
 pub(crate) struct PollerTask<'a> {
     region: &'a Region,
     questions: mpsc::UnboundedReceiver<Question>,
-    projects: HashMap<String, Watched>,
+    projects: BTreeMap<String, Watched>,
     calls: FuturesUnordered<BoxFuture<'a, Answer>>,
     /// When those who wait for a change are asked for, and the pause after that.
     next_round: Instant,
@@ -180,7 +180,7 @@ impl<'a> PollerTask<'a> {
         Self {
             region,
             questions,
-            projects: HashMap::new(),
+            projects: BTreeMap::new(),
             calls: FuturesUnordered::new(),
             next_round: Instant::now() + LONGEST_PAUSE,
             pause: FIRST_PAUSE,
@@ -192,6 +192,7 @@ impl<'a> PollerTask<'a> {
     pub(crate) async fn run(mut self) {
         loop {
             tokio::select! {
+                biased;
                 question = self.questions.recv() => {
                     let Some(question) = question else { return };
                     self.note(question);

@@ -1,0 +1,55 @@
+//! Amazon Rekognition Custom Labels for tests: the operations that start, stop and describe models, over
+//! real HTTP, with states, quotas and faults.
+//!
+//! An [`Emulator`] holds [`Model`]s. A client, such as an AWS SDK, is pointed at [`Emulator::url`] and calls
+//! the service's operations; the test says what goes wrong ([`Fault`], [`Quota`], [`Emulator::deny`]) and
+//! reads what happened ([`Emulator::calls`], [`Emulator::changes`]).
+//!
+//! ```
+//! use rekognition_emulator::{Emulator, Fault, Model, Operation};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let arn = "arn:aws:rekognition:us-east-1:123456789012:project/cats/version/v1/1700000000000";
+//! let emulator = Emulator::builder()
+//!     .model(Model::new(arn)?.status("RUNNING"))
+//!     .fault(Fault::error("ThrottlingException").operation(Operation::StopProjectVersion).attempts(1..=2))
+//!     .start()
+//!     .await?;
+//!
+//! // Here a client talks to `emulator.url()`.
+//!
+//! assert_eq!(emulator.status(arn).as_deref(), Some("RUNNING"));
+//! assert_eq!(emulator.count(Operation::StopProjectVersion), 0);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! All time is tokio's, so that an emulator in the same process ([`Emulator::in_process`]) runs on a paused
+//! clock. A status changes when somebody looks: nothing runs in the background but the server.
+
+mod account;
+mod arn;
+mod denial;
+mod emulator;
+mod error;
+mod fault;
+mod model;
+mod operation;
+mod operations;
+mod page;
+mod quota;
+mod record;
+mod reply;
+mod request;
+mod server;
+mod service;
+
+pub use arn::InvalidArn;
+pub use emulator::{Builder, Emulator};
+pub use fault::{Fault, FaultKind};
+pub use model::Model;
+pub use operation::Operation;
+pub use quota::{Quota, ThrottleWith};
+pub use record::{Answer, Call, Change};
+pub use reply::ConnectionReset;

@@ -1,0 +1,112 @@
+"""The project in the hands of its operator's tools: SAM, cargo-lambda and CloudFormation's template.
+
+Nothing here reaches further than this machine: the AWS is ministack, the Rekognition is tests/emulator.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import time
+
+import tools
+from tools import LOGS, WORK, Failure, Missing, Processes, Skipped, environment
+
+import part_binary
+import part_cargo_lambda
+import part_deploy
+import part_docker
+import part_permissions
+import part_template
+
+PARTS = {
+    "template": (part_template, "template.yaml: its linters, its parameters, its alarms, its permissions"),
+    "deploy": (part_deploy, "sam build, sam deploy into the local AWS, a scheduled run, a failing run, update, removal"),
+    "docker": (part_docker, "sam local invoke with every event, on a Docker engine"),
+    "cargo-lambda": (part_cargo_lambda, "cargo lambda watch, invoke and deploy, as the README shows them"),
+    "binary": (part_binary, "the binaries for both processors: which glibc they need"),
+    "permissions": (part_permissions, "every call that was made is allowed, and every allowed action was made"),
+}
+
+
+class Session:
+    """What the steps of one part share: their servers, and whatever one step leaves for the next."""
+
+    def __init__(self, part, cleanup):
+        self.part = part
+        self.processes = Processes()
+        # Called with the session at its end, whatever happened: the last that came in first.
+        self.cleanup = cleanup
+        cleanup.callback(self.processes.end)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="tests/e2e/run",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="parts:\n" + "\n".join(f"  {name:13} {what}" for name, (_, what) in PARTS.items())
+        + f"\n\nlogs: {LOGS.relative_to(tools.ROOT)}",
+    )
+    parser.add_argument("--only", metavar="PART,...", help="run these parts alone")
+    chosen = parser.parse_args().only
+    names = chosen.split(",") if chosen else list(PARTS)
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        parser.error(f"no part is called {unknown[0]!r}; there are {', '.join(PARTS)}")
+
+    # boto3 reads the environment of this process.
+    clean = environment()
+    os.environ.clear()
+    os.environ.update(clean)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
+    if not chosen:
+        shutil.rmtree(WORK / "calls", ignore_errors=True)
+    shutil.rmtree(LOGS, ignore_errors=True)
+    LOGS.mkdir(parents=True)
+
+    started = time.monotonic()
+    outcomes = {name: run_part(name) for name in names}
+    print(f"\nafter {time.monotonic() - started:.0f} s:")
+    for name, outcome in outcomes.items():
+        print(f"  {name:13} {outcome}")
+    sys.exit(any(outcome == "failed" for outcome in outcomes.values()))
+
+
+def run_part(name):
+    """Runs the steps of a part until one fails; each builds on those before it."""
+    module, what = PARTS[name]
+    print(f"\n{name}: {what}", flush=True)
+    with contextlib.ExitStack() as cleanup:
+        session = Session(name, cleanup)
+        for step in module.STEPS:
+            sentence = step.__name__.replace("_", " ")
+            started = time.monotonic()
+            try:
+                note = step(session)
+            except Skipped as reason:
+                print(f"  skipped: {reason}", flush=True)
+                return "skipped"
+            except Missing as missing:
+                print(f"  FAILED  {sentence}\n          {missing}", flush=True)
+                return "failed"
+            except Failure as failure:
+                print(f"  FAILED  {sentence}\n          {failure}", flush=True)
+                print(indented(failure.explanation()), flush=True)
+                return "failed"
+            print(f"  {time.monotonic() - started:5.1f} s {sentence}{f' ({note})' if note else ''}", flush=True)
+    return "passed"
+
+
+def indented(text):
+    """A log, set apart from what this program says itself."""
+    return "\n".join(f"          | {line}" for line in text.splitlines())
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

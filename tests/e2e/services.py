@@ -1,0 +1,131 @@
+"""The two services that the function and the tools meet: a Rekognition and an AWS, both on loopback."""
+
+import json
+import subprocess
+import sys
+
+import boto3
+
+import tools
+from tools import ACCOUNT, REGION, ROOT, WORK, environment, free_port, listens, run
+
+CALLS = WORK / "calls"
+
+# The access key by which this test looks at the models itself, so that its calls are told apart from the function's.
+OBSERVER = "end-to-end-test"
+
+SHELF_AUDIT = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/shelf-audit/version/shelf-audit.2026-10-01T09.12.33/1759309953000"
+SHELF_AUDIT_KEPT = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/shelf-audit/version/shelf-audit.2026-10-20T14.02.11/1792504931000"
+BOTTLE_CAPS = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/bottle-caps/version/bottle-caps.2026-09-14T16.40.05/1789404005000"
+WELD_SEAMS = f"arn:aws:rekognition:eu-west-1:{ACCOUNT}:project/weld-seams/version/weld-seams.2026-08-20T07.01.59/1787209319000"
+
+# The models of events/, and one more that a tag keeps.
+MODELS = {
+    SHELF_AUDIT: "RUNNING,units=2",
+    SHELF_AUDIT_KEPT: "RUNNING,units=1,tag:keep-running=true",
+    BOTTLE_CAPS: "RUNNING,units=1",
+    WELD_SEAMS: "STARTING,units=1",
+}
+
+# What the stacks of the test are told to stop: a pattern, and a model of another region.
+MODEL_ARNS = [f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/shelf-audit/version/*/*", WELD_SEAMS]
+
+
+def target_directory():
+    """Where cargo builds."""
+    metadata = subprocess.run(
+        ["cargo", "metadata", "--format-version=1", "--no-deps", "--locked"],
+        cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
+    )
+    if metadata.returncode != 0:
+        raise tools.Failure("cargo metadata failed", metadata.stderr)
+    return tools.Path(json.loads(metadata.stdout)["target_directory"])
+
+
+class Rekognition:
+    """The project's emulator of Rekognition, as a server of its own. Every call that it gets is recorded in `CALLS`."""
+
+    def __init__(self, processes, part):
+        self.processes = processes
+        self.part = part
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = None
+        self.starts = 0
+
+    def start(self, *options, models=MODELS):
+        """Starts it, or starts it again, with these models and nothing remembered."""
+        if self.process:
+            self.processes.end(self.process)
+        else:
+            run("build-emulator", "cargo", "build", "--locked", "--package", "rekognition-emulator")
+        self.starts += 1
+        name = f"rekognition-{self.part}-{self.starts}"
+        CALLS.mkdir(parents=True, exist_ok=True)
+        self.process = self.processes.start(
+            name,
+            target_directory() / "debug" / "rekognition-emulator",
+            "--port", self.port,
+            "--start-takes", "500ms",
+            "--stop-takes", "1s",
+            "--record", CALLS / f"{name}.jsonl",
+            *(word for arn, state in models.items() for word in ("--model", f"{arn}={state}")),
+            *options,
+            ready=lambda: listens(self.port),
+        )
+
+    def status(self, model_arn):
+        """What Rekognition says of a model."""
+        region = model_arn.split(":")[3]
+        project, version = model_arn.split("/")[1], model_arn.split("/")[3]
+        client = boto3_client("rekognition", self.url, region, OBSERVER)
+        projects = client.describe_projects(ProjectNames=[project])["ProjectDescriptions"]
+        versions = client.describe_project_versions(ProjectArn=projects[0]["ProjectArn"], VersionNames=[version])
+        return versions["ProjectVersionDescriptions"][0]["Status"]
+
+
+class LocalAws:
+    """ministack, with a Rekognition beside it for the functions that it runs."""
+
+    def __init__(self, processes, part, rekognition):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = tools.LOGS / f"local-aws-{part}.log"
+        scratch = WORK / "local-aws"
+        scratch.mkdir(parents=True, exist_ok=True)
+        processes.start(
+            f"local-aws-{part}",
+            sys.executable, tools.Path(__file__).with_name("local_aws.py"),
+            env=environment(
+                BIND_HOST="127.0.0.1",
+                GATEWAY_PORT=str(self.port),
+                # Servers beside the gateway, which would listen on every interface.
+                IOT_MTLS_ENABLED="0",
+                SFTP_ENABLED="0",
+                TMPDIR=str(scratch),
+                AWS_ENDPOINT_URL=self.url,
+                AWS_ENDPOINT_URL_REKOGNITION=rekognition.url,
+            ),
+            ready=lambda: listens(self.port),
+        )
+
+    def environment(self, **more):
+        """For tools that shall find this AWS instead of the real one."""
+        return environment(AWS_ENDPOINT_URL=self.url, **more)
+
+    def client(self, service):
+        """A client of one of its services."""
+        return boto3_client(service, self.url, REGION)
+
+    def log_lines(self, group):
+        """All lines of a log group that are JSON."""
+        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        messages = [event["message"] for page in pages for event in page["events"]]
+        return [json.loads(message) for message in messages if message.startswith("{")]
+
+
+def boto3_client(service, url, region, access_key=ACCOUNT):
+    """A client that cannot reach anything but `url`."""
+    return boto3.client(
+        service, region_name=region, endpoint_url=url, aws_access_key_id=access_key, aws_secret_access_key="local"
+    )

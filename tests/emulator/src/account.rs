@@ -1,0 +1,260 @@
+//! The projects and models, and how a model's status changes as time goes by.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::arn::{Home, VersionArn};
+use crate::model::Model;
+use crate::record::Change;
+
+/// The feature of a project for which none is named.
+pub(crate) const CUSTOM_LABELS: &str = "CUSTOM_LABELS";
+
+/// Number of the first project, and what each later one adds. Milliseconds, as in the service.
+const FIRST_PROJECT_NUMBER: u64 = 1_546_300_800_000;
+const PROJECT_NUMBER_STEP: u64 = 1_000_003;
+
+/// Everything that exists: projects, their model versions, and how long a start and a stop take.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) id: String,
+    pub(crate) start_takes: Duration,
+    pub(crate) stop_takes: Duration,
+    /// In the order of their creation.
+    projects: Vec<Project>,
+    /// Position in `projects` by [`Home::project_key`].
+    project_positions: HashMap<String, usize>,
+    models: HashMap<String, LiveModel>,
+    changes: Vec<Change>,
+}
+
+/// A project, with a number of its own at the end of its ARN.
+#[derive(Debug)]
+pub(crate) struct Project {
+    pub(crate) arn: String,
+    pub(crate) home: Home,
+    pub(crate) number: u64,
+    pub(crate) feature: String,
+    /// Number and ARN of each version, newest first.
+    versions: Vec<(u64, String)>,
+}
+
+impl Project {
+    /// The ARNs of the project's model versions, newest first.
+    pub(crate) fn version_arns(&self) -> impl Iterator<Item = &str> {
+        self.versions.iter().map(|(_, arn)| arn.as_str())
+    }
+}
+
+/// A model version that exists.
+#[derive(Debug)]
+pub(crate) struct LiveModel {
+    pub(crate) arn: VersionArn,
+    pub(crate) status: String,
+    pub(crate) inference_units: u32,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) feature: String,
+    /// When it entered its status.
+    since: Instant,
+    start_takes: Option<Duration>,
+    stop_takes: Option<Duration>,
+    /// The changes that it will make by itself, earliest first.
+    script: VecDeque<(Instant, String)>,
+}
+
+impl Account {
+    pub(crate) fn new() -> Self {
+        Self {
+            id: "123456789012".to_owned(),
+            start_takes: Duration::ZERO,
+            stop_takes: Duration::ZERO,
+            projects: Vec::new(),
+            project_positions: HashMap::new(),
+            models: HashMap::new(),
+            changes: Vec::new(),
+        }
+    }
+
+    /// Adds a model, and its project where that does not exist. A model of the same ARN is replaced.
+    pub(crate) fn add_model(&mut self, model: Model) {
+        let now = Instant::now();
+        let is_new = !self.models.contains_key(&model.arn.text);
+        let feature = model.feature.as_deref().unwrap_or(CUSTOM_LABELS);
+        let Some(project) = self.project_entry(&model.arn.home, feature) else {
+            return;
+        };
+        if is_new {
+            let (number, arn) = (model.arn.number, model.arn.text.clone());
+            let position = project.versions.partition_point(|(n, _)| *n > number);
+            project.versions.insert(position, (number, arn));
+        }
+        let feature = project.feature.clone();
+        let live = LiveModel::new(model, feature, now);
+        self.models.insert(live.arn.text.clone(), live);
+    }
+
+    /// Adds a project without models, unless it exists.
+    pub(crate) fn add_project(&mut self, name: &str, region: &str, feature: &str) {
+        let home = Home {
+            partition: partition_of(region).to_owned(),
+            region: region.to_owned(),
+            account: self.id.clone(),
+            project: name.to_owned(),
+        };
+        self.project_entry(&home, feature);
+    }
+
+    fn project_entry(&mut self, home: &Home, feature: &str) -> Option<&mut Project> {
+        let next = self.projects.len();
+        let key = home.project_key();
+        let position = *self.project_positions.entry(key.clone()).or_insert(next);
+        if position == next {
+            let number = FIRST_PROJECT_NUMBER + PROJECT_NUMBER_STEP * next as u64;
+            self.projects.push(Project {
+                arn: format!("{key}/{number}"),
+                home: home.clone(),
+                number,
+                feature: feature.to_owned(),
+                versions: Vec::new(),
+            });
+        }
+        self.projects.get_mut(position)
+    }
+
+    /// All projects of the account in a region, in the order of their creation.
+    pub(crate) fn projects_in(&self, region: &str) -> impl Iterator<Item = &Project> {
+        self.projects
+            .iter()
+            .filter(move |project| project.home.region == region && project.home.account == self.id)
+    }
+
+    /// The project of that ARN, whatever its region and account.
+    pub(crate) fn project(&self, arn: &str) -> Option<&Project> {
+        let (key, _) = arn.rsplit_once('/')?;
+        let position = *self.project_positions.get(key)?;
+        self.projects
+            .get(position)
+            .filter(|project| project.arn == arn)
+    }
+
+    /// The project of a model, by the home of the model's ARN.
+    pub(crate) fn project_of(&self, home: &Home) -> Option<&Project> {
+        let position = *self.project_positions.get(&home.project_key())?;
+        self.projects.get(position)
+    }
+
+    /// The model as it is now.
+    pub(crate) fn model(&mut self, arn: &str) -> Option<&mut LiveModel> {
+        let now = Instant::now();
+        let takes = (self.start_takes, self.stop_takes);
+        let model = self.models.get_mut(arn)?;
+        model.advance(now, takes, &mut self.changes);
+        Some(model)
+    }
+
+    /// Puts the model into a status now. `false` when there is no such model.
+    pub(crate) fn set_status(&mut self, arn: &str, status: &str) -> bool {
+        if self.model(arn).is_none() {
+            return false;
+        }
+        if let Some(model) = self.models.get_mut(arn) {
+            model.enter(status.to_owned(), Instant::now(), &mut self.changes);
+        }
+        true
+    }
+
+    /// Every model's status now.
+    pub(crate) fn statuses(&mut self) -> BTreeMap<String, String> {
+        self.advance_all();
+        self.models
+            .values()
+            .map(|model| (model.arn.text.clone(), model.status.clone()))
+            .collect()
+    }
+
+    /// Every change of a status up to now, by time.
+    pub(crate) fn changes(&mut self) -> Vec<Change> {
+        self.advance_all();
+        self.changes.sort_by_key(|change| change.at);
+        self.changes.clone()
+    }
+
+    fn advance_all(&mut self) {
+        let now = Instant::now();
+        let takes = (self.start_takes, self.stop_takes);
+        for model in self.models.values_mut() {
+            model.advance(now, takes, &mut self.changes);
+        }
+    }
+}
+
+impl LiveModel {
+    fn new(model: Model, project_feature: String, now: Instant) -> Self {
+        let mut script: Vec<_> = model
+            .becomes
+            .into_iter()
+            .filter_map(|(after, status)| Some((now.checked_add(after)?, status)))
+            .collect();
+        script.sort_by_key(|(at, _)| *at);
+        Self {
+            arn: model.arn,
+            status: model.status,
+            inference_units: model.inference_units,
+            tags: model.tags,
+            feature: model.feature.unwrap_or(project_feature),
+            since: now,
+            start_takes: model.start_takes,
+            stop_takes: model.stop_takes,
+            script: script.into(),
+        }
+    }
+
+    /// Makes every change that is due, each at its own time.
+    fn advance(&mut self, now: Instant, takes: (Duration, Duration), changes: &mut Vec<Change>) {
+        loop {
+            let scripted = self.script.front().map(|(at, _)| *at);
+            let scripted = scripted.filter(|at| *at <= now);
+            let timed = self.timed_change(takes).filter(|(at, _)| *at <= now);
+            match (scripted, timed) {
+                (Some(at), timed) if timed.is_none_or(|(end, _)| at <= end) => {
+                    if let Some((at, status)) = self.script.pop_front() {
+                        self.enter(status, at, changes);
+                    }
+                }
+                (_, Some((end, status))) => self.enter(status.to_owned(), end, changes),
+                _ => return,
+            }
+        }
+    }
+
+    /// The end of a start or of a stop that is under way.
+    fn timed_change(&self, takes: (Duration, Duration)) -> Option<(Instant, &'static str)> {
+        let (duration, status) = match self.status.as_str() {
+            "STARTING" => (self.start_takes.unwrap_or(takes.0), "RUNNING"),
+            "STOPPING" => (self.stop_takes.unwrap_or(takes.1), "STOPPED"),
+            _ => return None,
+        };
+        Some((self.since.checked_add(duration)?, status))
+    }
+
+    fn enter(&mut self, status: String, at: Instant, changes: &mut Vec<Change>) {
+        changes.push(Change {
+            at,
+            arn: self.arn.text.clone(),
+            status: status.clone(),
+        });
+        self.status = status;
+        self.since = at;
+    }
+}
+
+/// The partition in which a region lies.
+fn partition_of(region: &str) -> &'static str {
+    match region {
+        r if r.starts_with("cn-") => "aws-cn",
+        r if r.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}

@@ -1,0 +1,210 @@
+//! Faults by script: which calls go wrong, and how.
+
+use std::ops::{Bound, RangeBounds};
+use std::time::Duration;
+
+use crate::operation::Operation;
+use crate::request::Request;
+
+/// How a call goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FaultKind {
+    /// An error of the service.
+    Error {
+        /// The error's code, such as `InternalServerError`.
+        code: String,
+        /// The HTTP status; by default the one that is documented for the code.
+        http_status: Option<u16>,
+        /// The error's message.
+        message: String,
+    },
+    /// A bare HTTP answer, as from a proxy or a load balancer: a status and a body.
+    HttpStatus(u16, String),
+    /// The connection breaks, without an answer.
+    Reset,
+    /// No answer, ever.
+    Hang,
+    /// The normal answer, later.
+    Delay(Duration),
+    /// Status 200 and the service's content type, with this body.
+    Garbage(String),
+    /// Status 200 and the service's content type, with no body.
+    EmptyBody,
+    /// An answer that breaks off: less of the body is sent than was declared.
+    Truncated,
+    /// The normal answer of a normal call, with this status in it.
+    StatusOverride(String),
+}
+
+impl FaultKind {
+    /// The kind in one word, as it stands in the record.
+    pub fn name(&self) -> &'static str {
+        match self {
+            FaultKind::Error { .. } => "error",
+            FaultKind::HttpStatus(..) => "http_status",
+            FaultKind::Reset => "reset",
+            FaultKind::Hang => "hang",
+            FaultKind::Delay(_) => "delay",
+            FaultKind::Garbage(_) => "garbage",
+            FaultKind::EmptyBody => "empty_body",
+            FaultKind::Truncated => "truncated",
+            FaultKind::StatusOverride(_) => "status_override",
+        }
+    }
+}
+
+/// A fault, and the calls that it befalls: by default every call.
+///
+/// Each fault counts the calls that match it, also those that another fault takes. Of the faults that
+/// are due, the first in the list is the one that happens. Throttled calls never get as far as a fault.
+///
+/// ```
+/// use rekognition_emulator::{Fault, Operation};
+///
+/// // The first three stops break the connection after they took effect.
+/// let fault = Fault::reset()
+///     .operation(Operation::StopProjectVersion)
+///     .attempts(1..=3)
+///     .after_effect();
+/// # let _ = fault;
+/// ```
+#[derive(Debug, Clone)]
+pub struct Fault {
+    pub(crate) kind: FaultKind,
+    pub(crate) after_effect: bool,
+    operation: Option<Operation>,
+    resource: Option<String>,
+    attempts: (Bound<u32>, Bound<u32>),
+    page: Option<u32>,
+}
+
+impl Fault {
+    /// A fault of this kind on every call.
+    pub fn new(kind: FaultKind) -> Self {
+        Self {
+            kind,
+            after_effect: false,
+            operation: None,
+            resource: None,
+            attempts: (Bound::Unbounded, Bound::Unbounded),
+            page: None,
+        }
+    }
+
+    /// An error of the service, with the HTTP status that is documented for its code.
+    pub fn error(code: &str) -> Self {
+        Self::new(FaultKind::Error {
+            code: code.to_owned(),
+            http_status: None,
+            message: format!("{code} by script"),
+        })
+    }
+
+    /// [`FaultKind::HttpStatus`].
+    pub fn http_status(status: u16, body: &str) -> Self {
+        Self::new(FaultKind::HttpStatus(status, body.to_owned()))
+    }
+
+    /// [`FaultKind::Reset`].
+    pub fn reset() -> Self {
+        Self::new(FaultKind::Reset)
+    }
+
+    /// [`FaultKind::Hang`].
+    pub fn hang() -> Self {
+        Self::new(FaultKind::Hang)
+    }
+
+    /// [`FaultKind::Delay`].
+    pub fn delay(duration: Duration) -> Self {
+        Self::new(FaultKind::Delay(duration))
+    }
+
+    /// [`FaultKind::Garbage`].
+    pub fn garbage(body: &str) -> Self {
+        Self::new(FaultKind::Garbage(body.to_owned()))
+    }
+
+    /// [`FaultKind::EmptyBody`].
+    pub fn empty_body() -> Self {
+        Self::new(FaultKind::EmptyBody)
+    }
+
+    /// [`FaultKind::Truncated`].
+    pub fn truncated() -> Self {
+        Self::new(FaultKind::Truncated)
+    }
+
+    /// [`FaultKind::StatusOverride`].
+    pub fn status_override(status: &str) -> Self {
+        Self::new(FaultKind::StatusOverride(status.to_owned()))
+    }
+
+    /// Only calls of this operation.
+    pub fn operation(mut self, operation: Operation) -> Self {
+        self.operation = Some(operation);
+        self
+    }
+
+    /// Only calls on this resource: a model's ARN, and for DescribeProjectVersions the project's name
+    /// or ARN. DescribeProjects is on no resource, so such a fault never befalls it.
+    pub fn resource(mut self, resource: &str) -> Self {
+        self.resource = Some(resource.to_owned());
+        self
+    }
+
+    /// Only these of the matching calls, counted from 1: `1..=3`, `2..`, `5..=5`.
+    pub fn attempts(mut self, attempts: impl RangeBounds<u32>) -> Self {
+        self.attempts = (
+            attempts.start_bound().cloned(),
+            attempts.end_bound().cloned(),
+        );
+        self
+    }
+
+    /// Only calls for this page of a list, counted from 1: the second is the first with a `NextToken`.
+    pub fn page(mut self, page: u32) -> Self {
+        self.page = Some(page);
+        self
+    }
+
+    /// The operation takes effect, and only its answer goes wrong.
+    pub fn after_effect(mut self) -> Self {
+        self.after_effect = true;
+        self
+    }
+
+    fn matches(&self, request: &Request) -> bool {
+        self.operation.is_none_or(|it| it == request.operation)
+            && self.page.is_none_or(|page| request.page() == Some(page))
+            && (self.resource.as_deref()).is_none_or(|resource| request.is_on(resource))
+    }
+}
+
+/// The script: every fault with the number of calls that have matched it.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<(Fault, u32)>);
+
+impl Faults {
+    pub(crate) fn add(&mut self, fault: Fault) {
+        self.0.push((fault, 0));
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Counts the call, and gives the first fault that befalls it.
+    pub(crate) fn befall(&mut self, request: &Request) -> Option<Fault> {
+        let mut due = None;
+        for (fault, count) in &mut self.0 {
+            if fault.matches(request) {
+                *count = count.saturating_add(1);
+                if due.is_none() && fault.attempts.contains(count) {
+                    due = Some(fault.clone());
+                }
+            }
+        }
+        due
+    }
+}

@@ -1,0 +1,105 @@
+//! Pages of a list, and the token that asks for the next one.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::error::ServiceError;
+use crate::request::Request;
+
+/// Items on a page when the request does not say, and the most that it may ask for.
+const PAGE_SIZE: i64 = 100;
+
+/// A `NextToken`, opaque to the client: it belongs to one operation, region and set of arguments.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PageToken {
+    fingerprint: u64,
+    offset: u32,
+    /// Counted from 1.
+    pub(crate) page: u32,
+}
+
+impl PageToken {
+    pub(crate) fn read(token: &str) -> Option<Self> {
+        let part = |range| u64::from_str_radix(token.get(range)?, 16).ok();
+        (token.len() == 32).then_some(())?;
+        Some(Self {
+            fingerprint: part(0..16)?,
+            offset: part(16..24)?.try_into().ok()?,
+            page: part(24..32)?.try_into().ok()?,
+        })
+    }
+
+    fn write(&self) -> String {
+        format!(
+            "{:016x}{:08x}{:08x}",
+            self.fingerprint, self.offset, self.page
+        )
+    }
+}
+
+/// The page of `items` that the request asks for, and the token of the next one.
+pub(crate) fn page_of<T>(
+    request: &Request,
+    items: Vec<T>,
+) -> Result<(Vec<T>, Option<String>), ServiceError> {
+    let (size, token) = asked_page(request)?;
+    let left = items.len().saturating_sub(token.offset as usize);
+    let page = items
+        .into_iter()
+        .skip(token.offset as usize)
+        .take(size as usize)
+        .collect();
+    let next = (left > size as usize).then(|| {
+        let next = PageToken {
+            offset: token.offset + size,
+            page: token.page + 1,
+            ..token
+        };
+        next.write()
+    });
+    Ok((page, next))
+}
+
+/// The page's size, and the token that stands for it; the first page has a token of its own.
+fn asked_page(request: &Request) -> Result<(u32, PageToken), ServiceError> {
+    let size = request.integer("MaxResults")?.unwrap_or(PAGE_SIZE);
+    let constraint = match size {
+        ..1 => "Member must have value greater than or equal to 1",
+        1..=PAGE_SIZE => "",
+        _ => "Member must have value less than or equal to 100",
+    };
+    if !constraint.is_empty() {
+        let value = size.to_string();
+        return Err(ServiceError::constraint(&value, "maxResults", constraint));
+    }
+    let fingerprint = fingerprint(request);
+    let token = match request.string("NextToken")? {
+        None => PageToken {
+            fingerprint,
+            offset: 0,
+            page: 1,
+        },
+        Some(token) => PageToken::read(token)
+            .filter(|token| token.fingerprint == fingerprint)
+            .ok_or_else(|| {
+                ServiceError::new(
+                    "InvalidPaginationTokenException",
+                    "The pagination token is not valid for this request",
+                )
+            })?,
+    };
+    Ok((size as u32, token))
+}
+
+/// The same for the same operation, region and arguments, whatever the page.
+fn fingerprint(request: &Request) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    request.operation.hash(&mut hasher);
+    request.region.hash(&mut hasher);
+    for (member, value) in &request.members {
+        if member != "NextToken" && !value.is_null() {
+            member.hash(&mut hasher);
+            value.to_string().hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}

@@ -1,0 +1,122 @@
+//! The service's quota: so many calls a second in each region, and a burst.
+
+use std::collections::HashMap;
+
+use tokio::time::Instant;
+
+use crate::error::ServiceError;
+
+/// Calls a second that a region lets through; the others are answered with a throttling error.
+///
+/// A token bucket: it starts full with `burst` tokens and gains `calls_per_second`. A call that is
+/// let through takes one; a throttled call takes none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quota {
+    calls_per_second: f64,
+    burst: f64,
+    throttle_with: ThrottleWith,
+    background_calls_per_second: f64,
+}
+
+impl Quota {
+    /// A quota with a burst of one second's calls, at least one, that answers `ThrottlingException`.
+    pub fn per_second(calls_per_second: f64) -> Self {
+        Self {
+            calls_per_second: calls_per_second.max(0.0),
+            burst: calls_per_second.max(1.0),
+            throttle_with: ThrottleWith::ThrottlingException,
+            background_calls_per_second: 0.0,
+        }
+    }
+
+    /// Calls that are let through at once after a pause; at least one.
+    pub fn burst(mut self, calls: u32) -> Self {
+        self.burst = f64::from(calls.max(1));
+        self
+    }
+
+    /// The error that a throttled call is answered with.
+    pub fn throttle_with(mut self, error: ThrottleWith) -> Self {
+        self.throttle_with = error;
+        self
+    }
+
+    /// Calls of another client of the same account, which leave that much less of the quota.
+    pub fn background_calls_per_second(mut self, calls: f64) -> Self {
+        self.background_calls_per_second = calls.max(0.0);
+        self
+    }
+}
+
+/// The error of a throttled call. The service knows two, and both are to be retried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThrottleWith {
+    /// `ThrottlingException`, HTTP status 500.
+    ThrottlingException,
+    /// `ProvisionedThroughputExceededException`, HTTP status 400.
+    ProvisionedThroughputExceededException,
+    /// One and the other in turn, beginning with `ThrottlingException`.
+    Alternating,
+}
+
+/// The quota in force, and what is left of it in each region.
+#[derive(Debug, Default)]
+pub(crate) struct Throttle {
+    quota: Option<Quota>,
+    buckets: HashMap<String, Bucket>,
+    /// Calls throttled so far, for the alternation.
+    throttled: u64,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    filled_at: Instant,
+}
+
+impl Throttle {
+    /// Puts another quota in force, with full buckets.
+    pub(crate) fn set(&mut self, quota: Option<Quota>) {
+        self.quota = quota;
+        self.buckets.clear();
+    }
+
+    /// Lets a call through, or answers with the quota's error.
+    pub(crate) fn admit(&mut self, region: &str) -> Result<(), ServiceError> {
+        let Some(quota) = self.quota else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        let bucket = self.buckets.entry(region.to_owned()).or_insert(Bucket {
+            tokens: quota.burst,
+            filled_at: now,
+        });
+        let gain_per_second = quota.calls_per_second - quota.background_calls_per_second;
+        let gained = gain_per_second * (now - bucket.filled_at).as_secs_f64();
+        bucket.tokens = (bucket.tokens + gained).clamp(0.0, quota.burst);
+        bucket.filled_at = now;
+        // A hair less than a whole token counts: sums of fractions do not meet 1 exactly.
+        if bucket.tokens > 1.0 - 1e-6 {
+            bucket.tokens -= 1.0;
+            return Ok(());
+        }
+        self.throttled += 1;
+        Err(throttling_error(quota.throttle_with, self.throttled))
+    }
+}
+
+fn throttling_error(with: ThrottleWith, nth: u64) -> ServiceError {
+    let provisioned = match with {
+        ThrottleWith::ThrottlingException => false,
+        ThrottleWith::ProvisionedThroughputExceededException => true,
+        ThrottleWith::Alternating => nth.is_multiple_of(2),
+    };
+    if provisioned {
+        ServiceError::new(
+            "ProvisionedThroughputExceededException",
+            "Provisioned rate exceeded",
+        )
+    } else {
+        ServiceError::new("ThrottlingException", "Rate exceeded")
+    }
+}

@@ -1,0 +1,144 @@
+//! HTTP answers, whole and broken.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode};
+use bytes::Bytes;
+use http_body::Frame;
+use serde_json::{Value, json};
+
+use crate::error::{ServiceError, documented_status};
+use crate::fault::FaultKind;
+
+/// The content type of the service's protocol.
+const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+
+/// The mark of an answer that must not be given: the connection is to break instead.
+///
+/// The server of [`Builder::start`](crate::Builder::start) breaks it. In-process, where there is no
+/// connection, the answer of [`Emulator::router`](crate::Emulator::router) carries this type among its
+/// extensions, and the caller fails the request as one whose connection was reset:
+///
+/// ```
+/// # use axum::{body::Body, http::Response};
+/// use rekognition_emulator::ConnectionReset;
+/// use std::io;
+///
+/// fn as_a_connection_would(response: Response<Body>) -> io::Result<Response<Body>> {
+///     match response.extensions().get::<ConnectionReset>() {
+///         Some(ConnectionReset) => Err(io::ErrorKind::ConnectionReset.into()),
+///         None => Ok(response),
+///     }
+/// }
+/// # assert!(as_a_connection_would(Response::new(Body::empty())).is_ok());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionReset;
+
+/// The answer to an operation that went well.
+pub(crate) fn success(answer: &Value) -> Response<Body> {
+    build(200, CONTENT_TYPE, Body::from(answer.to_string()))
+}
+
+/// The answer with an error of the service.
+pub(crate) fn error(error: &ServiceError) -> Response<Body> {
+    let body = json!({ "__type": error.code, "message": error.message });
+    build(
+        error.http_status,
+        CONTENT_TYPE,
+        Body::from(body.to_string()),
+    )
+}
+
+/// The answer of a fault that is an answer of its own; the others leave the normal one.
+pub(crate) fn faulty(kind: &FaultKind) -> Response<Body> {
+    match kind {
+        FaultKind::Error {
+            code,
+            http_status,
+            message,
+        } => error(&ServiceError {
+            code: code.clone(),
+            message: message.clone(),
+            http_status: http_status.unwrap_or_else(|| documented_status(code)),
+        }),
+        FaultKind::HttpStatus(status, body) => {
+            build(*status, "text/plain", Body::from(body.clone()))
+        }
+        FaultKind::Garbage(body) => build(200, CONTENT_TYPE, Body::from(body.clone())),
+        FaultKind::Truncated => truncated(),
+        FaultKind::Reset => {
+            let mut response = build(500, CONTENT_TYPE, Body::empty());
+            response.extensions_mut().insert(ConnectionReset);
+            response
+        }
+        FaultKind::EmptyBody
+        | FaultKind::Hang
+        | FaultKind::Delay(_)
+        | FaultKind::StatusOverride(_) => build(200, CONTENT_TYPE, Body::empty()),
+    }
+}
+
+/// Declares a body of 64 bytes, sends a dozen, and breaks off.
+fn truncated() -> Response<Body> {
+    let body = Body::new(BrokenBody::Start);
+    let mut response = build(200, CONTENT_TYPE, body);
+    let declared = HeaderValue::from_static("64");
+    response.headers_mut().insert("content-length", declared);
+    response
+}
+
+fn build(status: u16, content_type: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert("content-type", HeaderValue::from_static(content_type));
+    if let Ok(id) = HeaderValue::from_str(&request_id()) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    response
+}
+
+/// A request id in the form of the service's, counted up.
+fn request_id() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("00000000-0000-4000-8000-{number:012x}")
+}
+
+/// A body that begins, lets what it began go out, and then fails.
+enum BrokenBody {
+    Start,
+    Sent,
+    Broken,
+}
+
+impl http_body::Body for BrokenBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match *self {
+            BrokenBody::Start => {
+                *self = BrokenBody::Sent;
+                let beginning = Bytes::from_static(br#"{"Status": ""#);
+                Poll::Ready(Some(Ok(Frame::data(beginning))))
+            }
+            // Once around, so that the server writes the beginning before the connection goes.
+            BrokenBody::Sent => {
+                *self = BrokenBody::Broken;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            BrokenBody::Broken => Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into()))),
+        }
+    }
+}

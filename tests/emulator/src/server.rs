@@ -1,0 +1,82 @@
+//! The TCP server: HTTP/1.1 on the loopback interface, with connections that can break.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Response;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
+use tower::ServiceExt;
+
+use crate::reply::ConnectionReset;
+use crate::service::{self, Service};
+
+/// A server that runs until it is dropped, and breaks every connection then.
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Listens on `127.0.0.1`; port 0 stands for any that is free.
+    pub(crate) async fn start(port: u16, service: Arc<Service>) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        let port = listener.local_addr()?.port();
+        let task = tokio::spawn(accept(listener, service));
+        Ok(Self { port, task })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, service: Arc<Service>) {
+    let router = service::router(Arc::clone(&service));
+    // Owned here, so that the connections end with this task.
+    let mut connections = JoinSet::new();
+    loop {
+        // A connection that cannot be accepted is no concern of the others. A moment's rest, since the
+        // reason may be that the process has too many.
+        let Ok((stream, _)) = listener.accept().await else {
+            sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        service.state().record.connections += 1;
+        connections.spawn(serve(stream, router.clone()));
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// Serves one connection until its end, which for a reset comes instead of an answer.
+async fn serve(stream: TcpStream, router: Router) {
+    // Small answers must not wait for more to send.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| {
+        let router = router.clone();
+        async move { unless_reset(router.oneshot(request).await) }
+    });
+    // How a connection ended is the client's to tell.
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
+/// An error makes the server drop the connection before anything is sent.
+fn unless_reset(answer: Result<Response<Body>, Infallible>) -> io::Result<Response<Body>> {
+    let Ok(response) = answer;
+    match response.extensions().get::<ConnectionReset>() {
+        Some(ConnectionReset) => Err(io::ErrorKind::ConnectionReset.into()),
+        None => Ok(response),
+    }
+}

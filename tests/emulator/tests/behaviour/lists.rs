@@ -1,0 +1,176 @@
+//! The two lists, and their pages.
+
+use rekognition_emulator::Emulator;
+use serde_json::{Value, json};
+
+use crate::client::{Caller, arn, arn_with_number, model, with_running};
+
+/// Reads a list to its end; gives each page's ARNs.
+async fn pages(caller: &Caller, operation: &str, mut body: Value) -> Vec<Vec<String>> {
+    let (list, arn) = match operation {
+        "DescribeProjects" => ("ProjectDescriptions", "ProjectArn"),
+        _ => ("ProjectVersionDescriptions", "ProjectVersionArn"),
+    };
+    let mut pages = Vec::new();
+    loop {
+        let answer = caller.call(operation, body.clone()).await.json();
+        let items = answer[list].as_array().unwrap().iter();
+        pages.push(
+            items
+                .map(|it| it[arn].as_str().unwrap().to_owned())
+                .collect(),
+        );
+        match answer.get("NextToken") {
+            Some(token) => body["NextToken"] = token.clone(),
+            None => return pages,
+        }
+    }
+}
+
+fn sizes(pages: &[Vec<String>]) -> Vec<usize> {
+    pages.iter().map(Vec::len).collect()
+}
+
+#[tokio::test]
+async fn a_projects_arn_ends_in_a_number_of_its_own() {
+    let (emulator, arn) = with_running().await;
+    let list = Caller::new(&emulator)
+        .call("DescribeProjects", json!({}))
+        .await
+        .json();
+    let project = &list["ProjectDescriptions"][0];
+    let project_arn = project["ProjectArn"].as_str().unwrap();
+    assert_eq!(Some(project_arn.to_owned()), emulator.project_arn(&arn));
+    assert!(project_arn.starts_with("arn:aws:rekognition:us-east-1:123456789012:project/cats/"));
+    assert_ne!(project_arn.rsplit('/').next(), arn.rsplit('/').next());
+    assert_eq!(project["Status"], "CREATED");
+    assert_eq!(project["Datasets"], json!([]));
+    assert_eq!(project["Feature"], "CUSTOM_LABELS");
+    assert!(project["CreationTimestamp"].is_f64());
+}
+
+#[tokio::test]
+async fn projects_come_100_a_page_or_as_asked() {
+    let mut builder = Emulator::builder();
+    for n in 0..230 {
+        builder = builder.project(&format!("p{n}"), "us-east-1", "CUSTOM_LABELS");
+    }
+    let emulator = builder.start().await.unwrap();
+    let caller = Caller::new(&emulator);
+    let all = pages(&caller, "DescribeProjects", json!({})).await;
+    assert_eq!(sizes(&all), [100, 100, 30]);
+    let mut arns = all.concat();
+    arns.sort();
+    arns.dedup();
+    assert_eq!(arns.len(), 230);
+    let by_46 = pages(&caller, "DescribeProjects", json!({ "MaxResults": 46 })).await;
+    assert_eq!(sizes(&by_46), [46; 5]);
+}
+
+#[tokio::test]
+async fn projects_are_found_by_name() {
+    let (emulator, _) = with_running().await;
+    emulator.add_project("dogs", "us-east-1", "CUSTOM_LABELS");
+    let body = json!({ "ProjectNames": ["dogs", "none"] });
+    let found = pages(&Caller::new(&emulator), "DescribeProjects", body)
+        .await
+        .concat();
+    assert_eq!(found.len(), 1);
+    assert!(found[0].contains("project/dogs/"));
+}
+
+#[tokio::test]
+async fn projects_of_other_features_are_listed_on_request() {
+    let moderation = arn("moderation", "v1");
+    let (emulator, _) = with_running().await;
+    emulator.add_model(model(&moderation).feature("CONTENT_MODERATION"));
+    let caller = Caller::new(&emulator);
+    let count = async |body| {
+        pages(&caller, "DescribeProjects", body)
+            .await
+            .concat()
+            .len()
+    };
+    assert_eq!(count(json!({})).await, 1);
+    assert_eq!(
+        count(json!({ "Features": ["CONTENT_MODERATION"] })).await,
+        1
+    );
+    assert_eq!(
+        count(json!({ "Features": ["CONTENT_MODERATION", "CUSTOM_LABELS"] })).await,
+        2
+    );
+    let body = json!({ "ProjectArn": emulator.project_arn(&moderation) });
+    let list = caller.call("DescribeProjectVersions", body).await.json();
+    let feature = &list["ProjectVersionDescriptions"][0]["Feature"];
+    assert_eq!(feature, "CONTENT_MODERATION");
+}
+
+#[tokio::test]
+async fn versions_come_newest_first_100_a_page() {
+    let number = |n: u64| 1_700_000_000_000 + n * 1000;
+    let arns = (0..150).map(|n| arn_with_number("cats", &format!("v{n}"), number(n)));
+    let arns: Vec<_> = arns.collect();
+    let emulator = Emulator::builder().models(arns.iter().map(|arn| model(arn)));
+    let emulator = emulator.start().await.unwrap();
+    let body = json!({ "ProjectArn": emulator.project_arn(&arns[0]) });
+    let all = pages(&Caller::new(&emulator), "DescribeProjectVersions", body).await;
+    assert_eq!(sizes(&all), [100, 50]);
+    let newest_first: Vec<_> = arns.into_iter().rev().collect();
+    assert_eq!(all.concat(), newest_first);
+}
+
+#[tokio::test]
+async fn a_version_is_described_by_name() {
+    let (emulator, arn) = with_running().await;
+    emulator.add_model(model(&crate::client::arn("cats", "v2")).inference_units(4));
+    let body = json!({ "ProjectArn": emulator.project_arn(&arn), "VersionNames": ["v1", "none"] });
+    let list = Caller::new(&emulator)
+        .call("DescribeProjectVersions", body)
+        .await
+        .json();
+    let expected = json!({ "ProjectVersionDescriptions": [{
+        "ProjectVersionArn": arn,
+        "CreationTimestamp": 1_700_000_000.0,
+        "MinInferenceUnits": 1,
+        "Status": "RUNNING",
+        "StatusMessage": "The model is running.",
+        "Feature": "CUSTOM_LABELS",
+    }] });
+    assert_eq!(list, expected);
+}
+
+#[tokio::test]
+async fn a_page_token_is_good_for_the_same_request_only() {
+    let (emulator, arn) = with_running().await;
+    emulator.add_project("dogs", "us-east-1", "CUSTOM_LABELS");
+    let caller = Caller::new(&emulator);
+    let first = caller
+        .call("DescribeProjects", json!({ "MaxResults": 1 }))
+        .await
+        .json();
+    let token = &first["NextToken"];
+    let project = emulator.project_arn(&arn);
+    for (operation, body) in [
+        (
+            "DescribeProjects",
+            json!({ "MaxResults": 2, "NextToken": token }),
+        ),
+        (
+            "DescribeProjects",
+            json!({ "MaxResults": 1, "NextToken": "x" }),
+        ),
+        (
+            "DescribeProjectVersions",
+            json!({ "ProjectArn": project, "NextToken": token }),
+        ),
+    ] {
+        let answer = caller.call(operation, body).await;
+        assert_eq!(answer.http_status, 400);
+        assert_eq!(answer.error_code(), "InvalidPaginationTokenException");
+    }
+    let body = json!({ "MaxResults": 1, "NextToken": token });
+    let second = caller.call("DescribeProjects", body).await.json();
+    assert!(second.get("NextToken").is_none());
+    assert_ne!(first["ProjectDescriptions"], second["ProjectDescriptions"]);
+}

@@ -1,0 +1,316 @@
+//! One model and many: stopped, tried again, refused, or told.
+
+mod support;
+
+use std::time::Duration;
+
+use rekognition_emulator::{Emulator, Fault, Model, Operation, Quota, ThrottleWith};
+use serde_json::json;
+use support::{
+    PLENTY, arn, arn_in, arns, failure, handler, invoke, model, outcomes, report, running, stop,
+};
+
+/// Settings under which a stop is accepted and nobody waits for more.
+const UNCONFIRMED: [(&str, &str); 1] = [("CONFIRM_STOPPED", "false")];
+
+async fn emulator(models: impl IntoIterator<Item = Model>) -> Emulator {
+    let builder = Emulator::builder().stop_takes(Duration::ZERO);
+    builder.models(models).start().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_running_model_is_stopped_and_reported() {
+    let arn = arn("shelf", "v1");
+    let emulator = emulator([running(&arn).inference_units(2)]).await;
+    let report = stop(&emulator, &[&arn]).await.unwrap();
+    assert_eq!(emulator.status(&arn).as_deref(), Some("STOPPED"));
+    assert_eq!(
+        serde_json::to_value(&report).unwrap(),
+        json!({
+            "summary": {"models": 1, "stopped": 1, "stopping": 0, "already_stopped": 0, "kept": 0, "would_stop": 0,
+                        "failed": 0, "inference_units_stopped": 2},
+            "models": [{"model_arn": arn, "outcome": "stopped", "status": "STOPPED"}]
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_throttled_stop_is_retried_until_it_succeeds() {
+    for code in [
+        "ThrottlingException",
+        "ProvisionedThroughputExceededException",
+    ] {
+        let arn = arn("shelf", "v1");
+        let emulator = emulator([running(&arn)]).await;
+        // More often than the three attempts that the SDK makes as it comes.
+        emulator.add_fault(
+            Fault::error(code)
+                .operation(Operation::StopProjectVersion)
+                .attempts(..=4),
+        );
+        let report = stop(&emulator, &[&arn]).await.unwrap();
+        assert_eq!(outcomes(&report), ["stopped"], "{code}");
+        assert_eq!(emulator.count(Operation::StopProjectVersion), 5);
+    }
+}
+
+#[tokio::test]
+async fn server_errors_and_broken_connections_are_retried() {
+    for fault in [
+        Fault::error("InternalServerError"),
+        Fault::http_status(500, ""),
+        Fault::http_status(502, "<html>"),
+        Fault::http_status(503, ""),
+        Fault::http_status(507, "{}"),
+        Fault::reset(),
+        Fault::truncated(),
+    ] {
+        let arn = arn("shelf", "v1");
+        let emulator = emulator([running(&arn)]).await;
+        emulator.add_fault(
+            fault
+                .clone()
+                .operation(Operation::StopProjectVersion)
+                .attempts(..=4),
+        );
+        let report = report(stop(&emulator, &[&arn]).await);
+        assert_eq!(outcomes(&report), ["stopped"], "{fault:?}");
+        assert_eq!(
+            emulator.count(Operation::StopProjectVersion),
+            5,
+            "{fault:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_the_service_will_not_take_back_is_not_retried() {
+    for code in [
+        "AccessDeniedException",
+        "InvalidParameterException",
+        "ResourceNotFoundException",
+    ] {
+        let arn = arn("shelf", "v1");
+        let emulator = emulator([running(&arn)]).await;
+        emulator.add_fault(Fault::error(code).operation(Operation::StopProjectVersion));
+        let report = report(stop(&emulator, &[&arn]).await);
+        assert_eq!(outcomes(&report), [code]);
+        assert!(failure(&report).contains("by script"));
+        assert_eq!(emulator.calls().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_run_is_already_stopped() {
+    for status in [
+        "STOPPED",
+        "TRAINING_COMPLETED",
+        "FAILED",
+        "EXPIRED",
+        "DELETING",
+    ] {
+        let arn = arn("shelf", "v1");
+        let emulator = emulator([model(&arn, status)]).await;
+        let report = stop(&emulator, &[&arn]).await.unwrap();
+        assert_eq!(outcomes(&report), ["already_stopped"]);
+        assert_eq!(report.models[0].status.as_ref().unwrap().as_str(), status);
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_exist_fails_with_the_services_code() {
+    let emulator = emulator([]).await;
+    let report = report(stop(&emulator, &[&arn("shelf", "v1")]).await);
+    assert_eq!(outcomes(&report), ["ResourceNotFoundException"]);
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_settled_by_looking() {
+    for fault in [
+        Fault::garbage("{\"Status\":"),
+        Fault::garbage("[]"),
+        Fault::status_override("MELTING"),
+    ] {
+        let arn = arn("shelf", "v1");
+        let emulator = emulator([running(&arn)]).await;
+        let fault = fault
+            .operation(Operation::StopProjectVersion)
+            .attempts(..=1);
+        emulator.add_fault(fault.clone().after_effect());
+        let report = report(stop(&emulator, &[&arn]).await);
+        assert_ne!(report.summary.failed, 1, "{fault:?}: {report:?}");
+        assert_eq!(
+            emulator.status(&arn).as_deref(),
+            Some("STOPPED"),
+            "{fault:?}"
+        );
+        assert!(
+            emulator.count(Operation::DescribeProjectVersions) > 0,
+            "{fault:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_and_had_no_effect_is_followed_by_another_stop() {
+    let arn = arn("shelf", "v1");
+    let emulator = emulator([running(&arn)]).await;
+    emulator.add_fault(
+        Fault::garbage("oops")
+            .operation(Operation::StopProjectVersion)
+            .attempts(..=1),
+    );
+    let report = stop(&emulator, &[&arn]).await.unwrap();
+    assert_eq!(outcomes(&report), ["stopped"]);
+    assert_eq!(emulator.count(Operation::StopProjectVersion), 2);
+}
+
+#[tokio::test]
+async fn an_unknown_status_is_told_verbatim_and_not_taken_for_stopped() {
+    let arn = arn("shelf", "v1");
+    let emulator = emulator([model(&arn, "HIBERNATING")]).await;
+    let report = report(stop(&emulator, &[&arn]).await);
+    assert_eq!(outcomes(&report), ["UnexpectedStatus"]);
+    assert_eq!(
+        report.models[0].status.as_ref().unwrap().as_str(),
+        "HIBERNATING"
+    );
+    assert!(failure(&report).contains("HIBERNATING"));
+}
+
+#[tokio::test]
+async fn without_confirmation_an_accepted_stop_is_enough() {
+    let arn = arn("shelf", "v1");
+    let emulator = emulator([running(&arn).stop_takes(Duration::MAX)]).await;
+    let handler = handler(&emulator, &UNCONFIRMED);
+    let report = invoke(&handler, json!({"model_arns": [arn]}), PLENTY)
+        .await
+        .unwrap();
+    assert_eq!(outcomes(&report), ["stopping"]);
+    assert_eq!(
+        report.models[0].status.as_ref().unwrap().as_str(),
+        "STOPPING"
+    );
+    assert_eq!(emulator.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn each_model_is_called_in_the_region_of_its_arn() {
+    let here = arn("shelf", "v1");
+    let there = arn_in("eu-west-1", "shelf", "v1");
+    let emulator = emulator([running(&here), running(&there)]).await;
+    let report = stop(&emulator, &[&there, &here]).await.unwrap();
+    assert_eq!(outcomes(&report), ["stopped", "stopped"]);
+    let calls = emulator.calls();
+    let stops = calls
+        .iter()
+        .filter(|call| call.operation == Operation::StopProjectVersion);
+    for call in stops {
+        assert!(call.resources[0].contains(&call.region), "{call:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_more_calls_are_in_flight_than_the_operator_allows_and_no_fewer() {
+    let arns = arns(40);
+    let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+    emulator.set_latency(Duration::from_millis(20));
+    let handler = handler(&emulator, &[("MAX_CONCURRENCY", "3")]);
+    let report = invoke(&handler, json!({"model_arns": arns}), PLENTY)
+        .await
+        .unwrap();
+    assert_eq!(report.summary.stopped, 40);
+    assert_eq!(emulator.max_in_flight("us-east-1"), 3);
+}
+
+#[tokio::test]
+async fn models_whose_calls_keep_failing_hold_up_nobody() {
+    let arns = arns(20);
+    let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+    for bad in &arns[..8] {
+        emulator.add_fault(Fault::error("InternalServerError").resource(bad));
+    }
+    let handler = handler(&emulator, &[("MAX_CONCURRENCY", "2")]);
+    let report = report(
+        invoke(
+            &handler,
+            json!({"model_arns": arns}),
+            Duration::from_secs(5),
+        )
+        .await,
+    );
+    assert_eq!(report.summary.stopped, 12);
+    assert_eq!(outcomes(&report)[..8], ["DeadlineExceeded"; 8]);
+    let error = report.to_string();
+    assert!(error.contains("8 of 20 models were not stopped"), "{error}");
+    assert!(error.contains("InternalServerError"), "{error}");
+}
+
+#[tokio::test]
+async fn under_a_small_quota_every_model_is_stopped() {
+    let arns = arns(30);
+    for error in [
+        ThrottleWith::ThrottlingException,
+        ThrottleWith::ProvisionedThroughputExceededException,
+    ] {
+        let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+        emulator.set_quota(Some(Quota::per_second(20.0).burst(5).throttle_with(error)));
+        let handler = handler(&emulator, &UNCONFIRMED);
+        let report = invoke(&handler, json!({"model_arns": arns}), PLENTY)
+            .await
+            .unwrap();
+        assert_eq!(report.summary.stopping, 30);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_is_given_up_in_time_for_another() {
+    let arn = arn("shelf", "v1");
+    let emulator = emulator([running(&arn)]).await;
+    emulator.add_fault(
+        Fault::hang()
+            .operation(Operation::StopProjectVersion)
+            .attempts(..=1),
+    );
+    let handler = handler(&emulator, &UNCONFIRMED);
+    let report = invoke(
+        &handler,
+        json!({"model_arns": [arn]}),
+        Duration::from_secs(3),
+    )
+    .await
+    .unwrap();
+    assert_eq!(outcomes(&report), ["stopping"]);
+}
+
+#[tokio::test]
+async fn what_was_not_reached_by_the_deadline_is_named() {
+    let arns = arns(6);
+    let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+    emulator.add_fault(Fault::hang());
+    let handler = handler(&emulator, &[("MAX_CONCURRENCY", "1")]);
+    let report = report(
+        invoke(
+            &handler,
+            json!({"model_arns": arns}),
+            Duration::from_secs(1),
+        )
+        .await,
+    );
+    assert_eq!(outcomes(&report), ["DeadlineExceeded"; 6]);
+}
+
+#[tokio::test]
+async fn a_dead_endpoint_fails_every_model_by_the_deadline() {
+    let emulator = emulator([]).await;
+    let url = emulator.url();
+    drop(emulator);
+    let settings =
+        rekognition_stopper::settings::Settings::read(|_| Err(std::env::VarError::NotPresent));
+    let rekognition = rekognition_stopper::rekognition::Rekognition::new(support::sdk_config(&url));
+    let handler = rekognition_stopper::Handler::new(settings, rekognition);
+    let event = json!({"model_arns": [arn("shelf", "v1")]});
+    let report = report(invoke(&handler, event, Duration::from_secs(2)).await);
+    assert_eq!(outcomes(&report), ["DeadlineExceeded"]);
+    assert!(failure(&report).contains("refused"), "{}", failure(&report));
+}

@@ -1,0 +1,76 @@
+//! The log of a test, in memory.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use rekognition_stopper::log;
+use serde_json::Value;
+use tracing::subscriber::DefaultGuard;
+
+/// What is logged while it lives, in the thread that made it.
+pub struct Log {
+    written: Arc<Mutex<Vec<u8>>>,
+    _guard: DefaultGuard,
+}
+
+impl Log {
+    /// Logs in Lambda's format and level of these names.
+    pub fn new(format: &str, level: &str) -> Self {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let writer = Arc::clone(&written);
+        let subscriber = log::subscriber(
+            |name| {
+                Ok(match name {
+                    "AWS_LAMBDA_LOG_FORMAT" => format.to_owned(),
+                    _ => level.to_owned(),
+                })
+            },
+            move || Writer(Arc::clone(&writer)),
+        );
+        Self {
+            written,
+            _guard: tracing::subscriber::set_default(subscriber),
+        }
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8(self.written.lock().unwrap().clone()).unwrap()
+    }
+
+    /// The lines of a JSON log, of which every one must be a flat object.
+    pub fn lines(&self) -> Vec<Value> {
+        let text = self.text();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// Those of this level, as `WARN`.
+    pub fn of_level(&self, level: &str) -> Vec<Value> {
+        self.lines()
+            .into_iter()
+            .filter(|line| line["level"] == level)
+            .collect()
+    }
+
+    /// Those of this message.
+    pub fn of_message(&self, message: &str) -> Vec<Value> {
+        self.lines()
+            .into_iter()
+            .filter(|line| line["message"] == message)
+            .collect()
+    }
+}
+
+struct Writer(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

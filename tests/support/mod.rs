@@ -1,0 +1,141 @@
+//! What the tests share: an emulator full of models, and the real handler against it.
+
+// Each test binary uses its part of this.
+#![allow(dead_code)]
+
+pub mod log;
+pub mod runtime_api;
+
+use std::env::VarError;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use lambda_runtime::{Context, LambdaEvent};
+use rekognition_emulator::{Emulator, Model};
+use rekognition_stopper::Handler;
+use rekognition_stopper::handler::Error;
+use rekognition_stopper::rekognition::Rekognition;
+use rekognition_stopper::report::{ModelReport, Outcome, Report};
+use rekognition_stopper::settings::Settings;
+use serde_json::{Value, json};
+
+pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
+pub const SECRET_KEY: &str = "wJalrXUtnFEMI-secret-key-of-a-test";
+pub const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2Vj-session-token-of-a-test";
+
+/// More time than any test takes.
+pub const PLENTY: Duration = Duration::from_secs(60);
+
+/// The ARN of a version of a project in `us-east-1`.
+pub fn arn(project: &str, version: &str) -> String {
+    arn_in("us-east-1", project, version)
+}
+
+pub fn arn_in(region: &str, project: &str, version: &str) -> String {
+    format!(
+        "arn:aws:rekognition:{region}:123456789012:project/{project}/version/{version}/1700000000000"
+    )
+}
+
+/// A pattern for versions of a project, or of several.
+pub fn pattern(project: &str, version: &str) -> String {
+    format!("arn:aws:rekognition:us-east-1:123456789012:project/{project}/version/{version}/*")
+}
+
+/// A model that is running.
+pub fn running(arn: &str) -> Model {
+    Model::new(arn).unwrap().status("RUNNING")
+}
+
+/// A model with this status.
+pub fn model(arn: &str, status: &str) -> Model {
+    Model::new(arn).unwrap().status(status)
+}
+
+/// The ARNs of so many running models, with names that sort like their numbers.
+pub fn arns(count: usize) -> Vec<String> {
+    (0..count)
+        .map(|number| arn("shelf", &format!("v{number:04}")))
+        .collect()
+}
+
+/// The SDK's configuration for a service at this address.
+pub fn sdk_config(endpoint_url: &str) -> SdkConfig {
+    let credentials =
+        Credentials::from_keys(ACCESS_KEY, SECRET_KEY, Some(SESSION_TOKEN.to_owned()));
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(endpoint_url)
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
+}
+
+/// The handler as the function makes it, against an emulator and with these environment variables.
+pub fn handler(emulator: &Emulator, variables: &[(&str, &str)]) -> Handler {
+    let settings = Settings::read(|name| {
+        let found = variables.iter().find(|(key, _)| *key == name);
+        found
+            .map(|(_, value)| (*value).to_owned())
+            .ok_or(VarError::NotPresent)
+    });
+    Handler::new(settings, Rekognition::new(sdk_config(&emulator.url())))
+}
+
+/// One invocation.
+pub async fn invoke(
+    handler: &Handler,
+    event: Value,
+    time_limit: Duration,
+) -> Result<Report, Error> {
+    let mut context = Context::default();
+    context.request_id = "request-1".to_owned();
+    // A number this small is taken for the time itself.
+    context.deadline = u64::try_from(time_limit.as_millis()).unwrap();
+    handler
+        .handle(LambdaEvent::new(event.into(), context))
+        .await
+}
+
+/// One invocation for these entries, with default settings and plenty of time.
+pub async fn stop(emulator: &Emulator, entries: &[&str]) -> Result<Report, Error> {
+    let handler = handler(emulator, &[]);
+    invoke(&handler, json!({ "model_arns": entries }), PLENTY).await
+}
+
+/// The report of a run, good or not.
+pub fn report(result: Result<Report, Error>) -> Report {
+    match result {
+        Ok(report) | Err(Error::NotAllStopped(report)) => report,
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+/// The outcome's name, and the failure's code if it failed.
+pub fn outcome(model: &ModelReport) -> &str {
+    match &model.outcome {
+        Outcome::Failed(failure) => &failure.code,
+        outcome => outcome.name(),
+    }
+}
+
+/// Outcomes, or codes of failures, in the order of the report.
+pub fn outcomes(report: &Report) -> Vec<&str> {
+    report.models.iter().map(outcome).collect()
+}
+
+/// The message of the one model that failed.
+pub fn failure(report: &Report) -> &str {
+    let mut failed = report
+        .models
+        .iter()
+        .filter_map(|model| match &model.outcome {
+            Outcome::Failed(failure) => Some(&*failure.message),
+            _ => None,
+        });
+    let message = failed.next().unwrap();
+    assert_eq!(failed.next(), None);
+    message
+}

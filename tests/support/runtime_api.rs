@@ -1,0 +1,182 @@
+//! A stand-in for the Lambda Runtime API, and the built function under it.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use serde_json::Value;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinHandle;
+
+/// What the function answered one invocation with.
+#[derive(Debug)]
+pub struct Answer {
+    /// Whether it is a response, and not an error.
+    pub is_ok: bool,
+    /// The response, or the error with its `errorType` and `errorMessage`.
+    pub body: Value,
+}
+
+struct Invocation {
+    event: Vec<u8>,
+    deadline: SystemTime,
+}
+
+struct Shared {
+    invocations: Mutex<mpsc::UnboundedReceiver<Invocation>>,
+    answers: mpsc::UnboundedSender<Answer>,
+    request_ids: AtomicU64,
+}
+
+/// The function's process, and the service that invokes it.
+pub struct Function {
+    process: Child,
+    stdout: JoinHandle<String>,
+    invocations: mpsc::UnboundedSender<Invocation>,
+    answers: mpsc::UnboundedReceiver<Answer>,
+    server: JoinHandle<()>,
+}
+
+impl Function {
+    /// Starts the built function with these environment variables beside those that Lambda sets.
+    pub async fn start(environment: &[(&str, &str)]) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (invocations, taken) = mpsc::unbounded_channel();
+        let (answered, answers) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            invocations: Mutex::new(taken),
+            answers: answered,
+            request_ids: AtomicU64::new(1),
+        });
+        let router = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route(
+                "/2018-06-01/runtime/invocation/{id}/response",
+                post(response),
+            )
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+            .with_state(shared);
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+
+        let mut process = Command::new(env!("CARGO_BIN_EXE_rekognition-stopper"))
+            .env_clear()
+            .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
+            .env("AWS_LAMBDA_FUNCTION_NAME", "nightly-stop")
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", super::ACCESS_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", super::SECRET_KEY)
+            .env("AWS_SESSION_TOKEN", super::SESSION_TOKEN)
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut output = process.stdout.take().unwrap();
+        let stdout = tokio::spawn(async move {
+            let mut text = String::new();
+            output.read_to_string(&mut text).await.unwrap();
+            text
+        });
+        Self {
+            process,
+            stdout,
+            invocations,
+            answers,
+            server,
+        }
+    }
+
+    /// Invokes the function with an event and a time limit, and waits for its answer.
+    pub async fn invoke(&mut self, event: impl Into<Vec<u8>>, time_limit: Duration) -> Answer {
+        let invocation = Invocation {
+            event: event.into(),
+            deadline: SystemTime::now() + time_limit,
+        };
+        self.invocations.send(invocation).unwrap();
+        self.answers.recv().await.unwrap()
+    }
+
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.process.id().unwrap()
+    }
+
+    /// Ends the process and gives what it wrote to its standard output.
+    pub async fn end(mut self) -> String {
+        self.process.kill().await.unwrap();
+        self.server.abort();
+        self.stdout.await.unwrap()
+    }
+}
+
+/// The lines of a JSON log that are of this message.
+pub fn lines_of(log: &str, message: &str) -> Vec<Value> {
+    log.lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|line| line["message"] == message)
+        .collect()
+}
+
+async fn next(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    let Some(invocation) = shared.invocations.lock().await.recv().await else {
+        return std::future::pending().await;
+    };
+    let deadline = invocation
+        .deadline
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    let request_id = format!(
+        "request-{}",
+        shared.request_ids.fetch_add(1, Ordering::Relaxed)
+    );
+    let mut headers = HeaderMap::new();
+    let mut set = |name: &'static str, value: &str| {
+        headers.insert(name, HeaderValue::from_str(value).unwrap());
+    };
+    set("lambda-runtime-aws-request-id", &request_id);
+    set(
+        "lambda-runtime-deadline-ms",
+        &deadline.as_millis().to_string(),
+    );
+    set(
+        "lambda-runtime-invoked-function-arn",
+        "arn:aws:lambda:us-east-1:123456789012:function:nightly-stop",
+    );
+    (headers, invocation.event)
+}
+
+async fn response(
+    State(shared): State<Arc<Shared>>,
+    Path(_): Path<String>,
+    body: Bytes,
+) -> StatusCode {
+    answer(&shared, true, &body)
+}
+
+async fn error(
+    State(shared): State<Arc<Shared>>,
+    Path(_): Path<String>,
+    body: Bytes,
+) -> StatusCode {
+    answer(&shared, false, &body)
+}
+
+fn answer(shared: &Shared, is_ok: bool, body: &[u8]) -> StatusCode {
+    let body = serde_json::from_slice(body).unwrap();
+    shared.answers.send(Answer { is_ok, body }).unwrap();
+    StatusCode::ACCEPTED
+}
