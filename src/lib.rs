@@ -11,6 +11,17 @@
 //! 5. [`rekognition`] makes the calls: retries, limits, discovery and looks. Nothing else knows the SDK.
 //! 6. [`report`] says what came of it, and `metrics` counts it. [`log`] is where the lines go.
 
+#![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
 pub mod arn;
 pub mod exemption;
 pub mod handler;

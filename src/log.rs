@@ -29,7 +29,8 @@ where
         .with_target("aws_smithy_runtime::client::retries", level);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
-        .with_target(false);
+        .with_target(false)
+        .with_ansi(false);
     if is_json {
         let lines = lines
             .json()

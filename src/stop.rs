@@ -33,6 +33,7 @@ impl Stopper<'_> {
         let mut progress = Progress {
             seen: listed,
             accepted: false,
+            refusal: None,
         };
         let outcome = if self.dry_run {
             self.look_only(&model_arn, &mut progress).await
@@ -61,7 +62,9 @@ impl Stopper<'_> {
                             continue;
                         }
                         Ok(_) => progress.accepted = true,
-                        Err(error) if error.leaves_doubt() => {}
+                        Err(error) if error.leaves_doubt() => {
+                            progress.refusal = Some(Failure::from(error).to_string());
+                        }
                         Err(error) => return progress.failed(error),
                     }
                     refusals += 1;
@@ -123,6 +126,8 @@ struct Progress {
     seen: Option<Observed>,
     /// Whether a stop of it was accepted, by this run or shortly before.
     accepted: bool,
+    /// Why the last stop of it was not accepted.
+    refusal: Option<String>,
 }
 
 impl Progress {
@@ -149,6 +154,9 @@ impl Progress {
             ),
             (error, Some(Phase::Stopping)) => Failure::from(error)
                 .explain("its stop was accepted, but it could not be seen stopped"),
+            (CallError::OutOfTime { last_failure }, _) => Failure::from(CallError::OutOfTime {
+                last_failure: last_failure.or_else(|| self.refusal.clone()),
+            }),
             (error, _) => Failure::from(error),
         };
         Outcome::Failed(failure)

@@ -1,5 +1,6 @@
 //! All models of a run: region by region, found and stopped at the same time.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::arn::{ModelArn, ModelPattern, Target};
 use crate::exemption::{Exemption, Reason};
 use crate::rekognition::{Discovery, Found, LookedUp, Poller, Region, Rekognition};
 use crate::report::{Failure, ModelReport, Outcome};
-use crate::request::Entry;
+use crate::request;
 use crate::settings::Settings;
 use crate::stop::Stopper;
 
@@ -42,13 +43,24 @@ struct Asked {
     pattern_positions: Vec<usize>,
 }
 
+impl Asked {
+    /// The position of the first entry that a model belongs to which is named at `position`: an earlier pattern may
+    /// match it too.
+    fn first_position(&self, model_arn: &ModelArn, position: usize) -> usize {
+        let patterns = self.patterns.iter().zip(&self.pattern_positions);
+        let mut earlier = patterns.take_while(|(_, earlier)| **earlier < position);
+        let first = earlier.find(|(pattern, _)| pattern.matches(model_arn));
+        first.map_or(position, |(_, earlier)| *earlier)
+    }
+}
+
 /// A report, and where it stands among the others.
 type Positioned = (usize, ModelReport);
 
 impl Sweep<'_> {
     /// Stops the models of all entries and reports on each, in the order of the entries and, within a pattern's,
     /// by ARN. Each report is logged as soon as it is known.
-    pub(crate) async fn run(&self, entries: &[Entry]) -> Vec<ModelReport> {
+    pub(crate) async fn run(&self, entries: &[request::Entry]) -> Vec<ModelReport> {
         let mut reports: Vec<Positioned> = Vec::new();
         let mut regions: BTreeMap<&str, Asked> = BTreeMap::new();
         let mut seen: HashMap<&str, usize> = HashMap::new();
@@ -113,7 +125,10 @@ impl Sweep<'_> {
         let mut positions: HashMap<ModelArn, usize> = HashMap::new();
         let mut models = FuturesUnordered::new();
         for (position, model_arn) in &asked.models {
-            positions.insert(model_arn.clone(), *position);
+            positions.insert(
+                model_arn.clone(),
+                asked.first_position(model_arn, *position),
+            );
             models.push(stopper.stop(model_arn.clone(), None).boxed());
         }
 
@@ -127,12 +142,9 @@ impl Sweep<'_> {
                 biased;
                 Some(found) = found.recv() => {
                     let position = asked.pattern_positions.get(found.pattern).copied().unwrap_or_default();
-                    match positions.get_mut(&found.model_arn) {
-                        Some(known) => *known = position.min(*known),
-                        None => {
-                            positions.insert(found.model_arn.clone(), position);
-                            models.push(self.stop_found(stopper, found).boxed());
-                        }
+                    if let Entry::Vacant(unknown) = positions.entry(found.model_arn.clone()) {
+                        unknown.insert(position);
+                        models.push(self.stop_found(stopper, found).boxed());
                     }
                 }
                 Some(report) = models.next() => {

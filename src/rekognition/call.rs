@@ -9,11 +9,11 @@ use aws_sdk_rekognition::config::interceptors::{
 };
 use aws_sdk_rekognition::config::retry::{ClassifyRetry, RetryAction};
 use aws_sdk_rekognition::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_rekognition::error::{
-    BoxError, ConnectorError, DisplayErrorContext, ProvideErrorMetadata, SdkError,
-};
+use aws_sdk_rekognition::error::{BoxError, ConnectorError, ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use tokio::sync::OwnedSemaphorePermit;
+
+use super::connector::{Sent, Turns};
 
 /// The service's code for a model that cannot be stopped in its present status.
 const RESOURCE_IN_USE: &str = "ResourceInUseException";
@@ -63,6 +63,13 @@ impl CallError {
         }
     }
 
+    /// The error of a list that is not there: nothing is not the same as nothing found.
+    pub(super) fn no_list(operation: &str) -> Self {
+        Self::Unclear {
+            message: format!("{operation} was answered without a list"),
+        }
+    }
+
     /// Whether only a look at the model can tell what a stop has done to it: the service says that it is in no
     /// status to be stopped in, or says nothing that can be read.
     pub(crate) fn leaves_doubt(&self) -> bool {
@@ -100,7 +107,7 @@ impl CallError {
                 },
             },
             SdkError::ResponseError(_) => Self::Unclear {
-                message: DisplayErrorContext(&error).to_string(),
+                message: with_causes(&error),
             },
             SdkError::TimeoutError(_) => Self::OutOfTime { last_failure: None },
             SdkError::ConstructionFailure(_) => Self::not_sent("ConstructionFailure", &error),
@@ -111,9 +118,23 @@ impl CallError {
     fn not_sent(code: &'static str, error: &dyn std::error::Error) -> Self {
         Self::NotSent {
             code,
-            message: DisplayErrorContext(error).to_string(),
+            message: with_causes(error),
         }
     }
+}
+
+/// An error and its causes in one line, each only where it says more than the one before.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !line.contains(&said) {
+            line = format!("{line}: {said}");
+        }
+        cause = error.source();
+    }
+    line
 }
 
 /// What becomes known of a call while its attempts are made.
@@ -122,6 +143,7 @@ impl CallError {
 /// reason of this call alone. A throttled call keeps its place: there the others are meant to wait as well.
 pub(super) struct Attempts<E> {
     state: Arc<Mutex<State>>,
+    turns: Arc<Turns>,
     error: PhantomData<fn() -> E>,
 }
 
@@ -132,9 +154,10 @@ struct State {
 }
 
 impl<E> Attempts<E> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(turns: Arc<Turns>) -> Self {
         Self {
             state: Arc::default(),
+            turns,
             error: PhantomData,
         }
     }
@@ -156,6 +179,7 @@ impl<E> Clone for Attempts<E> {
     fn clone(&self) -> Self {
         Self {
             state: Arc::clone(&self.state),
+            turns: Arc::clone(&self.turns),
             error: PhantomData,
         }
     }
@@ -182,7 +206,13 @@ where
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        let sent = context
+            .response()
+            .and_then(|answer| answer.extension::<Sent>());
         let Some(Err(error)) = context.output_or_error() else {
+            if let Some(Sent(sent)) = sent {
+                self.turns.pace.learn(*sent, false);
+            }
             return Ok(());
         };
         let answered = error
@@ -200,9 +230,13 @@ where
                 None => error.to_string(),
             },
         };
+        let throttled = code.is_some_and(|code| THROTTLING.contains(&code));
+        if let Some(Sent(sent)) = sent {
+            self.turns.pace.learn(*sent, throttled);
+        }
         self.with(|state| {
             state.last_failure = Some(failure);
-            if !code.is_some_and(|code| THROTTLING.contains(&code)) {
+            if !throttled {
                 state.place = None;
             }
         });
@@ -215,7 +249,7 @@ fn describe(error: &ConnectorError) -> String {
     if error.is_timeout() {
         "no answer in time".to_owned()
     } else {
-        DisplayErrorContext(error).to_string()
+        with_causes(error)
     }
 }
 
@@ -238,8 +272,8 @@ impl ClassifyRetry for ServerErrors {
     }
 }
 
-/// Tries a call again whose answer cannot be read. Only for calls that change nothing: after a stop the question
-/// is not what the answer was but what the model does.
+/// Tries a call again whose answer cannot be read, or is empty: the SDK would take that for an empty list. Only
+/// for calls that change nothing: after a stop the question is not what the answer was but what the model does.
 pub(super) struct UnreadableAnswers<E>(PhantomData<fn() -> E>);
 
 impl<E> UnreadableAnswers<E> {
@@ -259,6 +293,12 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let is_empty = context.response().is_some_and(|answer| {
+            answer.status().is_success() && answer.body().bytes().is_some_and(<[u8]>::is_empty)
+        });
+        if is_empty {
+            return RetryAction::transient_error();
+        }
         let answered = match context.output_or_error() {
             Some(Err(error)) => error.as_operation_error(),
             _ => None,

@@ -19,40 +19,41 @@ use http_body_util::BodyExt;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
+use super::pace::Pace;
+
 /// An attempt without an answer is given up after this long.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The least time that an attempt is given, however near the deadline is.
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(50);
 
-/// An HTTP client that makes at most so many calls at once.
-#[derive(Clone, Debug)]
-pub(super) struct LimitedHttpClient {
-    http_client: SharedHttpClient,
-    turns: Turns,
-}
-
-/// The calls that may be in flight at once, and the time that there is for them.
-#[derive(Clone, Debug)]
-struct Turns {
-    free: Arc<Semaphore>,
+/// The calls of one region that may be in flight at once, how fast they may be made, and the time there is for them.
+#[derive(Debug)]
+pub(super) struct Turns {
+    free: Semaphore,
+    pub(super) pace: Pace,
     deadline: Instant,
 }
 
-impl LimitedHttpClient {
-    /// Makes calls through `http_client`, at most `max_concurrency` at once, all of them by `deadline`.
-    pub(super) fn new(
-        http_client: SharedHttpClient,
-        max_concurrency: usize,
-        deadline: Instant,
-    ) -> Self {
+impl Turns {
+    /// At most `max_concurrency` calls at once, all of them by `deadline`.
+    pub(super) fn new(max_concurrency: usize, deadline: Instant) -> Self {
         Self {
-            http_client,
-            turns: Turns {
-                free: Arc::new(Semaphore::new(max_concurrency)),
-                deadline,
-            },
+            free: Semaphore::new(max_concurrency),
+            pace: Pace::default(),
+            deadline,
         }
     }
+}
+
+/// When a call was made. Its answer carries this, for the pace to learn from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent(pub(super) Instant);
+
+/// An HTTP client whose calls wait for their turn.
+#[derive(Clone, Debug)]
+pub(super) struct LimitedHttpClient {
+    pub(super) http_client: SharedHttpClient,
+    pub(super) turns: Arc<Turns>,
 }
 
 // The client's own `validate_base_client_config` is left out on purpose: it makes a connector only to throw it
@@ -65,7 +66,7 @@ impl HttpClient for LimitedHttpClient {
     ) -> SharedHttpConnector {
         SharedHttpConnector::new(LimitedConnector {
             connector: self.http_client.http_connector(settings, components),
-            turns: self.turns.clone(),
+            turns: Arc::clone(&self.turns),
         })
     }
 }
@@ -73,7 +74,7 @@ impl HttpClient for LimitedHttpClient {
 #[derive(Clone, Debug)]
 struct LimitedConnector {
     connector: SharedHttpConnector,
-    turns: Turns,
+    turns: Arc<Turns>,
 }
 
 impl HttpConnector for LimitedConnector {
@@ -86,9 +87,14 @@ impl HttpConnector for LimitedConnector {
                 .acquire()
                 .await
                 .map_err(|closed| ConnectorError::other(closed.into(), None))?;
+            let sent = Sent(this.turns.pace.wait().await);
             let attempt = async { whole(this.connector.call(request).await?).await };
             match timeout(attempt_timeout(this.turns.deadline), attempt).await {
-                Ok(answer) => answer.map_err(broken),
+                Ok(Ok(mut answer)) => {
+                    answer.add_extension(sent);
+                    Ok(answer)
+                }
+                Ok(Err(error)) => Err(broken(error)),
                 Err(elapsed) => Err(ConnectorError::timeout(elapsed.into())),
             }
         })
@@ -102,13 +108,19 @@ fn attempt_timeout(deadline: Instant) -> Duration {
 }
 
 /// The answer with its body read to the end, so that it is no longer in flight. Answers are a few kilobytes.
+///
+/// The SDK takes a body of nothing for an object without members: no projects, no versions, no tags.
 async fn whole(mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
     let body = answer
         .take_body()
         .collect()
         .await
-        .map_err(ConnectorError::io)?;
-    *answer.body_mut() = body.to_bytes().into();
+        .map_err(ConnectorError::io)?
+        .to_bytes();
+    if answer.status().is_success() && body.is_empty() {
+        return Err(ConnectorError::io("the answer has no body".into()));
+    }
+    *answer.body_mut() = body.into();
     Ok(answer)
 }
 

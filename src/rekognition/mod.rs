@@ -10,6 +10,7 @@ mod call;
 mod client;
 mod connector;
 mod discovery;
+mod pace;
 mod poller;
 mod region;
 mod status;

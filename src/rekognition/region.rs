@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::call::{Attempts, CallError, UnreadableAnswers};
 use super::client::Rekognition;
+use super::connector::Turns;
 use super::status::{Observed, Status};
 use crate::arn::ModelArn;
 
@@ -26,6 +27,7 @@ pub(crate) struct Region {
     client: Client,
     /// A place for each call that may be in flight, so that not every model's call is made ready at once.
     places: Arc<Semaphore>,
+    turns: Arc<Turns>,
     deadline: Instant,
 }
 
@@ -58,8 +60,10 @@ impl Region {
         max_concurrency: usize,
         deadline: Instant,
     ) -> Self {
+        let turns = Arc::new(Turns::new(max_concurrency, deadline));
         Self {
-            client: rekognition.client(name, max_concurrency, deadline),
+            client: rekognition.client(name, Arc::clone(&turns)),
+            turns,
             places: Arc::new(Semaphore::new(max_concurrency)),
             deadline,
         }
@@ -128,7 +132,8 @@ impl Region {
             })
             .await?;
         let items = answer
-            .project_descriptions()
+            .project_descriptions
+            .ok_or_else(|| CallError::no_list("DescribeProjects"))?
             .iter()
             .filter(|project| {
                 !matches!(project.feature(), Some(feature) if *feature != CustomizationFeature::CustomLabels)
@@ -162,7 +167,8 @@ impl Region {
             })
             .await?;
         let items = answer
-            .project_version_descriptions()
+            .project_version_descriptions
+            .ok_or_else(|| CallError::no_list("DescribeProjectVersions"))?
             .iter()
             .filter_map(Version::new)
             .collect();
@@ -183,7 +189,7 @@ impl Region {
         F: Future<Output = Result<T, SdkError<E>>>,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let attempts = Attempts::new();
+        let attempts = Attempts::new(Arc::clone(&self.turns));
         let call = async {
             // The semaphore is never closed, so that this always gives a place.
             if let Ok(place) = Arc::clone(&self.places).acquire_owned().await {

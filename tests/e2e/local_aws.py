@@ -1,7 +1,10 @@
-"""The local AWS: ministack, and what it leaves out of the life of a function.
+"""The local AWS: ministack, and three things that it leaves out.
 
-ministack runs the real `bootstrap`, but it drops what that prints and does not hand it the variables of `LoggingConfig`.
-Here both are put in: the output goes to the function's log group. The rest is ministack as it comes.
+- It runs the real `bootstrap`, but drops what that prints. Here it goes to the function's log group.
+- It does not hand a function the variables by which Lambda tells it of its `LoggingConfig`.
+- It does not say of a stack whether it is protected, without which `sam delete` ends in an exception.
+
+The rest is ministack as it comes.
 """
 
 import subprocess
@@ -11,6 +14,7 @@ import types
 
 from ministack import app
 from ministack.services import lambda_svc
+from ministack.services.cloudformation import handlers
 
 this_invocation = threading.local()
 
@@ -57,8 +61,20 @@ def add_the_logging_variables(variables_of):
     return variables_and_logging
 
 
+def say_that_stacks_are_not_protected(describe_stacks):
+    """`describe_stacks`, with the field that CloudFormation has in every answer."""
+
+    def describe_with_protection(parameters):
+        status, headers, body = describe_stacks(parameters)
+        after = b"</DisableRollback>"
+        return status, headers, body.replace(after, after + b"<EnableTerminationProtection>false</EnableTerminationProtection>")
+
+    return describe_with_protection
+
+
 lambda_svc.subprocess = types.SimpleNamespace(**(vars(subprocess) | {"Popen": KeptProcess}))
 lambda_svc._execute_function_provided = keep_the_output(lambda_svc._execute_function_provided)
 lambda_svc._runtime_env_vars = add_the_logging_variables(lambda_svc._runtime_env_vars)
+handlers._ACTION_HANDLERS["DescribeStacks"] = say_that_stacks_are_not_protected(handlers._describe_stacks)
 
 app.main()

@@ -18,11 +18,12 @@ import tools
 from part_deploy import BUILD, PARAMETERS, sam_build
 from services import BOTTLE_CAPS, SHELF_AUDIT, SHELF_AUDIT_KEPT, WELD_SEAMS, Rekognition
 from stack import write_copy
-from tools import LOGS, ROOT, WORK, Failure, Missing, Skipped, check_equal, environment, run
+from tools import LOGS, ROOT, WORK, Failure, Missing, Skipped, check_equal, environment, run, run_for_json
 
 IMAGE = "public.ecr.aws/lambda/provided:al2023-x86_64"
 STAND_IN = WORK / "stand-in.tar"
 NETWORK = "rekognition-stopper-e2e"
+IN_CI = os.environ.get("CI") == "true"
 
 # What each event has to do, on models that all run: outcomes by model.
 ALL = {SHELF_AUDIT: "stopped", SHELF_AUDIT_KEPT: "kept", WELD_SEAMS: "stopped"}
@@ -39,17 +40,20 @@ def a_docker_engine_runs(session):
     session.docker = environment()
     if engine_answers(session.docker):
         return "the one of this machine"
-    if os.environ.get("CI") != "true":
-        raise Skipped("no Docker engine runs here; start one, or set CI=true to have one installed and started")
+    if not IN_CI:
+        raise Skipped("no Docker engine runs here: start one, or set CI=true to have one installed and started")
     if os.geteuid() != 0:
-        raise Missing("no Docker engine runs: start one, or be root so that it can be installed and started here")
+        raise Missing("no Docker engine runs here: start one, or be root so that it can be installed and started")
     install("docker.io", "iptables", "ca-certificates", wanted="dockerd")
     # A path for its socket that is short enough for the kernel.
     home = Path(tempfile.mkdtemp(prefix="e2e-docker-"))
     session.cleanup.callback(shutil.rmtree, home, ignore_errors=True)
     socket = f"unix://{home}/socket"
     session.docker = environment(DOCKER_HOST=socket)
-    # Processes are ended before this: the engine after the containers, and the directory last.
+    # Its bridge outlives an engine.
+    if not Path("/sys/class/net/docker0").exists() and shutil.which("ip"):
+        session.cleanup.callback(subprocess.run, ["ip", "link", "delete", "docker0"], capture_output=True, check=False)
+    # What comes in last is undone first: the network, the engine, its bridge, its directory.
     session.cleanup.callback(session.processes.end)
     session.processes.start(
         "dockerd",
@@ -66,7 +70,8 @@ def the_base_image_is_there(session):
         return "from its registry"
     if not STAND_IN.exists():
         if os.geteuid() != 0:
-            raise Skipped("no registry gives the base image, and only root can make its stand-in")
+            no_image = f"no registry gives the image {IMAGE}: pull it first, or be root so that its stand-in can be made"
+            raise Missing(no_image) if IN_CI else Skipped(no_image)
         install("debootstrap", wanted="debootstrap")
         with tempfile.TemporaryDirectory(prefix="e2e-debian-") as system:
             run("debootstrap", "debootstrap", "--variant=minbase", "bookworm", system)
@@ -86,8 +91,9 @@ def sam_build_makes_the_function(session):
 def the_rekognition_starts_and_a_relay_leads_to_it(session):
     session.rekognition = Rekognition(session.processes, session.part)
     session.rekognition.start()
+    remove_network(session)
     run("docker-network", "docker", "network", "create", "--internal", NETWORK, env=session.docker)
-    session.cleanup.callback(docker, session, "network", "rm", NETWORK)
+    session.cleanup.callback(remove_network, session)
     network = json.loads(run("docker-network-inspect", "docker", "network", "inspect", NETWORK, env=session.docker))
     gateway = network[0]["IPAM"]["Config"][0]["Gateway"]
     relay = Relay(gateway, session.rekognition.port)
@@ -144,6 +150,17 @@ def docker(session, *words):
             ).returncode == 0
         except subprocess.TimeoutExpired:
             return False
+
+
+def remove_network(session):
+    """Removes the network, and the containers on it that an interrupted `sam local invoke` left."""
+    listed = subprocess.run(
+        ["docker", "ps", "--all", "--quiet", "--filter", f"network={NETWORK}"],
+        env=session.docker, capture_output=True, text=True, check=False,
+    )
+    for container in listed.stdout.split():
+        docker(session, "rm", "--force", container)
+    docker(session, "network", "rm", NETWORK)
 
 
 def engine_answers(env):

@@ -15,17 +15,18 @@ from tools import Missing, check
 
 
 def calls_were_recorded(session):
-    session.deployed = calls_in(CALLS, "rekognition-deploy-*.jsonl")
-    session.others = [it for it in calls_in(CALLS, "*.jsonl") if it not in session.deployed]
+    recorded = set(CALLS.glob("*.jsonl"))
+    by_deployed = set(CALLS.glob("rekognition-deploy-*.jsonl"))
     directory = os.environ.get("REKOGNITION_CALLS")
-    tests = calls_in(Path(directory), "**/*.jsonl") if directory else []
-    session.others += tests
+    by_tests = set(Path(directory).rglob("*.jsonl")) if directory else set()
+    session.deployed = calls_in(by_deployed)
+    session.others = calls_in(recorded - by_deployed | by_tests)
     if not session.deployed:
         raise Missing("no calls were recorded: run the part deploy first")
-    if directory and not tests:
-        raise Missing(f"REKOGNITION_CALLS={directory} holds no calls: run cargo test first")
-    by_whom = f"{len(session.deployed)} by the deployed function, {len(session.others) - len(tests)} by the others"
-    return f"{by_whom}, {len(tests)} by cargo test" if directory else by_whom
+    if directory and not by_tests:
+        raise Missing(f"no calls were recorded in REKOGNITION_CALLS={directory}: run cargo test first")
+    files = f"{len(by_tests)} of cargo test" if directory else "none of cargo test, since REKOGNITION_CALLS is not set"
+    return f"{len(recorded)} records of this test, {files}"
 
 
 def every_call_of_the_deployed_function_is_allowed_by_its_policy(session):
@@ -37,7 +38,7 @@ def every_other_call_is_allowed_where_all_models_are(session):
     places = {tuple(it["resources"][0].split(":")[1:5]) for it in session.others if it["resources"] != ["*"]}
     patterns = [f"arn:{':'.join(place)}:project/*/version/*/*" for place in sorted(places)]
     check_allowed(session.others, Stack(ModelArns=",".join(patterns)))
-    return f"in {len(places)} accounts and regions"
+    return f"{len(session.others)} calls, accounts and regions: {len(places)}"
 
 
 def every_allowed_action_was_made(session):
@@ -56,9 +57,9 @@ STEPS = [
 ]
 
 
-def calls_in(directory, pattern):
+def calls_in(files):
     """The recorded calls, each different one once, less those by which this test looks at the models itself."""
-    lines = {line for file in directory.glob(pattern) for line in file.read_text().splitlines()}
+    lines = {line for file in files for line in file.read_text().splitlines()}
     calls = [json.loads(line) for line in sorted(lines)]
     return [it for it in calls if it.get("access_key") != OBSERVER]
 

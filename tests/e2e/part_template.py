@@ -142,6 +142,7 @@ def an_event_that_cannot_be_delivered_is_retried_and_kept(session):
 
 
 def the_saved_query_and_the_dashboard_know_the_log_and_the_metrics(session):
+    json.loads(Stack(ScheduleState="DISABLED").properties("Dashboard")["DashboardBody"])
     stack = Stack()
     query = stack.properties("FailedModelsQuery")
     check_equal(query["LogGroupNames"], ["LogGroup"], "log of the saved query")
@@ -150,6 +151,8 @@ def the_saved_query_and_the_dashboard_know_the_log_and_the_metrics(session):
     metrics = "ModelsStopped ModelsAlreadyStopped ModelsKept ModelsFailed InferenceUnitsStopped Duration Errors"
     for metric in metrics.split():
         check(f'"{metric}"' in text, f"the dashboard does not show {metric}")
+    alarms = next(it["properties"]["alarms"] for it in dashboard["widgets"] if it["type"] == "alarm")
+    check_equal(sorted(alarms), sorted(f"{name}.Arn" for name in stack.of_type("AWS::CloudWatch::Alarm")), "alarms shown")
     shown = [it["properties"]["query"] for it in dashboard["widgets"] if it["type"] == "log"]
     check_equal([without_spaces(it.split("|", 1)[1]) for it in shown], [without_spaces(query["QueryString"])], "query of the dashboard")
 

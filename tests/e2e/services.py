@@ -52,6 +52,8 @@ class Rekognition:
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = None
         self.starts = 0
+        for earlier in CALLS.glob(f"rekognition-{part}-*"):
+            earlier.unlink()
 
     def start(self, *options, models=MODELS):
         """Starts it, or starts it again, with these models and nothing remembered."""
@@ -95,7 +97,7 @@ class LocalAws:
         scratch.mkdir(parents=True, exist_ok=True)
         processes.start(
             f"local-aws-{part}",
-            sys.executable, tools.Path(__file__).with_name("local_aws.py"),
+            sys.executable, "-B", tools.Path(__file__).with_name("local_aws.py"),
             env=environment(
                 BIND_HOST="127.0.0.1",
                 GATEWAY_PORT=str(self.port),

@@ -78,7 +78,8 @@ class Stack:
                 return self._compute(yes if self._holds(condition) else no)
             argument = self._compute(argument)
             if function == "Fn::Sub":
-                return re.sub(r"\$\{([^}]+)\}", lambda found: self._reference(found[1]), argument)
+                text, values = argument if isinstance(argument, list) else (argument, {})
+                return re.sub(r"\$\{([^}]+)\}", lambda found: values[found[1]] if found[1] in values else self._reference(found[1]), text)
             if function == "Fn::Join":
                 return argument[0].join(argument[1])
             if function == "Fn::Split":

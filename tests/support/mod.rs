@@ -7,6 +7,9 @@ pub mod log;
 pub mod runtime_api;
 
 use std::env::VarError;
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -75,6 +78,7 @@ pub fn sdk_config(endpoint_url: &str) -> SdkConfig {
 
 /// The handler as the function makes it, against an emulator and with these environment variables.
 pub fn handler(emulator: &Emulator, variables: &[(&str, &str)]) -> Handler {
+    record(emulator);
     let settings = Settings::read(|name| {
         let found = variables.iter().find(|(key, _)| *key == name);
         found
@@ -82,6 +86,19 @@ pub fn handler(emulator: &Emulator, variables: &[(&str, &str)]) -> Handler {
             .ok_or(VarError::NotPresent)
     });
     Handler::new(settings, Rekognition::new(sdk_config(&emulator.url())))
+}
+
+/// Writes the function's calls to a file of their own in the directory `REKOGNITION_CALLS`, where that is set: what
+/// the tests call is what the function's permissions have to allow.
+pub fn record(emulator: &Emulator) {
+    static FILES: AtomicUsize = AtomicUsize::new(0);
+    let Some(directory) = std::env::var_os("REKOGNITION_CALLS") else {
+        return;
+    };
+    std::fs::create_dir_all(&directory).unwrap();
+    let number = FILES.fetch_add(1, Ordering::Relaxed);
+    let name = format!("{}-{number}.jsonl", std::process::id());
+    emulator.record_to(File::create(Path::new(&directory).join(name)).unwrap());
 }
 
 /// One invocation.

@@ -13,6 +13,7 @@ use crate::denial::Denial;
 use crate::fault::Fault;
 use crate::model::Model;
 use crate::operation::Operation;
+use crate::page::PAGE_SIZE;
 use crate::quota::Quota;
 use crate::record::{Call, Change};
 use crate::server::Server;
@@ -113,6 +114,11 @@ impl Emulator {
         self.service.state().latency = latency;
     }
 
+    /// The most items on a page of a list, from 1 to 100, however many are asked for; 100 at first.
+    pub fn set_page_size(&self, items: u32) {
+        self.service.state().page_size = items.clamp(1, PAGE_SIZE);
+    }
+
     /// Refuses an action, such as `rekognition:StopProjectVersion`: on every resource, or on those
     /// whose ARN begins with `resource`.
     pub fn deny(&self, action: &str, resource: Option<&str>) {
@@ -176,6 +182,12 @@ impl Emulator {
     /// TCP connections accepted so far.
     pub fn connections(&self) -> usize {
         self.service.state().record.connections
+    }
+
+    /// Writes a line of JSON for each call that ends from now on: `operation`, `action`, `resources`, `region`,
+    /// `access_key`, `answer`.
+    pub fn record_to(&self, file: impl Write + Send + 'static) {
+        self.service.state().record.write_to(Box::new(file));
     }
 
     /// Waits until the condition holds. It is asked at once, and again whenever a call arrives, is
@@ -259,13 +271,9 @@ impl Builder {
         self
     }
 
-    /// Writes a line of JSON for each call that ends: `operation`, `action`, `resources`, `region`, `answer`.
+    /// [`Emulator::record_to`].
     pub fn record_to(self, file: impl Write + Send + 'static) -> Self {
-        self.emulator
-            .service
-            .state()
-            .record
-            .write_to(Box::new(file));
+        self.emulator.record_to(file);
         self
     }
 

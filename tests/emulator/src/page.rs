@@ -6,7 +6,7 @@ use crate::error::ServiceError;
 use crate::request::Request;
 
 /// Items on a page when the request does not say, and the most that it may ask for.
-const PAGE_SIZE: i64 = 100;
+pub(crate) const PAGE_SIZE: u32 = 100;
 
 /// A `NextToken`, opaque to the client: it belongs to one operation, region and set of arguments.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,10 +61,11 @@ pub(crate) fn page_of<T>(
 
 /// The page's size, and the token that stands for it; the first page has a token of its own.
 fn asked_page(request: &Request) -> Result<(u32, PageToken), ServiceError> {
-    let size = request.integer("MaxResults")?.unwrap_or(PAGE_SIZE);
+    let most = i64::from(PAGE_SIZE);
+    let size = request.integer("MaxResults")?.unwrap_or(most);
     let constraint = match size {
         ..1 => "Member must have value greater than or equal to 1",
-        1..=PAGE_SIZE => "",
+        size if size <= most => "",
         _ => "Member must have value less than or equal to 100",
     };
     if !constraint.is_empty() {
@@ -87,7 +88,7 @@ fn asked_page(request: &Request) -> Result<(u32, PageToken), ServiceError> {
                 )
             })?,
     };
-    Ok((size as u32, token))
+    Ok((request.page_size.min(size as u32), token))
 }
 
 /// The same for the same operation, region and arguments, whatever the page.

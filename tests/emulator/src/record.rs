@@ -42,6 +42,7 @@ impl Call {
             "action": self.operation.action(),
             "resources": [self.policy_resource()],
             "region": self.region,
+            "access_key": self.access_key,
             "answer": self.answer.to_string(),
         })
     }

@@ -14,6 +14,8 @@ pub(crate) struct Request {
     pub(crate) operation: Operation,
     pub(crate) region: String,
     pub(crate) members: Map<String, Value>,
+    /// The most items of a page, however many are asked for.
+    pub(crate) page_size: u32,
 }
 
 /// What a signature's credential scope says.
@@ -61,6 +63,7 @@ impl Request {
         scope: Option<&Scope>,
         operation: Operation,
         body: Option<Value>,
+        page_size: u32,
     ) -> Result<Self, ServiceError> {
         let scope = scope.ok_or_else(|| {
             ServiceError::new(
@@ -79,6 +82,7 @@ impl Request {
                 operation,
                 region: scope.region.clone(),
                 members,
+                page_size,
             }),
             _ => Err(ServiceError::serialization("The body is no JSON object")),
         }

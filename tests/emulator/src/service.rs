@@ -18,6 +18,7 @@ use crate::denial::{self, Denial};
 use crate::error::ServiceError;
 use crate::fault::{Fault, FaultKind, Faults};
 use crate::operations;
+use crate::page::PAGE_SIZE;
 use crate::quota::Throttle;
 use crate::record::{Answer, Call, Record};
 use crate::reply;
@@ -37,6 +38,7 @@ pub(crate) struct ServiceState {
     pub(crate) faults: Faults,
     pub(crate) denials: Vec<Denial>,
     pub(crate) latency: Duration,
+    pub(crate) page_size: u32,
     pub(crate) record: Record,
 }
 
@@ -49,6 +51,7 @@ impl Service {
                 faults: Faults::default(),
                 denials: Vec::new(),
                 latency: Duration::ZERO,
+                page_size: PAGE_SIZE,
                 record: Record::default(),
             }),
             moved: Notify::new(),
@@ -91,9 +94,12 @@ async fn handle(
             answer: Answer::Pending,
         },
     );
-    let latency = in_flight.service.state().latency;
+    let (latency, page_size) = {
+        let state = in_flight.service.state();
+        (state.latency, state.page_size)
+    };
     pause(latency).await;
-    let answered = match Request::new(scope.as_ref(), operation, body) {
+    let answered = match Request::new(scope.as_ref(), operation, body, page_size) {
         Ok(request) => answer(&in_flight, &request).await,
         Err(error) => Err(error),
     };

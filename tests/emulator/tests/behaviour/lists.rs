@@ -68,6 +68,22 @@ async fn projects_come_100_a_page_or_as_asked() {
 }
 
 #[tokio::test]
+async fn pages_can_be_shorter_than_asked_for() {
+    let emulator = Emulator::builder().start().await.unwrap();
+    emulator.set_page_size(3);
+    for n in 0..7 {
+        emulator.add_project(&format!("p{n}"), "us-east-1", "CUSTOM_LABELS");
+    }
+    let caller = Caller::new(&emulator);
+    for body in [json!({}), json!({ "MaxResults": 50 })] {
+        let all = pages(&caller, "DescribeProjects", body).await;
+        assert_eq!(sizes(&all), [3, 3, 1]);
+    }
+    let by_2 = pages(&caller, "DescribeProjects", json!({ "MaxResults": 2 })).await;
+    assert_eq!(sizes(&by_2), [2, 2, 2, 1]);
+}
+
+#[tokio::test]
 async fn projects_are_found_by_name() {
     let (emulator, _) = with_running().await;
     emulator.add_project("dogs", "us-east-1", "CUSTOM_LABELS");

@@ -1,0 +1,125 @@
+//! A whole night in a few seconds: the real function against an emulator of the service, in this process.
+//!
+//! Run it with `cargo run --example nightly`. It needs no AWS account, no Docker and no network. It shows the
+//! function's log as it happens, and then what became of each model.
+
+use std::env::VarError;
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use lambda_runtime::{Config, Context, LambdaEvent};
+use rekognition_emulator::{Emulator, Model, Quota};
+use rekognition_stopper::rekognition::Rekognition;
+use rekognition_stopper::request::Payload;
+use rekognition_stopper::settings::Settings;
+use rekognition_stopper::{Handler, log};
+
+/// The event of an EventBridge schedule. It names no models, so `MODEL_ARNS` does.
+const EVENT: &str = include_str!("../events/schedule-scheduler.json");
+
+/// The models of the account. Somebody left most of them running.
+const V1: &str =
+    "arn:aws:rekognition:us-east-1:123456789012:project/shelf-audit/version/v1/1759309953000";
+const V2: &str =
+    "arn:aws:rekognition:us-east-1:123456789012:project/shelf-audit/version/v2/1759396353000";
+const V3: &str =
+    "arn:aws:rekognition:us-east-1:123456789012:project/shelf-audit/version/v3/1759482753000";
+const CAPS: &str =
+    "arn:aws:rekognition:us-east-1:123456789012:project/bottle-caps/version/v1/1789404005000";
+const PALLETS: &str =
+    "arn:aws:rekognition:us-east-1:123456789012:project/pallets/version/v1/1789490405000";
+const SEAMS: &str =
+    "arn:aws:rekognition:eu-west-1:123456789012:project/weld-seams/version/v1/1787209319000";
+
+/// What the operator has set, as environment variables: three models by their own ARNs, and a pattern for every
+/// version of a project.
+fn variable(name: &str) -> Result<String, VarError> {
+    let shelf_audit = "arn:aws:rekognition:us-east-1:123456789012:project/shelf-audit/version/*/*";
+    match name {
+        "MODEL_ARNS" => Ok([CAPS, PALLETS, SEAMS, shelf_audit].join(", ")),
+        "INFERENCE_UNIT_HOUR_PRICE" => Ok("4.00".to_owned()),
+        _ => Err(VarError::NotPresent),
+    }
+}
+
+/// The service with those models, quicker than the real one, and with a quota that makes the function slow down.
+async fn service() -> Result<Emulator, Box<dyn Error>> {
+    let emulator = Emulator::builder()
+        .model(Model::new(V1)?.status("RUNNING"))
+        .model(
+            Model::new(V2)?
+                .status("RUNNING")
+                .tag("keep-running", "2999-12-24"),
+        )
+        .model(Model::new(V3)?.status("STOPPED"))
+        .model(Model::new(CAPS)?.status("RUNNING").inference_units(2))
+        .model(Model::new(PALLETS)?.status("STOPPED"))
+        .model(Model::new(SEAMS)?.status("STARTING"))
+        .start_takes(Duration::from_millis(1500))
+        .stop_takes(Duration::from_millis(800))
+        .quota(Quota::per_second(10.0).burst(3))
+        .start()
+        .await?;
+    Ok(emulator)
+}
+
+/// The function, as Lambda would make it, but with the emulator as its service and with credentials made up.
+fn function(emulator: &Emulator) -> Handler {
+    let credentials = Credentials::from_keys("AKIDEXAMPLE", "a-secret-key", None);
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(emulator.url())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build();
+    Handler::new(Settings::read(variable), Rekognition::new(config))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    tracing::subscriber::set_global_default(log::subscriber(variable, io::stdout))?;
+    let emulator = service().await?;
+    let before = emulator.statuses();
+
+    println!(
+        "It is night, and the schedule invokes the function. Its log, and its metrics in the last line:\n"
+    );
+    let event: Payload = serde_json::from_str(EVENT)?;
+    let mut context = Context::default();
+    context.request_id = "tonight".to_owned();
+    context.env_config = Arc::new(Config {
+        function_name: "nightly".to_owned(),
+        ..Config::default()
+    });
+    // Lambda says when it ends the invocation; a number this small is the time itself.
+    context.deadline = 60_000;
+    let report = function(&emulator)
+        .handle(LambdaEvent::new(event, context))
+        .await?;
+
+    let after = emulator.statuses();
+    println!("\nregion    model              before    outcome          after");
+    for ((arn, before), after) in before.iter().zip(after.values()) {
+        let region = arn.split(':').nth(3).unwrap_or_default();
+        let names = arn.split('/').skip(1).step_by(2).collect::<Vec<_>>();
+        let told = report.models.iter().find(|model| *model.model_arn == **arn);
+        // A version that is not running is nothing to a pattern.
+        let outcome = told.map_or("-", |model| model.outcome.name());
+        println!(
+            "{region:<10}{:<19}{before:<10}{outcome:<17}{after}",
+            names.join(" ")
+        );
+    }
+    let summary = &report.summary;
+    println!(
+        "\n{} models of {} inference units were stopped, which saves {:.2} an hour.",
+        summary.stopped,
+        summary.inference_units_stopped,
+        summary.estimated_savings_per_hour.unwrap_or_default()
+    );
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! How fast the service lets itself be called: learned from its answers, never set.
+//!
+//! A quota is a bucket: so many calls a second flow in, and so many fit in. Every time a call is throttled the
+//! bucket is known to be empty, so what was let through between two such times is what flowed in: the quota, to
+//! within a call. Calls are then made at that rate, and a little faster with each that is let through, so that a
+//! quota that has grown is noticed, and one that others use as well is shared.
+//!
+//! Until the first throttled call nothing is held back. Which answers are throttling, and that such a call is made
+//! again, is for the SDK to say; this only says when.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+/// The pause after the first throttled call, when nothing is known of the quota yet.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// What each call that is let through makes of the rate while the quota is searched for...
+const SEARCH: f64 = 1.4;
+/// ... and once it is known. The more, the sooner a larger quota is used, and the more calls are throttled while it
+/// stays the same.
+const GROWTH: f64 = 1.02;
+/// When so many calls in a row are let through, the quota has grown, and is searched for again.
+const CALLS_BEFORE_SEARCH: f64 = 25.0;
+/// How many calls the rate that a search has found counts for in the estimate.
+const SEARCHED_CALLS: f64 = 4.0;
+/// What is left of older times in the estimate when a newer one is added.
+const MEMORY: f64 = 0.8;
+/// How late a timer may be.
+const TIMER: Duration = Duration::from_millis(2);
+/// The rate is at least this, in calls a second, so that the next call is never far off.
+const LOWEST_RATE: f64 = 0.2;
+
+/// The pace of the calls of one region.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    state: Mutex<State>,
+    /// Who stands first in line. The others do not know yet when they may go, since that may still change.
+    first: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Calls a second; none before the first throttled call.
+    rate: Option<f64>,
+    /// When the next call may be made.
+    next: Option<Instant>,
+    /// When the bucket was last known to be empty.
+    emptied: Option<Instant>,
+    /// The calls let through since then.
+    let_through: f64,
+    /// Calls let through, and the seconds they took, between the times the bucket was empty.
+    calls: f64,
+    seconds: f64,
+}
+
+impl Pace {
+    /// Waits until the next call may be made, and tells when that is.
+    pub(super) async fn wait(&self) -> Instant {
+        let _first = self.first.lock().await;
+        loop {
+            let now = Instant::now();
+            let turn = self.state().take_turn(now);
+            match turn {
+                Ok(()) => return now,
+                Err(next) => sleep_until(next).await,
+            }
+        }
+    }
+
+    /// Learns from the answer to a call that was made at `sent`.
+    pub(super) fn learn(&self, sent: Instant, throttled: bool) {
+        let now = Instant::now();
+        let mut state = self.state();
+        if throttled {
+            state.throttled(sent, now);
+        } else {
+            state.let_through();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes the turn if it has come, and else says when it does as far as is known.
+    fn take_turn(&mut self, now: Instant) -> Result<(), Instant> {
+        if let Some(next) = self.next.filter(|next| *next > now) {
+            return Err(next);
+        }
+        self.next = self.rate.map(|rate| {
+            // Where only the timer was late, the next turn is not.
+            let on_time = self.next.filter(|next| *next + TIMER >= now);
+            on_time.unwrap_or(now) + Duration::from_secs_f64(1.0 / rate)
+        });
+        Ok(())
+    }
+
+    fn let_through(&mut self) {
+        self.let_through += 1.0;
+        if let Some(rate) = &mut self.rate {
+            let searching = self.calls == 0.0 || self.let_through >= CALLS_BEFORE_SEARCH;
+            *rate *= if searching { SEARCH } else { GROWTH };
+        }
+    }
+
+    fn throttled(&mut self, sent: Instant, now: Instant) {
+        let rate = match (self.rate, self.emptied) {
+            // A call that was on the way when the bucket was found empty tells nothing new.
+            (_, Some(emptied)) if sent < emptied => return,
+            (Some(rate), Some(emptied)) => {
+                if self.let_through >= CALLS_BEFORE_SEARCH {
+                    // The quota is not what it was, and the rate before this one was still let through.
+                    self.calls = SEARCHED_CALLS;
+                    self.seconds = SEARCHED_CALLS * SEARCH / rate;
+                } else {
+                    self.calls = self.calls * MEMORY + self.let_through;
+                    self.seconds = self.seconds * MEMORY + (now - emptied).as_secs_f64();
+                }
+                // One call more may have flowed in since the last one was let through.
+                (self.calls + 1.0) / self.seconds
+            }
+            _ => 1.0 / FIRST_PAUSE.as_secs_f64(),
+        };
+        self.emptied = Some(now);
+        self.let_through = 0.0;
+        self.set_rate(rate.max(LOWEST_RATE), now);
+    }
+
+    fn set_rate(&mut self, rate: f64, now: Instant) {
+        self.rate = Some(rate);
+        self.next = Some(now + Duration::from_secs_f64(1.0 / rate));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A bucket like the service's, and the calls made to it at a pace, one after the other.
+    struct Quota {
+        calls_a_second: f64,
+        burst: f64,
+        left: f64,
+        at: Instant,
+    }
+
+    impl Quota {
+        fn new(calls_a_second: f64, burst: f64) -> Self {
+            Self {
+                calls_a_second,
+                burst,
+                left: burst,
+                at: Instant::now(),
+            }
+        }
+
+        fn call(&mut self) -> bool {
+            let flowed_in = self.at.elapsed().as_secs_f64() * self.calls_a_second;
+            self.at = Instant::now();
+            self.left = (self.left + flowed_in).min(self.burst);
+            let let_through = self.left >= 1.0;
+            if let_through {
+                self.left -= 1.0;
+            }
+            let_through
+        }
+
+        /// Makes calls until so many were let through; how many were throttled, and the time it took.
+        async fn take(&mut self, pace: &Pace, calls: u32) -> (u32, Duration) {
+            let start = Instant::now();
+            let (mut let_through, mut throttled) = (0, 0);
+            while let_through < calls {
+                let sent = pace.wait().await;
+                let was_let_through = self.call();
+                pace.learn(sent, !was_let_through);
+                if was_let_through {
+                    let_through += 1;
+                } else {
+                    throttled += 1;
+                }
+            }
+            (throttled, start.elapsed())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_quota_nothing_is_held_back() {
+        let (throttled, time) = Quota::new(0.0, 1e6).take(&Pace::default(), 10_000).await;
+        assert_eq!((throttled, time), (0, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quota_is_learned_whatever_it_is_and_nearly_all_of_it_is_used() {
+        for calls_a_second in [0.5, 2.0, 5.0, 20.0, 50.0] {
+            let pace = Pace::default();
+            let mut quota = Quota::new(calls_a_second, 5.0);
+            let (throttled, time) = quota.take(&pace, 205).await;
+            let ideal = 200.0 / calls_a_second;
+            let used = ideal / time.as_secs_f64();
+            assert!(used > 0.9, "{calls_a_second}/s: {used} of it used");
+            assert!(throttled < 40, "{calls_a_second}/s: {throttled} throttled");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quota_that_changes_is_learned_again() {
+        let pace = Pace::default();
+        let mut quota = Quota::new(10.0, 5.0);
+        quota.take(&pace, 100).await;
+        for calls_a_second in [2.0, 40.0] {
+            quota.calls_a_second = calls_a_second;
+            quota.take(&pace, 100).await;
+            let (throttled, time) = quota.take(&pace, 200).await;
+            let used = 200.0 / calls_a_second / time.as_secs_f64();
+            assert!(used > 0.9, "{calls_a_second}/s: {used} of it used");
+            assert!(throttled < 40, "{calls_a_second}/s: {throttled} throttled");
+        }
+    }
+}

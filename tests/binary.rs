@@ -1,0 +1,329 @@
+//! The built function, as Lambda runs it.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod support;
+
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use rekognition_emulator::{Emulator, Fault, Model, Operation};
+use serde_json::{Value, json};
+use support::runtime_api::{Function, lines_of};
+use support::{PLENTY, SECRET_KEY, SESSION_TOKEN, arns, model, running};
+use tokio::process::Command;
+
+async fn emulator(models: impl IntoIterator<Item = Model>) -> Emulator {
+    Emulator::builder().models(models).start().await.unwrap()
+}
+
+/// The function against this emulator, without waiting for a confirmation.
+async fn function(emulator: &Emulator, variables: &[(&str, &str)]) -> Function {
+    let url = emulator.url();
+    let mut environment = vec![
+        ("AWS_ENDPOINT_URL_REKOGNITION", &*url),
+        ("CONFIRM_STOPPED", "false"),
+        ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
+    ];
+    environment.extend(variables);
+    Function::start(&environment).await
+}
+
+/// The metric records among the lines of a log.
+fn records(log: &str) -> Vec<Value> {
+    log.lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|line| line.get("_aws").is_some())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_process_answers_one_invocation_after_another_over_the_same_connection() {
+    let arns = arns(3);
+    let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+    let mut function = function(&emulator, &[("MAX_CONCURRENCY", "1")]).await;
+    let id = function.id();
+    for arn in &arns {
+        let answer = function
+            .invoke(json!({"model_arns": [arn]}).to_string(), PLENTY)
+            .await;
+        assert!(answer.is_ok, "{answer:?}");
+        assert_eq!(
+            answer.body,
+            json!({
+                "summary": {"models": 1, "stopped": 0, "stopping": 1, "already_stopped": 0, "kept": 0, "would_stop": 0,
+                            "failed": 0, "inference_units_stopped": 0},
+                "models": [{"model_arn": arn, "outcome": "stopping", "status": "STOPPING"}]
+            })
+        );
+    }
+    assert_eq!(function.id(), id);
+    assert_eq!(emulator.connections(), 1);
+    let log = function.end().await;
+    let request_ids = lines_of(&log, "run");
+    let request_ids: Vec<&Value> = request_ids.iter().map(|run| &run["requestId"]).collect();
+    assert_eq!(request_ids, ["request-1", "request-2", "request-3"]);
+    assert_eq!(records(&log).len(), 3);
+}
+
+#[tokio::test]
+async fn what_a_schedule_names_in_the_environment_is_seen_stopped() {
+    let arns = arns(2);
+    let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+    let variables = [
+        ("MODEL_ARNS", &*arns.join(",")),
+        ("CONFIRM_STOPPED", "true"),
+        ("INFERENCE_UNIT_HOUR_PRICE", "4.00"),
+    ];
+    let mut function = function(&emulator, &variables).await;
+    let event = include_bytes!("../events/schedule-scheduler.json");
+    let answer = function.invoke(event.as_slice(), PLENTY).await;
+    assert!(answer.is_ok, "{answer:?}");
+    assert_eq!(answer.body["summary"]["stopped"], 2);
+    assert_eq!(answer.body["summary"]["estimated_savings_per_hour"], 8.0);
+    assert!(emulator.statuses().values().all(|it| it == "STOPPED"));
+}
+
+#[tokio::test]
+async fn an_event_that_is_not_json_is_an_invalid_request_and_the_process_lives_on() {
+    let arns = arns(1);
+    let emulator = emulator([running(&arns[0])]).await;
+    let mut function = function(&emulator, &[]).await;
+    for event in ["{oops", "", "[]", "\"{}\"", "{\"model_arn\": []}"] {
+        let answer = function.invoke(event, PLENTY).await;
+        assert!(!answer.is_ok, "{event}");
+        assert_eq!(answer.body["errorType"], "InvalidRequest", "{event}");
+        let message = answer.body["errorMessage"].as_str().unwrap();
+        assert!(message.contains('`'), "{event}: {message}");
+    }
+    assert!(emulator.calls().is_empty());
+    let event = json!({"model_arns": arns}).to_string();
+    let answer = function.invoke(event, PLENTY).await;
+    assert!(answer.is_ok, "{answer:?}");
+    assert_eq!(records(&function.end().await).len(), 1);
+}
+
+#[tokio::test]
+async fn a_failed_run_is_a_function_error_and_its_metrics_are_written_all_the_same() {
+    let arns = arns(3);
+    let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+    emulator.deny("rekognition:StopProjectVersion", Some(&arns[1]));
+    let mut function = function(&emulator, &[]).await;
+    let event = json!({"model_arns": arns}).to_string();
+    let answer = function.invoke(event, PLENTY).await;
+    assert!(!answer.is_ok);
+    assert_eq!(answer.body["errorType"], "NotAllStopped");
+    let message = answer.body["errorMessage"].as_str().unwrap();
+    let beginning = format!(
+        "1 of 3 models were not stopped: {} (AccessDeniedException: ",
+        arns[1]
+    );
+    assert!(message.starts_with(&beginning), "{message}");
+
+    let log = function.end().await;
+    let records = records(&log);
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0]["ModelsFailed"], 1);
+    assert_eq!(records[0]["ModelsStopped"], 2);
+    assert_eq!(lines_of(&log, "run")[0]["level"], "ERROR");
+    // The runtime's own line of the error is one as well.
+    let runtimes = log.lines().find(|line| line.contains("NotAllStopped"));
+    let runtimes: Value = serde_json::from_str(runtimes.unwrap()).unwrap();
+    assert_eq!(runtimes["level"], "ERROR");
+}
+
+#[tokio::test]
+async fn a_run_that_hangs_is_answered_before_the_deadline() {
+    let arns = arns(3);
+    let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+    emulator.add_fault(Fault::hang());
+    let mut function = function(&emulator, &[]).await;
+    let event = json!({"model_arns": arns}).to_string();
+    let (start, limit) = (Instant::now(), Duration::from_secs(2));
+    let answer = function.invoke(event, limit).await;
+    assert!(start.elapsed() < limit, "{:?}", start.elapsed());
+    assert_eq!(answer.body["errorType"], "NotAllStopped");
+    let message = answer.body["errorMessage"].as_str().unwrap();
+    assert_eq!(message.matches("DeadlineExceeded").count(), 3, "{message}");
+}
+
+#[tokio::test]
+async fn bad_settings_are_told_on_every_invocation() {
+    let arns = arns(1);
+    let emulator = emulator([running(&arns[0])]).await;
+    let variables = [("MAX_CONCURRENCY", "none"), ("CONFIRM_STOPPED", "1")];
+    let mut function = function(&emulator, &variables).await;
+    for _ in 0..2 {
+        let event = json!({"model_arns": arns}).to_string();
+        let answer = function.invoke(event, PLENTY).await;
+        assert_eq!(answer.body["errorType"], "InvalidSettings");
+        let message = answer.body["errorMessage"].as_str().unwrap();
+        assert!(message.contains("MAX_CONCURRENCY is `none`"), "{message}");
+        assert!(message.contains("CONFIRM_STOPPED is `1`"), "{message}");
+    }
+    assert!(emulator.calls().is_empty());
+    assert!(records(&function.end().await).is_empty());
+}
+
+#[tokio::test]
+async fn the_metric_record_is_in_cloudwatchs_embedded_metric_format() {
+    let arns = arns(5);
+    let emulator = emulator([
+        running(&arns[0]).inference_units(2),
+        running(&arns[1]).inference_units(3),
+        model(&arns[2], "STOPPED"),
+        running(&arns[3]).tag("keep-running", ""),
+    ])
+    .await;
+    let mut function = function(&emulator, &[("CONFIRM_STOPPED", "true")]).await;
+    let kept = support::pattern("shelf", "v0003");
+    let event = json!({"model_arns": [arns[0], arns[1], arns[2], kept, arns[4]]});
+    let begin = SystemTime::now();
+    function.invoke(event.to_string(), PLENTY).await;
+    let end = SystemTime::now();
+
+    let log = function.end().await;
+    let record = records(&log).remove(0);
+    let mut names: Vec<&String> = record.as_object().unwrap().keys().collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "Duration",
+            "FunctionName",
+            "InferenceUnitsStopped",
+            "ModelsAlreadyStopped",
+            "ModelsFailed",
+            "ModelsKept",
+            "ModelsStopped",
+            "_aws"
+        ]
+    );
+    assert_eq!(record["FunctionName"], "nightly-stop");
+    assert_eq!(record["ModelsStopped"], 2);
+    assert_eq!(record["ModelsAlreadyStopped"], 1);
+    assert_eq!(record["ModelsKept"], 1);
+    assert_eq!(record["ModelsFailed"], 1);
+    assert_eq!(record["InferenceUnitsStopped"], 5);
+    let duration = record["Duration"].as_f64().unwrap();
+    let run = &lines_of(&log, "run")[0];
+    assert!((duration - run["duration_ms"].as_f64().unwrap()).abs() <= 1.0);
+
+    let aws = &record["_aws"];
+    let timestamp =
+        SystemTime::UNIX_EPOCH + Duration::from_millis(aws["Timestamp"].as_u64().unwrap());
+    let millisecond = Duration::from_millis(1);
+    assert!(
+        begin - millisecond <= timestamp && timestamp <= end,
+        "{aws}"
+    );
+    assert_eq!(
+        aws["CloudWatchMetrics"],
+        json!([{
+            "Namespace": "RekognitionStopper",
+            "Dimensions": [["FunctionName"]],
+            "Metrics": [
+                {"Name": "ModelsStopped"},
+                {"Name": "ModelsAlreadyStopped"},
+                {"Name": "ModelsKept"},
+                {"Name": "ModelsFailed"},
+                {"Name": "InferenceUnitsStopped"},
+                {"Name": "Duration", "Unit": "Milliseconds"}
+            ]
+        }])
+    );
+}
+
+#[tokio::test]
+async fn the_log_is_json_or_text_as_lambda_says() {
+    let arns = arns(1);
+    for (format, model, run) in [
+        (
+            "JSON",
+            r#""level":"INFO","message":"model""#,
+            r#""message":"run""#,
+        ),
+        ("Text", " INFO model requestId=", " INFO run requestId="),
+        ("", " INFO model requestId=", " INFO run requestId="),
+    ] {
+        let emulator = emulator([running(&arns[0])]).await;
+        let variables = [("AWS_LAMBDA_LOG_FORMAT", format)];
+        let mut function = function(&emulator, &variables).await;
+        let event = json!({"model_arns": arns}).to_string();
+        assert!(function.invoke(event, PLENTY).await.is_ok);
+        let log = function.end().await;
+        let lines: Vec<&str> = log.lines().collect();
+        assert_eq!(lines.len(), 3, "{log}");
+        assert!(lines[0].contains(model), "{log}");
+        assert!(lines[1].contains(run), "{log}");
+        assert!(lines[2].starts_with(r#"{"_aws""#), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn at_the_level_trace_nothing_secret_is_written() {
+    const OF_THE_EVENT: &str = "something that only the event says";
+    let arns = arns(1);
+    for format in ["JSON", "Text"] {
+        let emulator = emulator([running(&arns[0])]).await;
+        let stops = Operation::StopProjectVersion;
+        emulator.add_fault(Fault::reset().operation(stops).attempts(..=1));
+        let variables = [
+            ("AWS_LAMBDA_LOG_FORMAT", format),
+            ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
+            ("RUST_LOG", "trace"),
+        ];
+        let mut function = function(&emulator, &variables).await;
+        let event = json!({"detail-type": OF_THE_EVENT, "source": "com.example", "detail": {"model_arns": arns}});
+        assert!(function.invoke(event.to_string(), PLENTY).await.is_ok);
+        let no_request = json!({"model_arns": OF_THE_EVENT}).to_string();
+        assert!(!function.invoke(no_request, PLENTY).await.is_ok);
+        let no_json = format!("{{\"model_arns\": [{OF_THE_EVENT}");
+        assert!(!function.invoke(no_json, PLENTY).await.is_ok);
+
+        let log = function.end().await;
+        assert!(log.contains("DEBUG"), "{log}");
+        let log = log.to_lowercase();
+        for secret in [
+            SECRET_KEY,
+            SESSION_TOKEN,
+            "authorization",
+            "signature",
+            "x-amz-security-token",
+            OF_THE_EVENT,
+        ] {
+            assert!(!log.contains(&secret.to_lowercase()), "{secret}: {log}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn outside_lambda_it_says_in_one_line_what_it_is_and_how_to_run_it() {
+    for environment in [
+        &[][..],
+        &[
+            ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1"),
+            ("RUST_BACKTRACE", "1"),
+        ],
+    ] {
+        let output: Output = Command::new(env!("CARGO_BIN_EXE_rekognition-stopper"))
+            .env_clear()
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(output.stdout.is_empty());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.lines().count(), 1, "{said}");
+        for part in [
+            "AWS Lambda function",
+            "cargo run --example nightly",
+            "cargo lambda watch",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Every entry is accounted for, exactly once and in its place, and the summary adds up.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::view::{Phase, View, phase};
+use super::wanted::Kind;
+
+pub fn check(view: &View, wrong: &mut Vec<String>) {
+    each_entry_once(view, wrong);
+    nothing_left_out(view, wrong);
+    nothing_unasked(view, wrong);
+    in_order(view, wrong);
+    summary(view, wrong);
+}
+
+/// One row for an ARN and for an invalid entry; at most one for a pattern, and nothing twice.
+fn each_entry_once(view: &View, wrong: &mut Vec<String>) {
+    let mut seen = BTreeSet::new();
+    for row in &view.rows {
+        if !seen.insert(&row.model_arn) {
+            wrong.push(format!("{} is reported twice", row.model_arn));
+        }
+    }
+    for (text, kind) in &view.wanted.entries {
+        let code = view.row(text).map(|row| &*row.code);
+        let valid = match kind {
+            Kind::Model => code.is_some_and(|code| code != "InvalidModelArn"),
+            Kind::Invalid => code == Some("InvalidModelArn"),
+            Kind::Pattern => code.is_none_or(|code| !code.is_empty() && code != "InvalidModelArn"),
+        };
+        if !valid {
+            wrong.push(format!(
+                "the entry `{text}` ({kind:?}) is reported with {code:?}"
+            ));
+        }
+    }
+}
+
+/// A model that was billed all the time is in the report, or every pattern for it has failed.
+fn nothing_left_out(view: &View, wrong: &mut Vec<String>) {
+    for model in &view.night.models {
+        let billed = |status: &&str| phase(status) == Phase::Billed;
+        let was_billed = view.statuses(&model.arn).iter().all(billed);
+        if !was_billed || view.row(&model.arn).is_some() || view.lies_about(model) {
+            continue;
+        }
+        for pattern in view.wanted.patterns_of(&model.arn) {
+            if view.row(pattern).is_none() {
+                let model_arn = &model.arn;
+                wrong.push(format!(
+                    "{model_arn} was billed, and is left out of `{pattern}`"
+                ));
+            }
+        }
+    }
+}
+
+/// No model is in the report that nobody asked for.
+fn nothing_unasked(view: &View, wrong: &mut Vec<String>) {
+    for row in &view.rows {
+        let is_entry = (view.wanted.entries.iter()).any(|(text, _)| *text == row.model_arn);
+        let is_known = view.night.model(&row.model_arn).is_some();
+        if !is_entry && !(is_known && view.wanted.asks_for(&row.model_arn)) {
+            wrong.push(format!(
+                "{} is reported, and nobody asked for it",
+                row.model_arn
+            ));
+        }
+    }
+}
+
+/// Models stand in the order of the list, and those of a pattern by ARN.
+fn in_order(view: &View, wrong: &mut Vec<String>) {
+    let mut last = (0, "");
+    for row in &view.rows {
+        let places = view.wanted.positions_of(&row.model_arn);
+        let next = places
+            .map(|position| (position, row.model_arn.as_str()))
+            .filter(|place| *place >= last)
+            .min();
+        match next {
+            Some(place) => last = place,
+            None => wrong.push(format!("{} stands after {}", row.model_arn, last.1)),
+        }
+    }
+}
+
+fn summary(view: &View, wrong: &mut Vec<String>) {
+    let count = |outcome: &str| {
+        let rows = view.rows.iter();
+        rows.filter(|row| row.outcome == outcome).count()
+    };
+    let units = |outcomes: &[&str]| -> u32 {
+        let rows = view.rows.iter();
+        rows.filter(|row| outcomes.contains(&&*row.outcome))
+            .filter_map(|row| Some(view.night.model(&row.model_arn)?.inference_units))
+            .sum()
+    };
+    let found = &view.report["summary"];
+    let mut right = json!({ "models": view.rows.len() });
+    for outcome in [
+        "stopped",
+        "stopping",
+        "already_stopped",
+        "kept",
+        "would_stop",
+        "failed",
+    ] {
+        right[outcome] = count(outcome).into();
+    }
+    // The units of a model that nobody looked at are not known, which only happens where stops are not confirmed.
+    let all = units(&["stopped", "stopping", "would_stop"]);
+    let at_least = units(&["stopped", "would_stop"]);
+    let inference_units = found["inference_units_stopped"]
+        .as_u64()
+        .unwrap_or_default();
+    if (u64::from(at_least)..=u64::from(all)).contains(&inference_units) {
+        right["inference_units_stopped"] = inference_units.into();
+    } else {
+        right["inference_units_stopped"] = all.into();
+    }
+    if let Some(price) = view.night.settings.price {
+        right["estimated_savings_per_hour"] = (price * inference_units as f64).into();
+    }
+    if *found != right {
+        wrong.push(format!("the summary is {found} and should be {right}"));
+    }
+    let is_good = matches!(view.run.answer, Some(Ok(_)));
+    if is_good != (count("failed") == 0) {
+        wrong.push(format!(
+            "is the run good? {is_good}, with {} failures",
+            count("failed")
+        ));
+    }
+}

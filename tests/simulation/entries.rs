@@ -1,0 +1,143 @@
+//! The list of a night: ARNs and patterns, some twice, some of nothing that there is, some no ARNs at all.
+
+use serde_json::{Value, json};
+
+use super::chance::Chance;
+use super::night::{ACCOUNT, Model, arn};
+
+/// What is asked for, and where it stands.
+#[derive(Debug)]
+pub struct List {
+    /// The items; none is a `null`.
+    pub items: Vec<Option<String>>,
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// In the event.
+    Event,
+    /// In the `detail` of somebody's own event.
+    Detail,
+    /// In the environment, with an event of a schedule. The text separates the items.
+    Environment(&'static str),
+}
+
+const INVALID: [Option<&str>; 8] = [
+    None,
+    Some(""),
+    Some("  "),
+    Some("shelf"),
+    Some("arn:aws:s3:::models"),
+    Some("arn:aws:rekognition:*:123456789012:project/shelf/version/v1/1"),
+    Some("arn:aws:rekognition:us-east-1:12345678901:project/shelf/version/*/*"),
+    Some("arn:aws:rekognition:us-east-1:123456789012:project/shelf/1700000000000"),
+];
+
+impl List {
+    /// The variable `MODEL_ARNS`, if the list stands there.
+    pub fn in_environment(&self) -> Option<String> {
+        match self.place {
+            Place::Environment(separator) => {
+                let items: Vec<&str> = self.items.iter().flatten().map(String::as_str).collect();
+                Some(items.join(separator))
+            }
+            Place::Event | Place::Detail => None,
+        }
+    }
+
+    /// The event of the invocation.
+    pub fn event(&self, dry_run: bool) -> Value {
+        let mut request = json!({ "model_arns": self.items });
+        if dry_run {
+            request["dry_run"] = true.into();
+        }
+        match self.place {
+            Place::Event => request,
+            Place::Detail => json!({"detail-type": "Evening", "source": "shop", "detail": request}),
+            Place::Environment(_) if dry_run => json!({"dry_run": true}),
+            Place::Environment(_) => {
+                json!({"detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": "{}"})
+            }
+        }
+    }
+}
+
+/// A list that asks for most of these models.
+pub fn list(chance: &mut Chance, models: &[Model]) -> List {
+    let mut items = Vec::new();
+    let named = chance.weighed(&[(35, 0), (25, 60), (40, 100)]);
+    for model in models {
+        if chance.percent(named) {
+            items.push(Some(model.arn.clone()));
+        }
+    }
+    let patterns = match named {
+        0 => chance.number(1..=4),
+        _ => chance.weighed(&[(60, 0), (25, 1), (15, 3)]),
+    };
+    for _ in 0..patterns {
+        if !models.is_empty() {
+            items.push(Some(pattern(chance, models)));
+        }
+    }
+    if chance.percent(20) {
+        items.push(Some(stranger(chance)));
+    }
+    for _ in 0..chance.weighed(&[(80, 0), (15, 1), (5, 3)]) {
+        items.push(chance.one_of(&INVALID).map(str::to_owned));
+    }
+    for _ in 0..chance.weighed(&[(75, 0), (15, 1), (10, 5)]) {
+        if !items.is_empty() {
+            let again = chance.one_of(&items).clone();
+            items.push(again.map(|text| match chance.percent(30) {
+                true => format!(" {text}\n"),
+                false => text,
+            }));
+        }
+    }
+    chance.shuffle(&mut items);
+
+    let is_plain = |text: &String| !text.is_empty() && !text.contains(char::is_whitespace);
+    let plain = !items.is_empty() && items.iter().all(|item| item.as_ref().is_some_and(is_plain));
+    let place = match chance.number(0..=9) {
+        0..=5 if plain => Place::Environment(*chance.one_of(&[",", "\n", ", ", " "])),
+        6 => Place::Detail,
+        _ => Place::Event,
+    };
+    List { items, place }
+}
+
+/// A pattern that stands for one model at least.
+fn pattern(chance: &mut Chance, models: &[Model]) -> String {
+    let model = chance.one_of(models);
+    let parts: Vec<&str> = model.arn.rsplit('/').collect();
+    let (number, version) = (parts[0], parts[1]);
+    let project = match chance.number(0..=3) {
+        0 => "*".to_owned(),
+        1 => format!("{}*", &model.project[..2]),
+        2 => format!("{}?", &model.project[..model.project.len() - 1]),
+        _ => model.project.clone(),
+    };
+    let version = match chance.number(0..=5) {
+        0 => version.to_owned(),
+        1 => format!("?{}", &version[1..]),
+        2 => "v*".to_owned(),
+        _ => "*".to_owned(),
+    };
+    let number = match chance.number(0..=4) {
+        0 => number.to_owned(),
+        1 => "17*0*".to_owned(),
+        _ => "*".to_owned(),
+    };
+    arn(model.region, ACCOUNT, &project, &version, &number)
+}
+
+/// The ARN of a model, or a pattern for models, that do not exist or are another's.
+fn stranger(chance: &mut Chance) -> String {
+    let region = *chance.one_of(&["us-east-1", "eu-west-1", "af-south-1"]);
+    let account = chance.weighed(&[(3, ACCOUNT), (1, "999999999999")]);
+    let project = *chance.one_of(&["shelf", "nowhere", "now*"]);
+    let number = *chance.one_of(&["1", "9?"]);
+    arn(region, account, project, "v999", number)
+}

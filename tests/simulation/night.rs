@@ -1,0 +1,246 @@
+//! A night: the models that there are, what is asked of a run, and how much time it has. All follows from a seed.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::chance::Chance;
+use super::entries::{self, List};
+use super::weather::Weather;
+
+/// The account of all models but a stranger's.
+pub const ACCOUNT: &str = "123456789012";
+
+/// One night.
+#[derive(Debug)]
+pub struct Night {
+    pub seed: u64,
+    pub models: Vec<Model>,
+    pub list: List,
+    pub settings: Settings,
+    pub dry_run: bool,
+    pub weather: Weather,
+    /// How long the invocation may take.
+    pub time: Duration,
+    /// Whether there is a second invocation, warm and in a service that has recovered.
+    pub again: bool,
+}
+
+/// A model, and what it will do by itself.
+#[derive(Debug)]
+pub struct Model {
+    pub arn: String,
+    pub region: &'static str,
+    pub project: String,
+    pub status: &'static str,
+    pub inference_units: u32,
+    pub start_takes: Duration,
+    pub stop_takes: Duration,
+    /// The value of the tag that the settings name, and whether it exempts the model.
+    pub tag: Option<(&'static str, bool)>,
+    /// The statuses that it goes to without being asked, each after that time.
+    pub becomes: Vec<(Duration, &'static str)>,
+}
+
+/// The environment variables.
+#[derive(Debug)]
+pub struct Settings {
+    pub max_concurrency: NonZeroU32,
+    pub confirm_stopped: bool,
+    /// Empty turns exemptions off.
+    pub keep_running_tag: &'static str,
+    pub price: Option<f64>,
+}
+
+const REGIONS: [(&str, &str); 4] = [
+    ("us-east-1", "aws"),
+    ("eu-west-1", "aws"),
+    ("ap-southeast-2", "aws"),
+    ("cn-north-1", "aws-cn"),
+];
+const PROJECTS: [&str; 5] = ["shelf", "shell", "pallet", "label.reader", "belt_7"];
+const STATUSES: [(u32, &str); 14] = [
+    (48, "RUNNING"),
+    (15, "STARTING"),
+    (8, "STOPPING"),
+    (12, "STOPPED"),
+    (6, "TRAINING_COMPLETED"),
+    (1, "TRAINING_IN_PROGRESS"),
+    (1, "TRAINING_FAILED"),
+    (2, "FAILED"),
+    (1, "DELETING"),
+    (1, "COPYING_IN_PROGRESS"),
+    (1, "COPYING_COMPLETED"),
+    (1, "EXPIRED"),
+    (1, "DEPRECATED"),
+    (2, "PAUSED"),
+];
+const CHANGES: [&str; 5] = ["RUNNING", "STARTING", "STOPPING", "STOPPED", "FAILED"];
+/// Values of the tag, and whether they exempt a model on any day from 2026 to 2998.
+const TAGS: [(&str, bool); 9] = [
+    ("", true),
+    ("true", true),
+    ("TRUE", true),
+    ("2999-12-31", true),
+    ("until the fair is over", true),
+    ("2999-02-30", true),
+    ("false", false),
+    ("False", false),
+    ("2025-06-30", false),
+];
+
+impl Night {
+    /// The night of this seed.
+    pub fn new(seed: u64) -> Self {
+        let chance = &mut Chance::new(seed);
+        let time = match chance.weighed(&[(8, 0), (12, 1), (20, 2), (30, 3), (30, 4)]) {
+            0 => chance.duration(1..=3),
+            1 => chance.duration(3..=15),
+            2 => chance.duration(15..=60),
+            3 => chance.duration(60..=300),
+            _ => chance.duration(300..=900),
+        };
+        let models = models(chance, time);
+        let weather = Weather::new(chance, &models);
+        let list = entries::list(chance, &models);
+        // A service that fails for ever is tried for ever: without this a few nights would take most of the time.
+        let affordable = Duration::from_secs_f64(300.0 / weather.storm(models.len()).max(0.3));
+        Self {
+            seed,
+            list,
+            settings: Settings::new(chance),
+            dry_run: chance.percent(8),
+            time: time.min(affordable.max(Duration::from_secs(5))),
+            weather,
+            models,
+            again: chance.percent(20),
+        }
+    }
+
+    /// The environment variables of the function.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        match name {
+            "MODEL_ARNS" => self.list.in_environment(),
+            "MAX_CONCURRENCY" => Some(self.settings.max_concurrency.to_string()),
+            "CONFIRM_STOPPED" => Some(self.settings.confirm_stopped.to_string()),
+            "KEEP_RUNNING_TAG" => Some(self.settings.keep_running_tag.to_owned()),
+            "INFERENCE_UNIT_HOUR_PRICE" => self.settings.price.map(|price| price.to_string()),
+            _ => None,
+        }
+    }
+
+    pub fn model(&self, arn: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.arn == arn)
+    }
+
+    /// Whether the model is to be left alone when only patterns ask for it.
+    pub fn is_exempt(&self, model: &Model) -> bool {
+        !self.settings.keep_running_tag.is_empty() && model.tag.is_some_and(|(_, exempts)| exempts)
+    }
+}
+
+impl Settings {
+    fn new(chance: &mut Chance) -> Self {
+        let max_concurrency = match chance.percent(50) {
+            true => chance.number(1..=4),
+            false => chance.number(1..=64),
+        };
+        Self {
+            max_concurrency: NonZeroU32::new(max_concurrency).unwrap(),
+            confirm_stopped: !chance.percent(25),
+            keep_running_tag: chance.weighed(&[(80, "keep-running"), (10, "stay"), (10, "")]),
+            price: chance.percent(30).then_some(4.0),
+        }
+    }
+
+    /// The key of the models' tags, also where the settings do not ask for it.
+    pub fn key_on_models(&self) -> &'static str {
+        match self.keep_running_tag {
+            "" => "keep-running",
+            key => key,
+        }
+    }
+}
+
+impl Model {
+    /// What the ARNs of its project and of the project's models begin with.
+    pub fn project_arn_prefix(&self) -> String {
+        let end = self.arn.find("/version/").unwrap() + 1;
+        self.arn[..end].to_owned()
+    }
+}
+
+/// The ARN of a model in one of the regions.
+pub fn arn(region: &str, account: &str, project: &str, version: &str, number: &str) -> String {
+    let partition = REGIONS
+        .iter()
+        .find(|(name, _)| *name == region)
+        .map_or("aws", |(_, partition)| partition);
+    format!(
+        "arn:{partition}:rekognition:{region}:{account}:project/{project}/version/{version}/{number}"
+    )
+}
+
+fn models(chance: &mut Chance, time: Duration) -> Vec<Model> {
+    let count = match chance.weighed(&[(150, 0), (600, 1), (242, 2), (8, 3)]) {
+        0 => chance.number(0..=2),
+        1 => chance.number(1..=12),
+        2 => chance.number(10..=40),
+        _ => 300,
+    };
+    let regions: Vec<&str> = (0..chance.weighed(&[(60, 1), (25, 2), (15, 3)]))
+        .map(|_| chance.one_of(&REGIONS).0)
+        .collect();
+    let most_projects = chance.weighed(&[(30, 1), (35, 2), (30, 5), (5, 15)]);
+    let models = (0..count).map(|number| {
+        let region = *chance.one_of(&regions);
+        let project = chance.number(0..=most_projects - 1) as usize;
+        let project = match PROJECTS.get(project) {
+            Some(name) => (*name).to_owned(),
+            None => format!("line-{project}"),
+        };
+        let version = format!("v{number}");
+        let number = (1_700_000_000_000_u64 + u64::from(number)).to_string();
+        model(chance, region, &project, &version, &number, time)
+    });
+    models.collect()
+}
+
+fn model(
+    chance: &mut Chance,
+    region: &'static str,
+    project: &str,
+    version: &str,
+    number: &str,
+    time: Duration,
+) -> Model {
+    let changes = chance.weighed(&[(92, 0), (6, 1), (2, 2)]);
+    Model {
+        arn: arn(region, ACCOUNT, project, version, number),
+        region,
+        project: project.to_owned(),
+        status: chance.weighed(&STATUSES),
+        inference_units: chance.number(1..=5),
+        start_takes: takes(chance),
+        stop_takes: takes(chance),
+        tag: chance.percent(25).then(|| *chance.one_of(&TAGS)),
+        becomes: (0..changes)
+            .map(|_| {
+                (
+                    chance.duration(0..=time.as_secs()),
+                    *chance.one_of(&CHANGES),
+                )
+            })
+            .collect(),
+    }
+}
+
+/// How long a start or a stop takes.
+fn takes(chance: &mut Chance) -> Duration {
+    match chance.weighed(&[(25, 0), (30, 1), (30, 2), (10, 3), (5, 4)]) {
+        0 => Duration::ZERO,
+        1 => chance.duration(1..=20),
+        2 => chance.duration(20..=180),
+        3 => chance.duration(180..=600),
+        _ => chance.duration(600..=2400),
+    }
+}

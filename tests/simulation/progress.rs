@@ -1,0 +1,88 @@
+//! What could be stopped in the time there was, was stopped; and what is exempt was kept.
+//!
+//! That is asked only where it is beyond doubt: nothing bars the model's calls for good, nobody else touches it, and
+//! there is far more time than they take.
+
+use std::time::Duration;
+
+use super::night::Model;
+use super::view::{Phase, View, phase};
+use super::wanted::Kind;
+
+/// The longest pause between two looks at a model, and the call.
+const LOOK: Duration = Duration::from_secs(35);
+
+pub fn check(view: &View, wrong: &mut Vec<String>) {
+    for model in &view.night.models {
+        let row = view.row(&model.arn);
+        let found = row.map(|row| match &*row.code {
+            "" => &*row.outcome,
+            code => code,
+        });
+        if view.wanted.asks_for(&model.arn) && is_due(view, model) {
+            let right = right(view, model);
+            if !right.contains(&found) {
+                let message = row.map_or("", |row| &row.message);
+                wrong.push(format!(
+                    "{} is reported as {found:?} ({message}) and should be {right:?}",
+                    model.arn
+                ));
+            }
+        }
+    }
+    for (text, kind) in &view.wanted.entries {
+        let region = text.split(':').nth(3).unwrap_or_default();
+        if *kind == Kind::Pattern
+            && view.row(text).is_some()
+            && !view.run.weather.bars_lists()
+            && is_enough(view, region, Duration::ZERO)
+        {
+            wrong.push(format!("the pattern `{text}` could have been looked up"));
+        }
+    }
+}
+
+/// Whether nothing and nobody keeps the program from doing to the model what it is to do.
+fn is_due(view: &View, model: &Model) -> bool {
+    let mut takes = Duration::ZERO;
+    if view.run.before[&model.arn] == "STARTING" {
+        takes += model.start_takes + LOOK;
+    }
+    if view.night.settings.confirm_stopped {
+        takes += model.stop_takes + LOOK;
+    }
+    !view.is_restless(model)
+        && !view.run.weather.bars(model)
+        && is_enough(view, model.region, takes)
+}
+
+/// Whether the run has so much time, besides that of its calls.
+fn is_enough(view: &View, region: &str, takes: Duration) -> bool {
+    let calls = view.run.weather.calls_take(view.night, region);
+    calls.is_some_and(|calls| calls + takes < view.run.time * 4 / 5)
+}
+
+/// What the report should say of the model: an outcome, a code, or nothing.
+fn right(view: &View, model: &Model) -> Vec<Option<&'static str>> {
+    let before = &*view.run.before[&model.arn];
+    let is_named = view.wanted.names(&model.arn);
+    let is_kept = !is_named && view.night.is_exempt(model);
+    let mut right = match phase(before) {
+        Phase::NotRunning if is_named => vec![Some("already_stopped")],
+        Phase::NotRunning => vec![None],
+        _ if is_kept => vec![Some("kept")],
+        Phase::Unknown => vec![Some("UnexpectedStatus")],
+        Phase::Billed if view.night.dry_run => vec![Some("would_stop")],
+        Phase::Billed if view.night.settings.confirm_stopped => vec![Some("stopped")],
+        Phase::Billed => vec![Some("stopping")],
+    };
+    // A stop whose answer was lost may be over before anybody looks, and so may one of somebody else.
+    let may_be_over = before == "STOPPING" || !view.run.weather.faults.is_empty();
+    if phase(before) == Phase::Billed && may_be_over {
+        right.extend([Some("already_stopped"), Some("stopped")]);
+        if before == "STOPPING" && !is_named {
+            right.push(None);
+        }
+    }
+    right
+}

@@ -1,0 +1,140 @@
+//! What the weather means for one model: whether it can be stopped at all, and how long that takes.
+
+use std::time::Duration;
+
+use rekognition_emulator::{FaultKind, Operation};
+
+use super::night::{Model, Night};
+use super::weather::{Denial, LISTS, NO_LIST, Trouble, Weather};
+
+/// What a fault means for a program that does the best it can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// The call is to be tried again.
+    Passing,
+    /// The call is to be tried again, later and later.
+    Throttling,
+    /// After a stop, only a look can tell what it has done; other calls are to be tried again.
+    Doubtful,
+    /// The service's last word.
+    Refusal,
+    /// The answer can be read, and is not true.
+    Lie,
+}
+
+impl Trouble {
+    pub fn nature(&self) -> Nature {
+        let is_stop = self.operation == Some(Operation::StopProjectVersion);
+        match &self.kind {
+            FaultKind::Error { code, .. } => match &**code {
+                "InternalServerError" => Nature::Passing,
+                "ThrottlingException" | "ProvisionedThroughputExceededException" => {
+                    Nature::Throttling
+                }
+                "ResourceInUseException" if is_stop => Nature::Doubtful,
+                _ => Nature::Refusal,
+            },
+            FaultKind::HttpStatus(500.., _) => Nature::Passing,
+            FaultKind::Garbage(body) if body == NO_LIST => Nature::Refusal,
+            FaultKind::HttpStatus(..) | FaultKind::Garbage(_) | FaultKind::EmptyBody => {
+                Nature::Doubtful
+            }
+            FaultKind::Reset | FaultKind::Hang | FaultKind::Delay(_) | FaultKind::Truncated => {
+                Nature::Passing
+            }
+            FaultKind::StatusOverride(_) => Nature::Lie,
+        }
+    }
+
+    /// Whether calls for this model may be among those that it befalls.
+    pub fn befalls(&self, model: &Model) -> bool {
+        let on = |resource: &String| *resource == model.arn || *resource == model.project;
+        self.resource.as_ref().is_none_or(on)
+    }
+
+    /// How long it keeps one call from its place in the worst case.
+    fn holds(&self) -> Duration {
+        match self.kind {
+            FaultKind::Hang | FaultKind::Delay(_) => Duration::from_secs(10),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// What it costs in all, if it ends: each call that it befalls, and the pause after that.
+    fn costs(&self) -> Duration {
+        let (first, last) = self.attempts;
+        let pause = match self.nature() {
+            Nature::Passing | Nature::Refusal | Nature::Lie => Duration::from_secs(2),
+            Nature::Throttling => Duration::from_secs(12),
+            Nature::Doubtful => Duration::from_secs(30),
+        };
+        (self.holds() + pause) * (last - first + 1)
+    }
+}
+
+impl Denial {
+    fn concerns(&self, model: &Model) -> bool {
+        let resource = self.resource.as_deref().unwrap_or_default();
+        model.arn.starts_with(resource)
+    }
+}
+
+impl Weather {
+    /// Whether this model may be out of reach, whatever the program does.
+    pub fn bars(&self, model: &Model) -> bool {
+        self.denials.iter().any(|denial| denial.concerns(model))
+            || self.bars_calls(|trouble| trouble.befalls(model))
+    }
+
+    /// Whether lists may be out of reach.
+    pub fn bars_lists(&self) -> bool {
+        let denied = self.denials.iter();
+        denied
+            .map(|denial| denial.operation)
+            .any(|operation| LISTS.contains(&operation))
+            || self.bars_calls(|trouble| trouble.operation.is_none_or(|it| LISTS.contains(&it)))
+    }
+
+    fn bars_calls(&self, befalls: impl Fn(&Trouble) -> bool) -> bool {
+        // Other calls wait with a throttled one, and every try takes a part of a quota.
+        let spreads = |trouble: &Trouble| {
+            trouble.is_permanent()
+                && (self.quota.is_some() || trouble.nature() == Nature::Throttling)
+        };
+        let ends = |trouble: &Trouble| {
+            let nature = trouble.nature();
+            !trouble.is_permanent() && !matches!(nature, Nature::Refusal | Nature::Lie)
+        };
+        (self.faults.iter()).any(|trouble| spreads(trouble) || (befalls(trouble) && !ends(trouble)))
+    }
+
+    /// The time after which every call for the models of a region has been answered, apart from what the models
+    /// themselves take. Far more than a good program needs.
+    pub fn calls_take(&self, night: &Night, region: &str) -> Option<Duration> {
+        let models = night.models.iter().filter(|model| model.region == region);
+        let (models, entries) = (models.count() as u32, night.list.items.len() as u32);
+        let pages = models.div_ceil(self.page_size);
+        let calls = 4 * (models + entries + pages) + 10;
+        let turns = night.settings.max_concurrency.get();
+
+        let ends = |trouble: &&Trouble| !trouble.is_permanent();
+        let troubles: Duration = self.faults.iter().filter(ends).map(Trouble::costs).sum();
+        let throttled = |trouble: &Trouble| trouble.nature() == Nature::Throttling;
+        let rate = match (&self.quota, self.faults.iter().any(throttled)) {
+            (Some(quota), false) => quota.left(),
+            (Some(quota), true) => quota.left().min(0.5),
+            (None, true) => 0.5,
+            (None, false) => f64::INFINITY,
+        };
+        let for_ever = self.faults.iter().filter(|trouble| trouble.is_permanent());
+        let holds = for_ever.map(Trouble::holds).max().unwrap_or_default();
+        let wait = self.latency.max(holds) * (models / turns + 1);
+        let quota = 3.0 * f64::from(calls) / rate;
+        (rate >= 0.5).then(|| {
+            troubles
+                + self.latency * (calls / turns)
+                + wait * (12 + 2 * pages)
+                + Duration::from_secs_f64(quota)
+        })
+    }
+}

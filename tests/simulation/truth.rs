@@ -1,0 +1,105 @@
+//! No outcome is false: each is held against what the program was told last, and against what is the case.
+
+use super::night::Model;
+use super::view::{Phase, Row, View, phase};
+use super::wanted::Kind;
+
+pub fn check(view: &View, wrong: &mut Vec<String>) {
+    for row in &view.rows {
+        if let Err(why) = row_is_true(view, row) {
+            let told = view.last_told(&row.model_arn);
+            let (model_arn, outcome, code) = (&row.model_arn, &row.outcome, &row.code);
+            let statuses = view.statuses(model_arn);
+            wrong.push(format!(
+                "{model_arn} is called {outcome} {code}, and {why} (told last: {told:?}, status: {:?}, in truth: {statuses:?})",
+                row.status
+            ));
+        }
+    }
+}
+
+fn row_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
+    let told = view.last_told(&row.model_arn);
+    let model = view.night.model(&row.model_arn);
+    let was_told = |status: &String| {
+        let mut told = view.run.told.iter();
+        told.any(|told| told.model_arn == row.model_arn && told.status == *status)
+    };
+    if !row.status.iter().all(was_told) {
+        return Err("the service did not say so");
+    }
+    match (&*row.outcome, model) {
+        ("failed", _) => failure_is_true(view, row),
+        (_, None) => Err("it does not exist"),
+        ("stopped" | "already_stopped", Some(model)) => not_running(view, model, told),
+        ("stopping", Some(model)) => stopping(view, model, row),
+        ("kept", Some(model)) => kept(view, model, row),
+        ("would_stop", _) if !view.night.dry_run => Err("this is no dry run"),
+        ("would_stop", _) if row.status.as_deref().map(phase) != Some(Phase::Billed) => {
+            Err("nothing said that it is billed")
+        }
+        ("would_stop", _) => Ok(()),
+        _ => Err("there is no such outcome"),
+    }
+}
+
+fn not_running(view: &View, model: &Model, told: Option<&str>) -> Result<(), &'static str> {
+    if told.map(phase) != Some(Phase::NotRunning) {
+        return Err("the service did not say that it is not running");
+    }
+    let is_running = phase(&view.run.after[&model.arn]) == Phase::Billed;
+    if is_running && !view.is_restless(model) && !view.lies_about(model) {
+        return Err("it is billed");
+    }
+    Ok(())
+}
+
+fn stopping(view: &View, model: &Model, row: &Row) -> Result<(), &'static str> {
+    if view.night.settings.confirm_stopped {
+        return Err("stops are to be confirmed");
+    }
+    if row.status.as_deref() != Some("STOPPING") {
+        return Err("the service did not say that it is stopping");
+    }
+    let is_running = matches!(&*view.run.after[&model.arn], "STARTING" | "RUNNING");
+    if is_running && !view.is_restless(model) && !view.lies_about(model) {
+        return Err("it is not");
+    }
+    Ok(())
+}
+
+fn kept(view: &View, model: &Model, row: &Row) -> Result<(), &'static str> {
+    if view.wanted.names(&model.arn) {
+        Err("it is named by its own ARN")
+    } else if !view.night.is_exempt(model) {
+        Err("its tag does not exempt it")
+    } else if (row.status.as_deref().map(phase)).is_none_or(|phase| phase == Phase::NotRunning) {
+        Err("nothing said that it is billed")
+    } else {
+        Ok(())
+    }
+}
+
+fn failure_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
+    let entry = view
+        .wanted
+        .entries
+        .iter()
+        .find(|(text, _)| *text == row.model_arn);
+    let out_of_time = view.is_out_of_time();
+    let status = row.status.as_deref();
+    let right = match &*row.code {
+        "InvalidModelArn" => entry.is_some_and(|(_, kind)| *kind == Kind::Invalid),
+        "StillStarting" => status == Some("STARTING") && out_of_time,
+        "NotConfirmed" => status == Some("STOPPING") && out_of_time,
+        "DeadlineExceeded" => out_of_time,
+        "UnexpectedStatus" => status.map(phase) == Some(Phase::Unknown),
+        "UnexpectedAnswer" => !view.run.weather.faults.is_empty(),
+        "ResourceNotFoundException" if view.night.model(&row.model_arn).is_none() => true,
+        code => (view.run.calls.iter()).any(|call| call.answer.to_string() == code),
+    };
+    match right {
+        true => Ok(()),
+        false => Err("there is no reason for that"),
+    }
+}

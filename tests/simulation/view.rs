@@ -1,0 +1,148 @@
+//! A run as the checks see it: what was asked, what was answered, and what the service knows.
+
+use std::time::Duration;
+
+use rekognition_emulator::FaultKind;
+use rekognition_stopper::handler::Error;
+use rekognition_stopper::report::Report;
+use serde_json::Value;
+
+use super::night::{Model, Night};
+use super::run::Run;
+use super::wanted::Wanted;
+
+/// What a status means for the bill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Running, or on the way from or to it.
+    Billed,
+    NotRunning,
+    Unknown,
+}
+
+/// One entry of the report, as it stands in the answer.
+#[derive(Debug)]
+pub struct Row {
+    pub model_arn: String,
+    pub outcome: String,
+    pub status: Option<String>,
+    /// Of a failure; empty where there is none.
+    pub code: String,
+    pub message: String,
+}
+
+/// One run.
+pub struct View<'a> {
+    pub night: &'a Night,
+    pub run: &'a Run,
+    pub wanted: Wanted,
+    pub report: Value,
+    pub rows: Vec<Row>,
+}
+
+impl<'a> View<'a> {
+    /// The run, if it has an answer with a report.
+    pub fn new(night: &'a Night, run: &'a Run) -> Result<Self, String> {
+        let report = match &run.answer {
+            None => return Err("there is no answer".to_owned()),
+            Some(Ok(report) | Err(Error::NotAllStopped(report))) => json(report),
+            Some(Err(error)) => return Err(format!("the answer is {error:?}")),
+        };
+        let rows = report["models"].as_array().unwrap().iter().map(row);
+        Ok(Self {
+            night,
+            run,
+            wanted: Wanted::read(&night.list.items),
+            rows: rows.collect(),
+            report,
+        })
+    }
+
+    pub fn row(&self, arn: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.model_arn == arn)
+    }
+
+    /// The last status of a model that the program was told.
+    pub fn last_told(&self, arn: &str) -> Option<&str> {
+        let told = self.run.told.iter().rev();
+        told.filter(|told| told.model_arn == arn)
+            .map(|told| &*told.status)
+            .next()
+    }
+
+    /// The statuses that a model was in while the run lasted.
+    pub fn statuses(&self, arn: &str) -> Vec<&str> {
+        let changes = self.run.changes.iter();
+        let changes = changes.filter(|change| change.arn == arn);
+        self.run
+            .before
+            .get(arn)
+            .into_iter()
+            .map(String::as_str)
+            .chain(changes.map(|change| &*change.status))
+            .collect()
+    }
+
+    /// Whether a model changed during the run without being asked.
+    pub fn is_restless(&self, model: &Model) -> bool {
+        let (begun, ended) = (self.run.since, self.run.since + self.took());
+        let mut changes = model.becomes.iter();
+        changes.any(|(after, _)| (begun..=ended).contains(after))
+    }
+
+    /// Whether answers about a model may have had another status in them than its own.
+    pub fn lies_about(&self, model: &Model) -> bool {
+        let faults = self.run.weather.faults.iter();
+        let lies = faults.filter(|trouble| matches!(trouble.kind, FaultKind::StatusOverride(_)));
+        let on = |resource: &String| *resource == model.arn || *resource == model.project;
+        lies.into_iter()
+            .any(|lie| lie.resource.as_ref().is_none_or(on))
+    }
+
+    /// Whether the program had used up its time, but for what it keeps for the report.
+    pub fn is_out_of_time(&self) -> bool {
+        let kept = (self.run.time / 5).min(Duration::from_secs(10));
+        self.took() + kept + Duration::from_millis(5) >= self.run.time
+    }
+
+    pub fn took(&self) -> Duration {
+        self.run.ended - self.run.begun
+    }
+}
+
+/// What a status means, by the service's reference.
+pub fn phase(status: &str) -> Phase {
+    const NOT_RUNNING: [&str; 11] = [
+        "TRAINING_IN_PROGRESS",
+        "TRAINING_COMPLETED",
+        "TRAINING_FAILED",
+        "FAILED",
+        "STOPPED",
+        "DELETING",
+        "COPYING_IN_PROGRESS",
+        "COPYING_COMPLETED",
+        "COPYING_FAILED",
+        "DEPRECATED",
+        "EXPIRED",
+    ];
+    match status {
+        "STARTING" | "RUNNING" | "STOPPING" => Phase::Billed,
+        _ if NOT_RUNNING.contains(&status) => Phase::NotRunning,
+        _ => Phase::Unknown,
+    }
+}
+
+fn json(report: &Report) -> Value {
+    serde_json::to_value(report).unwrap()
+}
+
+fn row(model: &Value) -> Row {
+    let text = |field: &str| model[field].as_str().map(str::to_owned);
+    Row {
+        model_arn: text("model_arn").unwrap(),
+        outcome: text("outcome").unwrap(),
+        status: text("status"),
+        code: text("code").unwrap_or_default(),
+        message: text("message").unwrap_or_default(),
+    }
+}

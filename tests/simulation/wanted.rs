@@ -1,0 +1,104 @@
+//! What a list asks for, read without the program's own code: ARNs by the service's regular expression, and
+//! patterns by IAM's wildcards over the whole text.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// The `ProjectVersionArn` of StopProjectVersion. Its `\d` is ASCII.
+static ARN: LazyLock<Regex> = LazyLock::new(|| form(""));
+/// The same with wildcards in the names and in the number.
+static PATTERN: LazyLock<Regex> = LazyLock::new(|| form("*?"));
+
+/// An item of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Model,
+    Pattern,
+    Invalid,
+}
+
+/// The items of a list, each only the first time that it stands there.
+#[derive(Debug)]
+pub struct Wanted {
+    /// The text, and what it is. The position is that in this list.
+    pub entries: Vec<(String, Kind)>,
+}
+
+impl Wanted {
+    pub fn read(items: &[Option<String>]) -> Self {
+        let mut entries: Vec<(String, Kind)> = Vec::new();
+        for item in items {
+            let text = item.as_deref().unwrap_or("null").trim();
+            if !entries.iter().any(|(known, _)| known == text) {
+                entries.push((text.to_owned(), kind(text)));
+            }
+        }
+        Self { entries }
+    }
+
+    /// Whether the list has the model's own ARN.
+    pub fn names(&self, arn: &str) -> bool {
+        self.entries
+            .iter()
+            .any(|(text, kind)| *kind == Kind::Model && text == arn)
+    }
+
+    /// The patterns that match the model.
+    pub fn patterns_of<'a>(&'a self, arn: &'a str) -> impl Iterator<Item = &'a str> {
+        let patterns = self.entries.iter();
+        patterns
+            .filter(move |(text, kind)| {
+                *kind == Kind::Pattern && matches(text.as_bytes(), arn.as_bytes())
+            })
+            .map(|(text, _)| text.as_str())
+    }
+
+    /// Whether the list asks for the model in one way or the other.
+    pub fn asks_for(&self, arn: &str) -> bool {
+        self.names(arn) || self.patterns_of(arn).next().is_some()
+    }
+
+    /// Where in the list the model is asked for.
+    pub fn positions_of<'a>(&'a self, arn: &'a str) -> impl Iterator<Item = usize> {
+        let entries = self.entries.iter().enumerate();
+        entries
+            .filter(move |(_, (text, kind))| {
+                text == arn || (*kind == Kind::Pattern && matches(text.as_bytes(), arn.as_bytes()))
+            })
+            .map(|(position, _)| position)
+    }
+}
+
+fn form(wild: &str) -> Regex {
+    let name = format!(r"[a-zA-Z0-9_.\-{wild}]{{1,255}}");
+    Regex::new(&format!(
+        "^arn:[a-z0-9-]+:rekognition:[a-z0-9-]+:[0-9]{{12}}:project/{name}/version/{name}/[0-9{wild}]+$"
+    ))
+    .unwrap()
+}
+
+fn kind(text: &str) -> Kind {
+    if !(20..=2048).contains(&text.chars().count()) {
+        Kind::Invalid
+    } else if ARN.is_match(text) {
+        Kind::Model
+    } else if PATTERN.is_match(text) {
+        Kind::Pattern
+    } else {
+        Kind::Invalid
+    }
+}
+
+/// `*` is any run of characters, also an empty one, and `?` is any one.
+fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern.split_first(), text.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), _) if matches(rest, text) => true,
+        (Some((b'*', _)), Some((_, left))) => matches(pattern, left),
+        (Some((one, rest)), Some((other, left))) if *one == b'?' || one == other => {
+            matches(rest, left)
+        }
+        _ => false,
+    }
+}

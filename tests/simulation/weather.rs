@@ -1,0 +1,260 @@
+//! What goes wrong in a night: how slow the service is, its quota, the missing permissions and the faults.
+
+use std::time::Duration;
+
+use rekognition_emulator::{Emulator, Fault, FaultKind, Operation, Quota, ThrottleWith};
+
+use super::chance::Chance;
+use super::night::Model;
+
+/// The conditions that a run meets.
+#[derive(Clone, Debug, Default)]
+pub struct Weather {
+    pub latency: Duration,
+    pub page_size: u32,
+    pub quota: Option<Limit>,
+    pub denials: Vec<Denial>,
+    pub faults: Vec<Trouble>,
+}
+
+/// A quota of calls a second, of which another client takes a part.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    pub per_second: f64,
+    pub background: f64,
+    pub burst: u32,
+    pub throttle_with: ThrottleWith,
+}
+
+/// An operation that is not allowed, on everything or on the ARNs that begin so.
+#[derive(Clone, Debug)]
+pub struct Denial {
+    pub operation: Operation,
+    pub resource: Option<String>,
+}
+
+/// A fault, and the calls that it befalls.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    pub kind: FaultKind,
+    pub operation: Option<Operation>,
+    /// A model's ARN or a project's name.
+    pub resource: Option<String>,
+    /// The first and the last of the calls, counted from 1; `u32::MAX` is never reached.
+    pub attempts: (u32, u32),
+    pub page: Option<u32>,
+    pub after_effect: bool,
+}
+
+/// The operations that the program makes.
+const OPERATIONS: [(u32, Operation); 4] = [
+    (40, Operation::StopProjectVersion),
+    (30, Operation::DescribeProjectVersions),
+    (15, Operation::DescribeProjects),
+    (15, Operation::ListTagsForResource),
+];
+pub const LISTS: [Operation; 2] = [
+    Operation::DescribeProjects,
+    Operation::DescribeProjectVersions,
+];
+/// Errors of the service that it documents for these operations, and those of its front.
+const ERRORS: [(u32, &str); 11] = [
+    (30, "InternalServerError"),
+    (15, "ThrottlingException"),
+    (15, "ProvisionedThroughputExceededException"),
+    (8, "AccessDeniedException"),
+    (5, "InvalidParameterException"),
+    (5, "ResourceNotFoundException"),
+    (10, "ResourceInUseException"),
+    (3, "LimitExceededException"),
+    (3, "InvalidPaginationTokenException"),
+    (3, "ExpiredTokenException"),
+    (3, "UnrecognizedClientException"),
+];
+const HTTP_STATUSES: [u16; 9] = [500, 502, 503, 504, 507, 400, 403, 404, 413];
+/// An answer without a list, which is not one with an empty list.
+pub const NO_LIST: &str = "{}";
+const GARBAGE: [&str; 6] = ["<html>", "{", "null", "[]", r#"{"Status": 5}"#, "\u{0}"];
+const STATUSES: [&str; 6] = ["RUNNING", "STARTING", "STOPPING", "STOPPED", "PAUSED", ""];
+
+impl Weather {
+    /// A service that does what it should.
+    pub fn calm() -> Self {
+        Self {
+            page_size: 100,
+            ..Self::default()
+        }
+    }
+
+    /// The weather of a night with these models.
+    pub fn new(chance: &mut Chance, models: &[Model]) -> Self {
+        let latency = chance.weighed(&[(20, 0), (60, 80), (15, 400), (5, 3000)]);
+        let page_size = match chance.percent(60) {
+            true => chance.number(1..=12),
+            false => 100,
+        };
+        let faults = chance.weighed(&[(35, 0), (25, 1), (15, 2), (15, 4), (10, 8)]);
+        let denials = chance.weighed(&[(85, 0), (12, 1), (3, 2)]);
+        Self {
+            latency: Duration::from_millis(latency),
+            page_size,
+            quota: chance.percent(35).then(|| Limit::new(chance)),
+            denials: (0..denials).map(|_| Denial::new(chance, models)).collect(),
+            faults: (0..faults).map(|_| Trouble::new(chance, models)).collect(),
+        }
+    }
+
+    /// Makes the emulator's weather this one.
+    pub fn begin(&self, emulator: &Emulator) {
+        emulator.set_latency(self.latency);
+        emulator.set_page_size(self.page_size);
+        emulator.set_quota(self.quota.as_ref().map(Limit::quota));
+        emulator.allow_all();
+        for denial in &self.denials {
+            emulator.deny(&denial.operation.action(), denial.resource.as_deref());
+        }
+        emulator.clear_faults();
+        for trouble in &self.faults {
+            emulator.add_fault(trouble.fault());
+        }
+    }
+
+    /// Calls that are made again and again for as long as there is time, a second.
+    pub fn storm(&self, models: usize) -> f64 {
+        let endless = |trouble: &&Trouble| trouble.is_permanent();
+        let faults = self.faults.iter().filter(endless);
+        let troubled: usize = faults
+            .map(|trouble| {
+                if trouble.resource.is_some() {
+                    1
+                } else {
+                    models
+                }
+            })
+            .sum();
+        let dry = self.quota.as_ref().is_some_and(|quota| quota.left() < 1.0);
+        (2 * troubled.min(models) + 4 * usize::from(dry)) as f64
+    }
+}
+
+impl Limit {
+    fn new(chance: &mut Chance) -> Self {
+        let per_second = chance.weighed(&[(5, 1.0), (15, 2.0), (40, 5.0), (20, 10.0), (20, 50.0)]);
+        Self {
+            per_second,
+            background: chance.weighed(&[(75, 0.0), (22, 0.4), (3, 1.0)]) * per_second,
+            burst: chance.number(1..=10),
+            throttle_with: chance.weighed(&[
+                (1, ThrottleWith::ThrottlingException),
+                (1, ThrottleWith::ProvisionedThroughputExceededException),
+                (1, ThrottleWith::Alternating),
+            ]),
+        }
+    }
+
+    /// The calls a second that the other client leaves.
+    pub fn left(&self) -> f64 {
+        self.per_second - self.background
+    }
+
+    fn quota(&self) -> Quota {
+        Quota::per_second(self.per_second)
+            .burst(self.burst)
+            .background_calls_per_second(self.background)
+            .throttle_with(self.throttle_with)
+    }
+}
+
+impl Denial {
+    fn new(chance: &mut Chance, models: &[Model]) -> Self {
+        let operation = chance.weighed(&OPERATIONS);
+        let some = operation != Operation::DescribeProjects && !models.is_empty();
+        let resource = (some && chance.percent(60)).then(|| {
+            let model = chance.one_of(models);
+            match operation {
+                Operation::DescribeProjectVersions => model.project_arn_prefix(),
+                _ if chance.percent(50) => model.project_arn_prefix(),
+                _ => model.arn.clone(),
+            }
+        });
+        Self {
+            operation,
+            resource,
+        }
+    }
+}
+
+impl Trouble {
+    fn new(chance: &mut Chance, models: &[Model]) -> Self {
+        let operation = (!chance.percent(12)).then(|| chance.weighed(&OPERATIONS));
+        let some = operation != Some(Operation::DescribeProjects) && !models.is_empty();
+        let resource = (some && chance.percent(55)).then(|| {
+            let model = chance.one_of(models);
+            match operation {
+                Some(Operation::DescribeProjectVersions) => model.project.clone(),
+                _ => model.arn.clone(),
+            }
+        });
+        let is_list = operation.is_some_and(|operation| LISTS.contains(&operation));
+        let page = (is_list && chance.percent(30)).then(|| chance.number(2..=4));
+        let first = chance.weighed(&[(6, 1), (1, 2), (1, 3), (1, 7)]);
+        let count = chance.weighed(&[(30, 1), (25, 3), (20, 6), (8, 20), (17, u32::MAX)]);
+        Self {
+            kind: kind(chance, operation, is_list),
+            operation,
+            resource,
+            attempts: (first, count.saturating_add(first - 1)),
+            page,
+            after_effect: chance.percent(35),
+        }
+    }
+
+    /// Whether it never ends by itself.
+    pub fn is_permanent(&self) -> bool {
+        self.attempts.1 == u32::MAX
+    }
+
+    fn fault(&self) -> Fault {
+        let (first, last) = self.attempts;
+        let mut fault = Fault::new(self.kind.clone()).attempts(first..=last);
+        if let Some(operation) = self.operation {
+            fault = fault.operation(operation);
+        }
+        if let Some(resource) = &self.resource {
+            fault = fault.resource(resource);
+        }
+        if let Some(page) = self.page {
+            fault = fault.page(page);
+        }
+        match self.after_effect {
+            true => fault.after_effect(),
+            false => fault,
+        }
+    }
+}
+
+fn kind(chance: &mut Chance, operation: Option<Operation>, is_list: bool) -> FaultKind {
+    let has_status = matches!(
+        operation,
+        Some(Operation::StopProjectVersion | Operation::DescribeProjectVersions)
+    );
+    match chance.number(0..=if has_status { 9 } else { 8 }) {
+        0..=2 => FaultKind::Error {
+            code: chance.weighed(&ERRORS).to_owned(),
+            http_status: None,
+            message: "by chance".to_owned(),
+        },
+        3 => {
+            let body = *chance.one_of(&["", "<html>", "{}"]);
+            FaultKind::HttpStatus(*chance.one_of(&HTTP_STATUSES), body.to_owned())
+        }
+        4 => FaultKind::Reset,
+        5 => FaultKind::Hang,
+        6 => FaultKind::Delay(chance.duration(0..=25)),
+        7 if is_list && chance.percent(25) => FaultKind::Garbage(NO_LIST.to_owned()),
+        7 => FaultKind::Garbage((*chance.one_of(&GARBAGE)).to_owned()),
+        8 if chance.percent(50) => FaultKind::EmptyBody,
+        8 => FaultKind::Truncated,
+        _ => FaultKind::StatusOverride((*chance.one_of(&STATUSES)).to_owned()),
+    }
+}

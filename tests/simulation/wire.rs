@@ -1,0 +1,153 @@
+//! The way from the SDK to the emulator: no socket, the same task, and a witness of all that the service told.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_sdk_rekognition::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_rekognition::config::{HttpClient, RuntimeComponents};
+use aws_sdk_rekognition::error::ConnectorError;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{Response, StatusCode};
+use http_body_util::BodyExt;
+use rekognition_emulator::{ConnectionReset, Emulator};
+use serde_json::Value;
+use tokio::time::Instant;
+use tower::ServiceExt;
+
+/// More calls than any night needs: a program that makes them without end would hang the test.
+const MOST_CALLS: usize = 200_000;
+
+/// An HTTP client whose calls the emulator answers in the caller's own task.
+#[derive(Clone, Debug)]
+pub struct Wire {
+    router: Router,
+    witness: Arc<Mutex<Witness>>,
+}
+
+/// What went over the wire.
+#[derive(Debug, Default)]
+struct Witness {
+    calls: usize,
+    told: Vec<Told>,
+    longest_wait: Duration,
+}
+
+/// The status of a model in an answer that reached the caller.
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub model_arn: String,
+    pub status: String,
+}
+
+impl Wire {
+    pub fn new(emulator: &Emulator) -> Self {
+        Self {
+            router: emulator.router(),
+            witness: Arc::default(),
+        }
+    }
+
+    /// The statuses that were told since this was last asked.
+    pub fn take_told(&self) -> Vec<Told> {
+        std::mem::take(&mut self.witness.lock().unwrap().told)
+    }
+
+    /// The longest time that a call was waited for, answered or not.
+    pub fn longest_wait(&self) -> Duration {
+        self.witness.lock().unwrap().longest_wait
+    }
+
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let _wait = Wait::new(&self.witness);
+        let request = request.try_into_http1x().unwrap();
+        let (parts, body) = request.into_parts();
+        let asked = Bytes::copy_from_slice(body.bytes().unwrap());
+        let request = axum::http::Request::from_parts(parts, Body::from(asked.clone()));
+        let Ok(answer) = self.router.clone().oneshot(request).await;
+        if answer.extensions().get::<ConnectionReset>().is_some() {
+            let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+            return Err(ConnectorError::io(reset.into()));
+        }
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await;
+        let body = body
+            .map_err(|broken| ConnectorError::io(broken.into()))?
+            .to_bytes();
+        if parts.status == StatusCode::OK {
+            let told = told(&asked, &body);
+            self.witness.lock().unwrap().told.extend(told);
+        }
+        Ok(HttpResponse::try_from(Response::from_parts(parts, body.into())).unwrap())
+    }
+}
+
+/// The statuses in an answer: that of a stopped model, or those of a list.
+fn told(asked: &[u8], answer: &[u8]) -> Vec<Told> {
+    let read = |text| serde_json::from_slice::<Value>(text).unwrap_or_default();
+    let (asked, answer) = (read(asked), read(answer));
+    let told = |model_arn: &Value, status: &Value| {
+        Some(Told {
+            model_arn: model_arn.as_str()?.to_owned(),
+            status: status.as_str()?.to_owned(),
+        })
+    };
+    match answer["ProjectVersionDescriptions"].as_array() {
+        Some(list) => list
+            .iter()
+            .filter_map(|version| told(&version["ProjectVersionArn"], &version["Status"]))
+            .collect(),
+        None => told(&asked["ProjectVersionArn"], &answer["Status"])
+            .into_iter()
+            .collect(),
+    }
+}
+
+/// A call that is waited for until this is dropped, by an answer or by a caller who gave up.
+struct Wait<'a> {
+    witness: &'a Mutex<Witness>,
+    since: Instant,
+}
+
+impl<'a> Wait<'a> {
+    fn new(witness: &'a Mutex<Witness>) -> Self {
+        let calls = {
+            let mut witness = witness.lock().unwrap();
+            witness.calls += 1;
+            witness.calls
+        };
+        assert!(calls < MOST_CALLS, "more than {MOST_CALLS} calls");
+        Self {
+            witness,
+            since: Instant::now(),
+        }
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let mut witness = self.witness.lock().unwrap();
+        witness.longest_wait = witness.longest_wait.max(self.since.elapsed());
+    }
+}
+
+impl HttpClient for Wire {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Wire {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let this = self.clone();
+        HttpConnectorFuture::new(async move { this.send(request).await })
+    }
+}

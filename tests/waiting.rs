@@ -1,0 +1,475 @@
+//! Between a stop and its end: models are waited for, looked at with few calls, and stopped again.
+//!
+//! The clock is paused, so that minutes pass at once.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+mod support;
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rekognition_emulator::{Answer, Emulator, Fault, Model, Operation, Quota};
+use serde_json::json;
+use support::{
+    PLENTY, arn, arn_in, failure, handler, invoke, model, outcomes, pattern, report, running, stop,
+};
+use tokio::time::Instant;
+
+/// More than a stop takes, and less than a test waits for.
+const SHORT: Duration = Duration::from_secs(5);
+
+async fn emulator(models: impl IntoIterator<Item = Model>) -> Emulator {
+    Emulator::builder().models(models).start().await.unwrap()
+}
+
+/// So many models, spread over so many projects.
+fn spread(models: usize, projects: usize) -> Vec<String> {
+    let arns = (0..models).map(|number| {
+        let project = format!("project-{:02}", number % projects);
+        arn(&project, &format!("v{number:04}"))
+    });
+    arns.collect()
+}
+
+/// The statuses that a model went through.
+fn history(emulator: &Emulator, arn: &str) -> Vec<String> {
+    let changes = emulator.changes().into_iter();
+    changes
+        .filter(|change| change.arn == arn)
+        .map(|change| change.status)
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_starting_model_is_waited_out_and_then_stopped() {
+    let arn = arn("shelf", "v1");
+    let thirteen_minutes = Duration::from_secs(13 * 60);
+    let starting = model(&arn, "STARTING")
+        .start_takes(thirteen_minutes)
+        .stop_takes(Duration::from_secs(30));
+    let emulator = emulator([starting.inference_units(3)]).await;
+    let handler = handler(&emulator, &[]);
+    let event = json!({"model_arns": [arn]});
+    let report = invoke(&handler, event, Duration::from_secs(900))
+        .await
+        .unwrap();
+    assert_eq!(outcomes(&report), ["stopped"]);
+    assert_eq!(report.summary.inference_units_stopped, 3);
+    assert_eq!(history(&emulator, &arn), ["RUNNING", "STOPPING", "STOPPED"]);
+    // Pauses of 1, 2, 4, 8, 16 and then of 30 seconds.
+    let looks = emulator.count(Operation::DescribeProjectVersions);
+    assert!((20..50).contains(&looks), "{looks} looks");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_confirmation_a_starting_model_is_waited_out_all_the_same() {
+    let arn = arn("shelf", "v1");
+    let starting = model(&arn, "STARTING").start_takes(Duration::from_secs(20));
+    let emulator = emulator([starting.stop_takes(Duration::MAX)]).await;
+    let handler = handler(&emulator, &[("CONFIRM_STOPPED", "false")]);
+    let report = invoke(&handler, json!({"model_arns": [arn]}), PLENTY)
+        .await
+        .unwrap();
+    assert_eq!(outcomes(&report), ["stopping"]);
+    assert_eq!(history(&emulator, &arn), ["RUNNING", "STOPPING"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_is_starting_up_to_the_deadline_is_told_as_still_starting() {
+    let arn = arn("shelf", "v1");
+    let emulator = emulator([model(&arn, "STARTING").start_takes(Duration::MAX)]).await;
+    let handler = handler(&emulator, &[]);
+    let result = invoke(&handler, json!({"model_arns": [arn]}), SHORT).await;
+    assert!(result.as_ref().unwrap_err().to_string().contains(&arn));
+    let report = report(result);
+    assert_eq!(outcomes(&report), ["StillStarting"]);
+    assert_eq!(
+        report.models[0].status.as_ref().unwrap().as_str(),
+        "STARTING"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_starting_model_that_fails_to_start_needs_no_stop() {
+    let arn = arn("shelf", "v1");
+    let starting = model(&arn, "STARTING").start_takes(Duration::MAX);
+    let emulator = emulator([starting.becomes(SHORT, "FAILED")]).await;
+    let report = stop(&emulator, &[&arn]).await.unwrap();
+    assert_eq!(outcomes(&report), ["already_stopped"]);
+    assert_eq!(report.models[0].status.as_ref().unwrap().as_str(), "FAILED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_runs_again_after_its_stop_is_stopped_again() {
+    let arn = arn("shelf", "v1");
+    let emulator = emulator([running(&arn)]).await;
+    emulator.set_stop_takes(Duration::MAX);
+    let somebody_starts_it = async {
+        emulator
+            .wait_until(|emulator| emulator.status(&arn).as_deref() == Some("STOPPING"))
+            .await;
+        emulator.set_status(&arn, "RUNNING");
+        emulator.set_stop_takes(SHORT);
+    };
+    let entries = [&*arn];
+    let (report, ()) = tokio::join!(stop(&emulator, &entries), somebody_starts_it);
+    assert_eq!(outcomes(&report.unwrap()), ["stopped"]);
+    assert_eq!(
+        history(&emulator, &arn),
+        ["STOPPING", "RUNNING", "STOPPING", "STOPPED"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_starts_again_after_its_stop_is_waited_out_and_stopped_again() {
+    let arn = arn("shelf", "v1");
+    let stopped = running(&arn)
+        .stop_takes(SHORT)
+        .start_takes(SHORT)
+        .becomes(Duration::from_secs(2), "STARTING");
+    let emulator = emulator([stopped]).await;
+    let report = stop(&emulator, &[&arn]).await.unwrap();
+    assert_eq!(outcomes(&report), ["stopped"]);
+    assert_eq!(
+        history(&emulator, &arn),
+        ["STOPPING", "STARTING", "RUNNING", "STOPPING", "STOPPED"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_is_not_seen_done_by_the_deadline_is_not_confirmed() {
+    let arn = arn("shelf", "v1");
+    let emulator = emulator([running(&arn).stop_takes(Duration::MAX)]).await;
+    let handler = handler(&emulator, &[]);
+    let event = json!({"model_arns": [arn]});
+    let first = report(invoke(&handler, event.clone(), SHORT).await);
+    assert_eq!(outcomes(&first), ["NotConfirmed"]);
+    assert_eq!(
+        first.models[0].status.as_ref().unwrap().as_str(),
+        "STOPPING"
+    );
+
+    // The repeated run finds it where the first has left it.
+    let again = invoke(&handler, event.clone(), SHORT);
+    let at_last = async {
+        let stops = Operation::StopProjectVersion;
+        emulator.wait_until(|it| it.count(stops) == 2).await;
+        emulator.set_status(&arn, "STOPPED");
+    };
+    let (second, ()) = tokio::join!(again, at_last);
+    assert!(
+        ["stopped", "already_stopped"].contains(&outcomes(&second.unwrap())[0]),
+        "{arn}"
+    );
+    let third = invoke(&handler, event, SHORT).await.unwrap();
+    assert_eq!(outcomes(&third), ["already_stopped"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_found_stopping_ends_stopped() {
+    let arn = arn("shelf", "v1");
+    let stopping = model(&arn, "STOPPING").stop_takes(SHORT);
+    let emulator = emulator([stopping]).await;
+    let report = stop(&emulator, &[&arn]).await.unwrap();
+    assert_eq!(outcomes(&report), ["stopped"]);
+    assert_eq!(emulator.count(Operation::StopProjectVersion), 1);
+
+    emulator.set_status(&arn, "STOPPING");
+    let handler = handler(&emulator, &[("CONFIRM_STOPPED", "false")]);
+    let report = invoke(&handler, json!({"model_arns": [arn]}), PLENTY)
+        .await
+        .unwrap();
+    assert_eq!(outcomes(&report), ["stopping"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_model_whose_stop_is_refused_as_in_use_is_tried_again() {
+    let arn = arn("shelf", "v1");
+    let emulator = emulator([running(&arn)]).await;
+    let in_use = Fault::error("ResourceInUseException").operation(Operation::StopProjectVersion);
+    emulator.add_fault(in_use.attempts(..=3));
+    let report = stop(&emulator, &[&arn]).await.unwrap();
+    assert_eq!(outcomes(&report), ["stopped"]);
+    assert_eq!(emulator.count(Operation::StopProjectVersion), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_is_said_to_run_to_the_end_is_never_reported_stopped() {
+    let arn = arn("shelf", "v1");
+    for fault in [
+        // Refused and running, for ever.
+        Fault::error("ResourceInUseException").operation(Operation::StopProjectVersion),
+        // Accepted and running, for ever.
+        Fault::status_override("RUNNING").operation(Operation::DescribeProjectVersions),
+    ] {
+        let emulator = emulator([running(&arn)]).await;
+        emulator.add_fault(fault.clone());
+        let handler = handler(&emulator, &[]);
+        let report = report(invoke(&handler, json!({"model_arns": [arn]}), SHORT).await);
+        assert_eq!(outcomes(&report), ["DeadlineExceeded"], "{fault:?}");
+        let status = report.models[0].status.as_ref().unwrap();
+        assert_eq!(status.as_str(), "RUNNING", "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_that_becomes_one_that_nobody_knows_is_unexpected() {
+    let arn = arn("shelf", "v1");
+    let stopping = running(&arn).stop_takes(Duration::MAX);
+    let emulator = emulator([stopping.becomes(SHORT, "HIBERNATING")]).await;
+    let report = report(stop(&emulator, &[&arn]).await);
+    assert_eq!(outcomes(&report), ["UnexpectedStatus"]);
+    assert!(failure(&report).contains("HIBERNATING"));
+}
+
+/// Waiting for the deadline would take `PLENTY`.
+#[tokio::test(start_paused = true)]
+async fn without_permission_to_describe_the_stop_is_sent_and_the_failure_names_it_at_once() {
+    for action in [
+        "rekognition:DescribeProjects",
+        "rekognition:DescribeProjectVersions",
+    ] {
+        let arn = arn("shelf", "v1");
+        let emulator = emulator([running(&arn)]).await;
+        emulator.deny(action, None);
+        let start = Instant::now();
+        let report = report(stop(&emulator, &[&arn]).await);
+        assert!(start.elapsed() < PLENTY / 3);
+        assert_eq!(outcomes(&report), ["AccessDeniedException"]);
+        assert!(failure(&report).contains(action), "{}", failure(&report));
+        assert!(failure(&report).contains("its stop was accepted"));
+        let denied = Answer::Error("AccessDeniedException".to_owned());
+        let calls = emulator.calls().into_iter();
+        assert_eq!(calls.filter(|call| call.answer == denied).count(), 1);
+        assert_eq!(emulator.status(&arn).as_deref(), Some("STOPPED"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_project_that_cannot_be_looked_at_costs_no_other_its_confirmation() {
+    let arns = spread(6, 3);
+    let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+    let project_arn = emulator.project_arn(&arns[1]).unwrap();
+    emulator.deny("rekognition:DescribeProjectVersions", Some(&project_arn));
+    let entries: Vec<&str> = arns.iter().map(String::as_str).collect();
+    let report = report(stop(&emulator, &entries).await);
+    let denied = "AccessDeniedException";
+    assert_eq!(
+        outcomes(&report),
+        ["stopped", denied, "stopped", "stopped", denied, "stopped"]
+    );
+    assert!(emulator.statuses().values().all(|it| it == "STOPPED"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_is_gone_when_it_is_looked_at_fails_with_the_services_code() {
+    let arn = arn("shelf", "v1");
+    let emulator = emulator([]).await;
+    // The stop is accepted, and then neither the project nor the model is listed.
+    let accepted = Fault::garbage(r#"{"Status": "STOPPING"}"#);
+    emulator.add_fault(accepted.operation(Operation::StopProjectVersion));
+    let without_project = report(stop(&emulator, &[&arn]).await);
+    assert_eq!(outcomes(&without_project), ["ResourceNotFoundException"]);
+    assert!(failure(&without_project).contains("DescribeProjects knows no"));
+
+    emulator.add_project("shelf", "us-east-1", "CUSTOM_LABELS");
+    let without_model = report(stop(&emulator, &[&arn]).await);
+    assert_eq!(outcomes(&without_model), ["ResourceNotFoundException"]);
+    assert!(failure(&without_model).contains("does not list this model"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sixty_models_that_take_six_seconds_are_confirmed_in_time_and_with_few_looks() {
+    let arns = spread(60, 3);
+    let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+    let six_seconds = Duration::from_secs(6);
+    emulator.set_stop_takes(six_seconds);
+    let start = Instant::now();
+    let entries: Vec<&str> = arns.iter().map(String::as_str).collect();
+    let report = stop(&emulator, &entries).await.unwrap();
+    let elapsed = start.elapsed();
+    assert_eq!(report.summary.stopped, 60);
+    let looks = emulator.count(Operation::DescribeProjectVersions);
+    println!("60 models: {looks} calls of DescribeProjectVersions, {elapsed:?}");
+    assert!(looks <= 60, "{looks} looks");
+    assert!(elapsed <= six_seconds.mul_f64(2.5), "{elapsed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_fails_is_tried_again_and_loses_nobody() {
+    let faults = [
+        Fault::error("InternalServerError"),
+        Fault::error("ThrottlingException"),
+        Fault::http_status(500, ""),
+        Fault::http_status(502, "<html>"),
+        Fault::garbage("{\"ProjectVersionDescriptions\": [{"),
+        Fault::garbage("[]"),
+        Fault::empty_body(),
+        Fault::truncated(),
+        Fault::reset(),
+        Fault::hang(),
+    ];
+    for operation in [
+        Operation::DescribeProjects,
+        Operation::DescribeProjectVersions,
+    ] {
+        let runs = faults.iter().map(|fault| async move {
+            let arns = spread(5, 2);
+            let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+            emulator.add_fault(fault.clone().operation(operation).attempts(..=4));
+            let entries: Vec<&str> = arns.iter().map(String::as_str).collect();
+            let report = report(stop(&emulator, &entries).await);
+            (operation, fault, report)
+        });
+        for (operation, fault, report) in join_all(runs).await {
+            assert_eq!(
+                outcomes(&report),
+                ["stopped"; 5],
+                "{operation} {fault:?}: {report}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_a_small_quota_every_model_is_confirmed() {
+    let arns = spread(15, 5);
+    let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+    emulator.set_quota(Some(Quota::per_second(2.0)));
+    let entries: Vec<&str> = arns.iter().map(String::as_str).collect();
+    let report = stop(&emulator, &entries).await.unwrap();
+    assert_eq!(report.summary.stopped, 15);
+    let throttled = Answer::Error("ThrottlingException".to_owned());
+    assert!(emulator.calls().iter().any(|call| call.answer == throttled));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_without_an_answer_is_given_up_after_ten_seconds() {
+    for operation in [
+        Operation::StopProjectVersion,
+        Operation::DescribeProjects,
+        Operation::DescribeProjectVersions,
+        Operation::ListTagsForResource,
+    ] {
+        let emulator = emulator([running(&arn("shelf", "v1"))]).await;
+        emulator.add_fault(Fault::hang().operation(operation).attempts(..=1));
+        let report = stop(&emulator, &[&pattern("shelf", "*")]).await.unwrap();
+        assert_eq!(outcomes(&report), ["stopped"], "{operation}");
+        let calls = emulator.calls().into_iter();
+        let mut at = calls.filter(|call| call.operation == operation);
+        let (first, second) = (at.next().unwrap(), at.next().unwrap());
+        let seconds = (second.at - first.at).as_secs_f64();
+        assert!((10.0..12.0).contains(&seconds), "{operation}: {seconds} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_fails_half_way_through_a_large_project_is_read_again() {
+    let arns = spread(150, 1);
+    let entries: Vec<&str> = arns.iter().map(String::as_str).collect();
+    for fault in [
+        Fault::error("InternalServerError"),
+        Fault::garbage("oops"),
+        Fault::empty_body(),
+        Fault::truncated(),
+        Fault::reset(),
+    ] {
+        let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+        let look = fault.clone().operation(Operation::DescribeProjectVersions);
+        emulator.add_fault(look.page(2).attempts(..=2));
+        let report = report(stop(&emulator, &entries).await);
+        assert_eq!(report.summary.stopped, 150, "{fault:?}: {report}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_models_of_a_project_are_looked_at_by_the_page_and_a_few_by_name() {
+    // Of 250 versions, newest first; the ones that are asked for are the last that a list would show.
+    for (running_ones, looks_a_round) in [(120, 3), (12, 2), (10, 1)] {
+        let arns: Vec<String> = (0..250)
+            .map(|number| {
+                let created = 1_700_000_000_000_u64 + number;
+                let name = format!("v{number:04}");
+                arn("shelf", &name).replace("1700000000000", &created.to_string())
+            })
+            .collect();
+        let status = |number| {
+            if number < running_ones {
+                "RUNNING"
+            } else {
+                "STOPPED"
+            }
+        };
+        let models = arns.iter().enumerate();
+        let emulator = emulator(models.map(|(number, arn)| model(arn, status(number)))).await;
+        emulator.set_stop_takes(Duration::from_secs(6));
+        let entries: Vec<&str> = arns[..running_ones].iter().map(String::as_str).collect();
+        let report = stop(&emulator, &entries).await.unwrap();
+        assert_eq!(report.summary.stopped, running_ones);
+        // Rounds after 1, 3 and 7 seconds, and one more where listing turned out to be no gain.
+        let looks = emulator.count(Operation::DescribeProjectVersions);
+        assert!(
+            looks <= 4 * looks_a_round,
+            "{running_ones} of 250 models: {looks} looks"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_projects_arn_is_looked_up_once_and_ten_of_them_with_a_call() {
+    let arns = spread(25, 25);
+    let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+    emulator.set_stop_takes(Duration::from_secs(6));
+    let entries: Vec<&str> = arns.iter().map(String::as_str).collect();
+    let report = stop(&emulator, &entries).await.unwrap();
+    assert_eq!(report.summary.stopped, 25);
+    assert!(emulator.count(Operation::DescribeProjectVersions) >= 50);
+    assert_eq!(emulator.count(Operation::DescribeProjects), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_and_lists_count_among_the_calls_that_the_operator_allows() {
+    let arns = spread(30, 15);
+    let models = arns.iter().enumerate().map(|(number, arn)| {
+        let status = ["RUNNING", "STOPPED"][number / 15];
+        model(arn, status).tag("keep-running", "false")
+    });
+    let emulator = emulator(models).await;
+    emulator.set_latency(Duration::from_millis(10));
+    let handler = handler(&emulator, &[("MAX_CONCURRENCY", "3")]);
+    let mut entries = arns[10..].to_vec();
+    entries.push(pattern("project-*", "*"));
+    let report = invoke(&handler, json!({ "model_arns": entries }), PLENTY)
+        .await
+        .unwrap();
+    assert_eq!(report.summary.stopped, 15);
+    assert_eq!(report.summary.already_stopped, 15);
+    for operation in [
+        Operation::DescribeProjects,
+        Operation::DescribeProjectVersions,
+        Operation::ListTagsForResource,
+        Operation::StopProjectVersion,
+    ] {
+        assert!(emulator.count(operation) > 1, "{operation}");
+    }
+    assert_eq!(emulator.max_in_flight("us-east-1"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_region_has_the_calls_that_the_operator_allows_for_itself() {
+    let regions = ["us-east-1", "eu-west-1"];
+    let entries: Vec<String> = (0..8)
+        .map(|number| arn_in(regions[number % 2], "shelf", &format!("v{number}")))
+        .collect();
+    let emulator = emulator(entries.iter().map(|arn| running(arn))).await;
+    emulator.add_fault(Fault::hang());
+    let handler = handler(&emulator, &[("MAX_CONCURRENCY", "2")]);
+    let both_full =
+        emulator.wait_until(|it| regions.iter().all(|region| it.in_flight(region) == 2));
+    tokio::select! {
+        () = both_full => {}
+        result = invoke(&handler, json!({ "model_arns": entries }), PLENTY) => panic!("{result:?}"),
+    }
+    assert_eq!(regions.map(|region| emulator.max_in_flight(region)), [2, 2]);
+}
