@@ -85,8 +85,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 32, 6, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            prop::collection::vec((text.clone(), inner), 0..6)
-                .prop_map(Value::from_iter),
+            prop::collection::vec((text.clone(), inner), 0..6).prop_map(Value::from_iter),
         ]
     })
 }

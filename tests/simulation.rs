@@ -1,98 +1,74 @@
-//! Simulated nights.
+//! Simulated nights: whole runs of the real handler and the real SDK, thrown by dice, against the emulator in the same
+//! process and on a paused clock. A night of 15 minutes takes milliseconds.
+//!
+//! `cargo test --test simulation` lives through the same 1,000 nights every time, `SEED=7 NIGHTS=10000` before it through
+//! others, and `SEED=7 NIGHTS=1` through one, and tells all of it.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod support;
+/// In the order in which they come into play.
 mod simulation {
-    pub mod accounts;
+    // What happens.
     pub mod chance;
-    pub mod clock;
     pub mod entries;
-    pub mod limits;
     pub mod night;
-    pub mod progress;
+    pub mod weather;
+    // How it happens.
+    pub mod clock;
     pub mod run;
+    pub mod wire;
+    // What is asked of it.
+    pub mod accounts;
+    pub mod limits;
+    pub mod progress;
     pub mod trouble;
     pub mod truth;
+    pub mod verdict;
     pub mod view;
     pub mod wanted;
-    pub mod weather;
-    pub mod wire;
+    // What is told of it.
+    pub mod many;
+    pub mod single;
 }
-use simulation::night::Night;
-use simulation::view::View;
-use simulation::{accounts, limits, progress, run, truth};
 
-fn env(n: &str, d: u64) -> u64 {
-    std::env::var(n)
-        .ok()
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(d)
+use std::env;
+
+use simulation::{many, single, verdict};
+
+/// Seeds of nights that once failed.
+const ONCE_FAILED: [u64; 0] = [];
+
+#[test]
+fn no_night_breaks_a_promise() {
+    let first = number("SEED").unwrap_or(1);
+    match number("NIGHTS").unwrap_or(1000) {
+        1 => single::tell(first),
+        nights => {
+            let seeds: Vec<u64> = (0..nights).map(|night| first.wrapping_add(night)).collect();
+            many::judge("no_night_breaks_a_promise", &seeds, verdict::of_seed);
+        }
+    }
 }
 
 #[test]
-fn nights() {
-    let (seed, nights) = (env("SEED", 1), env("NIGHTS", 1000));
-    let mut calls = 0;
-    let mut failed = 0;
-    let begun = std::time::Instant::now();
-    for seed in seed..seed + nights {
-        let t = std::time::Instant::now();
-        let night = Night::new(seed);
-        let log = (nights == 1).then(|| support::log::Log::new("text", "DEBUG"));
-        if nights == 1 {
-            eprintln!("{night:#?}");
-        }
-        let runs = run::live_through(&night);
-        if let Some(log) = log {
-            eprintln!("{}", log.text());
-        }
-        for run in &runs {
-            calls += run.calls.len();
-            if nights == 1 {
-                for c in &run.calls {
-                    eprintln!(
-                        "{:?} {} {} {:?} {} {}",
-                        c.at - run.begun,
-                        c.region,
-                        c.operation,
-                        c.resources,
-                        c.body,
-                        c.answer
-                    );
-                }
-                for c in &run.changes {
-                    eprintln!("{:?} {} {}", c.at - run.begun, c.arn, c.status);
-                }
-            }
-            let mut wrong = vec![];
-            match View::new(&night, run) {
-                Err(e) => wrong.push(e),
-                Ok(view) => {
-                    accounts::check(&view, &mut wrong);
-                    truth::check(&view, &mut wrong);
-                    progress::check(&view, &mut wrong);
-                    limits::check(&view, &mut wrong);
-                }
-            }
-            if !wrong.is_empty() {
-                failed += 1;
-                eprintln!("SEED={seed}: ");
-                for w in wrong.iter().take(4) {
-                    eprintln!("   {w}");
-                }
-            }
-        }
-        if t.elapsed().as_millis() > 300 {
-            eprintln!(
-                "SEED={seed} took {:?} calls {:?}",
-                t.elapsed(),
-                runs.iter().map(|r| r.calls.len()).collect::<Vec<_>>()
-            );
-        }
-    }
-    eprintln!(
-        "{nights} nights, {calls} calls, {failed} failed in {:?}",
-        begun.elapsed()
+fn nights_that_once_failed_fail_no_more() {
+    let test = "nights_that_once_failed_fail_no_more";
+    many::judge(test, &ONCE_FAILED, verdict::of_seed);
+}
+
+#[test]
+fn a_seed_gives_the_same_night_again() {
+    let seeds: Vec<u64> = (1..=30).collect();
+    many::judge(
+        "a_seed_gives_the_same_night_again",
+        &seeds,
+        verdict::of_repetition,
     );
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let value = env::var(variable).ok()?;
+    let number = value.parse();
+    Some(number.unwrap_or_else(|_| panic!("{variable} is `{value}`; it should be a number")))
 }

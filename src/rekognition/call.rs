@@ -293,6 +293,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        // The SDK takes a body of nothing for an object without members: no projects, no versions, no tags.
         let is_empty = context.response().is_some_and(|answer| {
             answer.status().is_success() && answer.body().bytes().is_some_and(<[u8]>::is_empty)
         });

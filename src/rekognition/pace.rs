@@ -30,6 +30,8 @@ const MEMORY: f64 = 0.8;
 const TIMER: Duration = Duration::from_millis(2);
 /// The rate is at least this, in calls a second, so that the next call is never far off.
 const LOWEST_RATE: f64 = 0.2;
+/// The rate is at most this, so that a search that finds no limit ends somewhere.
+const HIGHEST_RATE: f64 = 10_000.0;
 
 /// The pace of the calls of one region.
 #[derive(Debug, Default)]
@@ -102,7 +104,8 @@ impl State {
         self.let_through += 1.0;
         if let Some(rate) = &mut self.rate {
             let searching = self.calls == 0.0 || self.let_through >= CALLS_BEFORE_SEARCH;
-            *rate *= if searching { SEARCH } else { GROWTH };
+            let faster = *rate * if searching { SEARCH } else { GROWTH };
+            *rate = faster.min(HIGHEST_RATE);
         }
     }
 
@@ -126,7 +129,7 @@ impl State {
         };
         self.emptied = Some(now);
         self.let_through = 0.0;
-        self.set_rate(rate.max(LOWEST_RATE), now);
+        self.set_rate(rate.clamp(LOWEST_RATE, HIGHEST_RATE), now);
     }
 
     fn set_rate(&mut self, rate: f64, now: Instant) {

@@ -25,7 +25,8 @@ pub(super) const NAMES_A_CALL: usize = 10;
 #[derive(Clone, Debug)]
 pub(crate) struct Region {
     client: Client,
-    /// A place for each call that may be in flight, so that not every model's call is made ready at once.
+    /// A place for each call that may be in flight and for one that is ready to follow it, so that not every model's
+    /// call is made ready at once.
     places: Arc<Semaphore>,
     turns: Arc<Turns>,
     deadline: Instant,
@@ -64,7 +65,7 @@ impl Region {
         Self {
             client: rekognition.client(name, Arc::clone(&turns)),
             turns,
-            places: Arc::new(Semaphore::new(max_concurrency)),
+            places: Arc::new(Semaphore::new(2 * max_concurrency)),
             deadline,
         }
     }

@@ -61,7 +61,9 @@ def main():
     clean = environment()
     os.environ.clear()
     os.environ.update(clean)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
+    # Also where the shell that began this has them ignored: an end from outside is an end with a clean-up.
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda number, _: sys.exit(f"ended by {signal.Signals(number).name}"))
     if not chosen:
         shutil.rmtree(WORK / "calls", ignore_errors=True)
     shutil.rmtree(LOGS, ignore_errors=True)
@@ -106,7 +108,4 @@ def indented(text):
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit("interrupted")
+    main()

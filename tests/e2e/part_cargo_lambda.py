@@ -7,7 +7,7 @@ import part_docker
 from part_deploy import inventory
 from services import MODEL_ARNS, SHELF_AUDIT, SHELF_AUDIT_KEPT, LocalAws, Rekognition
 from tools import (
-    ACCOUNT, LOGS, REGION, ROOT, WORK, Failure, Missing, check, check_equal, environment, listens, run, run_for_json, wait_until,
+    ARCHITECTURE, LOGS, ROOT, WORK, Failure, Missing, check, check_equal, environment, listens, run, run_for_json,
 )
 
 # Where cargo-lambda listens when it is not told otherwise.
@@ -62,7 +62,7 @@ def the_commands_of_the_readme_deploy_the_function_and_schedule_it(session):
         "TOPIC_ARN": topic,
         "file://permissions.json": f"file://{WORK / 'permissions.json'}",
         # The processor of this machine, so that the function can run here.
-        "--arm64": "--x86-64",
+        "--arm64": f"--{ARCHITECTURE.replace('_', '-')}",
     }
     for written, here in replaced.items():
         check(written in deploying, f"README.md no longer says {written}")
@@ -134,7 +134,8 @@ def readme_policy():
 def readme_section(heading):
     """The text under a heading of the README, up to the next of its level or above."""
     level = heading.split()[0]
-    match = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{len(level)}}} |\Z)", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    section = rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{len(level)}}} |\Z)"
+    match = re.search(section, (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
     if not match:
         raise Failure(f"README.md has no section {heading!r}")
     return match[1]

@@ -18,13 +18,13 @@ import time
 import tools
 from services import BOTTLE_CAPS, MODEL_ARNS, SHELF_AUDIT, SHELF_AUDIT_KEPT, WELD_SEAMS, LocalAws, Rekognition
 from stack import Stack, write_copy
-from tools import LOGS, ROOT, WORK, check, check_equal, run, run_for_json, wait_until
+from tools import ARCHITECTURE, LOGS, ROOT, WORK, check, check_equal, run, wait_until
 
 STACK = "rekognition-stopper"
 BUILD = WORK / "build"
 DEPLOYED = BUILD / "deployed.yaml"
 LOG_GROUP = f"/aws/lambda/{STACK}"
-PARAMETERS = {"Architecture": "x86_64", "ModelArns": ",".join(MODEL_ARNS), "ScheduleExpression": "rate(1 minute)"}
+PARAMETERS = {"Architecture": ARCHITECTURE, "ModelArns": ",".join(MODEL_ARNS), "ScheduleExpression": "rate(1 minute)"}
 
 
 def sam_build_makes_the_function(session):
@@ -54,7 +54,7 @@ def sam_deploy_creates_the_stack(session):
 def the_function_and_its_schedule_are_as_the_template_says(session):
     function = session.aws.client("lambda").get_function_configuration(FunctionName=STACK)
     check_equal(function["Runtime"], "provided.al2023", "runtime")
-    check_equal(function["Architectures"], ["x86_64"], "processor")
+    check_equal(function["Architectures"], [ARCHITECTURE], "processor")
     check_equal((function["MemorySize"], function["Timeout"]), (128, 900), "memory and time")
     variables = {"MODEL_ARNS": ",".join(MODEL_ARNS), "CONFIRM_STOPPED": "true", "KEEP_RUNNING_TAG": "keep-running"}
     check_equal(function["Environment"]["Variables"], variables, "environment")
@@ -95,13 +95,12 @@ def the_run_and_its_metrics_are_in_the_log(session):
     expected = {"models": 3, "stopped": 2, "kept": 1, "failed": 0, "inference_units_stopped": 3}
     check_equal({name: lines[0].get(name) for name in expected}, expected, "the run line")
     check_equal(str(lines[0]["level"]).upper(), "INFO", "level of the run line")
-    models = {it["model_arn"]: it["outcome"] for it in session.aws.log_lines(LOG_GROUP) if it.get("message") == "model"}
-    check_equal(
-        {name: models.get(name) for name in [SHELF_AUDIT, SHELF_AUDIT_KEPT]},
-        {SHELF_AUDIT: "already_stopped", SHELF_AUDIT_KEPT: "kept"} if len(lines) > 1
-        else {SHELF_AUDIT: "stopped", SHELF_AUDIT_KEPT: "kept"},
-        "the model lines",
-    )
+    outcomes = {}
+    for line in session.aws.log_lines(LOG_GROUP):
+        if line.get("message") == "model":
+            # Another minute may have brought a second run by now: the first counts.
+            outcomes.setdefault(line["model_arn"], line["outcome"])
+    check_equal(outcomes, {SHELF_AUDIT: "stopped", SHELF_AUDIT_KEPT: "kept", WELD_SEAMS: "stopped"}, "the model lines")
     metrics = [it for it in session.aws.log_lines(LOG_GROUP) if "_aws" in it][0]
     directive = metrics["_aws"]["CloudWatchMetrics"][0]
     check_equal(directive["Namespace"], "RekognitionStopper", "namespace of the metrics")
@@ -215,7 +214,7 @@ STEPS = [
 
 def sam_build():
     """Builds the function for this machine, as `sam build` does for an operator."""
-    run("sam-build", "sam", "build", "--build-dir", BUILD, "--parameter-overrides", "Architecture=x86_64")
+    run("sam-build", "sam", "build", "--build-dir", BUILD, "--parameter-overrides", f"Architecture={ARCHITECTURE}")
 
 
 def sam_deploy(session, name, fails=False, **changes):
@@ -255,7 +254,7 @@ def receive(session, queue, complaint):
 
 
 def inventory(aws):
-    """What there is in the local AWS, by kind. SAM's own stack and bucket, which it keeps for the next deployment, do not count."""
+    """What there is in the local AWS, by kind. SAM's own stack and bucket, which it keeps, do not count."""
     keys = aws.client("kms")
     return {
         "stacks": {

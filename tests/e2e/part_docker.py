@@ -14,13 +14,14 @@ import tempfile
 import threading
 from pathlib import Path
 
-import tools
 from part_deploy import BUILD, PARAMETERS, sam_build
 from services import BOTTLE_CAPS, SHELF_AUDIT, SHELF_AUDIT_KEPT, WELD_SEAMS, Rekognition
 from stack import write_copy
-from tools import LOGS, ROOT, WORK, Failure, Missing, Skipped, check_equal, environment, run, run_for_json
+from tools import ARCHITECTURE, LOGS, ROOT, WORK, Failure, Missing, Skipped, check_equal, environment, run, run_for_json
 
-IMAGE = "public.ecr.aws/lambda/provided:al2023-x86_64"
+IMAGE = f"public.ecr.aws/lambda/provided:al2023-{ARCHITECTURE}"
+# What SAM makes of it.
+RAPID_IMAGE = f"public.ecr.aws/lambda/provided:al2023-rapid-{ARCHITECTURE}"
 STAND_IN = WORK / "stand-in.tar"
 NETWORK = "rekognition-stopper-e2e"
 IN_CI = os.environ.get("CI") == "true"
@@ -79,8 +80,8 @@ def the_base_image_is_there(session):
             run("stand-in", "tar", "--create", "--file", part, "--directory", system, ".")
             part.rename(STAND_IN)
     run("docker-import", "docker", "import", STAND_IN, IMAGE, env=session.docker)
-    # Nobody shall take the stand-in for the image, nor what SAM makes of it.
-    session.cleanup.callback(docker, session, "image", "rm", "--force", IMAGE, IMAGE.replace("-x86_64", "-rapid-x86_64"))
+    # Nobody shall take the stand-in for the image.
+    session.cleanup.callback(docker, session, "image", "rm", "--force", IMAGE, RAPID_IMAGE)
     return "a Debian system stands in for it: no registry gives it here"
 
 

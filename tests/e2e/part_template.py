@@ -3,8 +3,8 @@
 import json
 import re
 
-from tools import ACCOUNT, REGION, ROOT, Failure, LOGS, check, check_equal, run
 from stack import Stack, allows, as_list, template
+from tools import ACCOUNT, LOGS, REGION, check, check_equal, run
 
 ARN = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/shelf-audit/version/shelf-audit.2026-10-01T09.12.33/1759309953000"
 PATTERN = f"arn:aws:rekognition:eu-west-1:{ACCOUNT}:project/*/version/*/*"
@@ -32,7 +32,10 @@ VALUES = {
         ["cron(0 20 * * ? *)", "cron(30 19 ? * MON-FRI *)", "rate(1 day)", "rate(12 hours)"],
         ["", "0 20 * * *", "cron(0 20 * * *)", "rate(0 days)", "rate(1 week)", "at(2026-12-24T20:00:00)"],
     ),
-    "ScheduleTimezone": (["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+3"], ["", "Europe/", "UTC; x", "+01:00"]),
+    "ScheduleTimezone": (
+        ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+3"],
+        ["", "Europe/", "UTC; x", "+01:00"],
+    ),
     "InferenceUnitHourPrice": (["", "4", "4.00", "0.125"], ["4,00", "$4", "-4", "4.", "1e3", "free"]),
     "AlarmEmail": (["", "on-call@example.com"], ["on-call", "on-call@example", "a@b.example, c@d.example"]),
     "ConfirmStopped": (["true", "false"], ["", "yes", "True"]),
@@ -154,7 +157,8 @@ def the_saved_query_and_the_dashboard_know_the_log_and_the_metrics(session):
     alarms = next(it["properties"]["alarms"] for it in dashboard["widgets"] if it["type"] == "alarm")
     check_equal(sorted(alarms), sorted(f"{name}.Arn" for name in stack.of_type("AWS::CloudWatch::Alarm")), "alarms shown")
     shown = [it["properties"]["query"] for it in dashboard["widgets"] if it["type"] == "log"]
-    check_equal([without_spaces(it.split("|", 1)[1]) for it in shown], [without_spaces(query["QueryString"])], "query of the dashboard")
+    shown = [without_spaces(it.split("|", 1)[1]) for it in shown]
+    check_equal(shown, [without_spaces(query["QueryString"])], "query of the dashboard")
 
 
 def the_policy_names_the_models_their_projects_and_nothing_else(session):

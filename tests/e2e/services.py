@@ -14,10 +14,12 @@ CALLS = WORK / "calls"
 # The access key by which this test looks at the models itself, so that its calls are told apart from the function's.
 OBSERVER = "end-to-end-test"
 
-SHELF_AUDIT = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/shelf-audit/version/shelf-audit.2026-10-01T09.12.33/1759309953000"
-SHELF_AUDIT_KEPT = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/shelf-audit/version/shelf-audit.2026-10-20T14.02.11/1792504931000"
-BOTTLE_CAPS = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/bottle-caps/version/bottle-caps.2026-09-14T16.40.05/1789404005000"
-WELD_SEAMS = f"arn:aws:rekognition:eu-west-1:{ACCOUNT}:project/weld-seams/version/weld-seams.2026-08-20T07.01.59/1787209319000"
+HERE = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project"
+ELSEWHERE = f"arn:aws:rekognition:eu-west-1:{ACCOUNT}:project"
+SHELF_AUDIT = f"{HERE}/shelf-audit/version/shelf-audit.2026-10-01T09.12.33/1759309953000"
+SHELF_AUDIT_KEPT = f"{HERE}/shelf-audit/version/shelf-audit.2026-10-20T14.02.11/1792504931000"
+BOTTLE_CAPS = f"{HERE}/bottle-caps/version/bottle-caps.2026-09-14T16.40.05/1789404005000"
+WELD_SEAMS = f"{ELSEWHERE}/weld-seams/version/weld-seams.2026-08-20T07.01.59/1787209319000"
 
 # The models of events/, and one more that a tag keeps.
 MODELS = {
@@ -28,7 +30,7 @@ MODELS = {
 }
 
 # What the stacks of the test are told to stop: a pattern, and a model of another region.
-MODEL_ARNS = [f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/shelf-audit/version/*/*", WELD_SEAMS]
+MODEL_ARNS = [f"{HERE}/shelf-audit/version/*/*", WELD_SEAMS]
 
 
 def target_directory():

@@ -78,8 +78,8 @@ class Stack:
                 return self._compute(yes if self._holds(condition) else no)
             argument = self._compute(argument)
             if function == "Fn::Sub":
-                text, values = argument if isinstance(argument, list) else (argument, {})
-                return re.sub(r"\$\{([^}]+)\}", lambda found: values[found[1]] if found[1] in values else self._reference(found[1]), text)
+                text, own = argument if isinstance(argument, list) else (argument, {})
+                return re.sub(r"\$\{([^}]+)\}", lambda it: own[it[1]] if it[1] in own else self._reference(it[1]), text)
             if function == "Fn::Join":
                 return argument[0].join(argument[1])
             if function == "Fn::Split":

@@ -5,6 +5,7 @@ Whatever is started here is ended by `Processes.end`, by its own process group, 
 
 import json
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -18,6 +19,8 @@ VENV_BIN = WORK / "venv" / "bin"
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
+# This machine's, so that the function can run here.
+ARCHITECTURE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
 
 
 class Failure(Exception):

@@ -62,7 +62,7 @@ fn nothing_unasked(view: &View, wrong: &mut Vec<String>) {
     for row in &view.rows {
         let is_entry = (view.wanted.entries.iter()).any(|(text, _)| *text == row.model_arn);
         let is_known = view.night.model(&row.model_arn).is_some();
-        if !is_entry && !(is_known && view.wanted.asks_for(&row.model_arn)) {
+        if !(is_entry || is_known && view.wanted.asks_for(&row.model_arn)) {
             wrong.push(format!(
                 "{} is reported, and nobody asked for it",
                 row.model_arn

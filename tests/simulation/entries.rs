@@ -101,7 +101,7 @@ pub fn list(chance: &mut Chance, models: &[Model]) -> List {
     let is_plain = |text: &String| !text.is_empty() && !text.contains(char::is_whitespace);
     let plain = !items.is_empty() && items.iter().all(|item| item.as_ref().is_some_and(is_plain));
     let place = match chance.number(0..=9) {
-        0..=5 if plain => Place::Environment(*chance.one_of(&[",", "\n", ", ", " "])),
+        0..=5 if plain => Place::Environment(chance.one_of::<&str>(&[",", "\n", ", ", " "])),
         6 => Place::Detail,
         _ => Place::Event,
     };

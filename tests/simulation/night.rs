@@ -103,7 +103,7 @@ impl Night {
         let weather = Weather::new(chance, &models);
         let list = entries::list(chance, &models);
         // A service that fails for ever is tried for ever: without this a few nights would take most of the time.
-        let affordable = Duration::from_secs_f64(300.0 / weather.storm(models.len()).max(0.3));
+        let affordable = Duration::from_secs_f64(150.0 / weather.storm(models.len()).max(0.3));
         Self {
             seed,
             list,
@@ -181,7 +181,7 @@ pub fn arn(region: &str, account: &str, project: &str, version: &str, number: &s
 }
 
 fn models(chance: &mut Chance, time: Duration) -> Vec<Model> {
-    let count = match chance.weighed(&[(150, 0), (600, 1), (242, 2), (8, 3)]) {
+    let count = match chance.weighed(&[(150, 0), (660, 1), (185, 2), (5, 3)]) {
         0 => chance.number(0..=2),
         1 => chance.number(1..=12),
         2 => chance.number(10..=40),

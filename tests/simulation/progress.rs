@@ -76,13 +76,15 @@ fn right(view: &View, model: &Model) -> Vec<Option<&'static str>> {
         Phase::Billed if view.night.settings.confirm_stopped => vec![Some("stopped")],
         Phase::Billed => vec![Some("stopping")],
     };
-    // A stop whose answer was lost may be over before anybody looks, and so may one of somebody else.
-    let may_be_over = before == "STOPPING" || !view.run.weather.faults.is_empty();
-    if phase(before) == Phase::Billed && may_be_over {
-        right.extend([Some("already_stopped"), Some("stopped")]);
-        if before == "STOPPING" && !is_named {
-            right.push(None);
-        }
+    // An answer to a stop that was lost, or cannot be read, leaves open who stopped the model. One that is being
+    // stopped may be seen before or after its end.
+    let is_stopped = ["already_stopped", "stopped", "stopping"].map(Some);
+    let is_open = before == "STOPPING" || !view.run.weather.faults.is_empty();
+    if is_open && right.iter().any(|it| is_stopped.contains(it)) {
+        right.extend(is_stopped);
+    }
+    if before == "STOPPING" {
+        right.push(is_named.then_some("already_stopped"));
     }
     right
 }

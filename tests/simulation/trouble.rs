@@ -66,6 +66,13 @@ impl Trouble {
         let pause = match self.nature() {
             Nature::Passing | Nature::Refusal | Nature::Lie => Duration::from_secs(2),
             Nature::Throttling => Duration::from_secs(12),
+            Nature::Doubtful
+                if self
+                    .operation
+                    .is_some_and(|it| it != Operation::StopProjectVersion) =>
+            {
+                Duration::from_secs(2)
+            }
             Nature::Doubtful => Duration::from_secs(30),
         };
         (self.holds() + pause) * (last - first + 1)
@@ -127,9 +134,10 @@ impl Weather {
             (None, false) => f64::INFINITY,
         };
         let for_ever = self.faults.iter().filter(|trouble| trouble.is_permanent());
-        let holds = for_ever.map(Trouble::holds).max().unwrap_or_default();
-        let wait = self.latency.max(holds) * (models / turns + 1);
-        let quota = 3.0 * f64::from(calls) / rate;
+        // Its stop, its look and its list.
+        let held = 3 * for_ever.filter(|it| !it.holds().is_zero()).count() as u32;
+        let wait = self.latency + Duration::from_secs(10) * held.div_ceil(turns);
+        let quota = 2.0 * f64::from(calls) / rate;
         (rate >= 0.5).then(|| {
             troubles
                 + self.latency * (calls / turns)

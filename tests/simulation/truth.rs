@@ -19,7 +19,6 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
 }
 
 fn row_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
-    let told = view.last_told(&row.model_arn);
     let model = view.night.model(&row.model_arn);
     let was_told = |status: &String| {
         let mut told = view.run.told.iter();
@@ -31,7 +30,7 @@ fn row_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
     match (&*row.outcome, model) {
         ("failed", _) => failure_is_true(view, row),
         (_, None) => Err("it does not exist"),
-        ("stopped" | "already_stopped", Some(model)) => not_running(view, model, told),
+        ("stopped" | "already_stopped", Some(model)) => not_running(view, model, row),
         ("stopping", Some(model)) => stopping(view, model, row),
         ("kept", Some(model)) => kept(view, model, row),
         ("would_stop", _) if !view.night.dry_run => Err("this is no dry run"),
@@ -43,9 +42,14 @@ fn row_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
     }
 }
 
-fn not_running(view: &View, model: &Model, told: Option<&str>) -> Result<(), &'static str> {
-    if told.map(phase) != Some(Phase::NotRunning) {
-        return Err("the service did not say that it is not running");
+fn not_running(view: &View, model: &Model, row: &Row) -> Result<(), &'static str> {
+    // What somebody else did to a model may be told when its outcome stands, and so may a lie.
+    let last = match view.is_restless(model) || view.lies_about(model) {
+        true => row.status.as_deref(),
+        false => view.last_told(&model.arn),
+    };
+    if last.map(phase) != Some(Phase::NotRunning) {
+        return Err("the service did not say last that it is not running");
     }
     let is_running = phase(&view.run.after[&model.arn]) == Phase::Billed;
     if is_running && !view.is_restless(model) && !view.lies_about(model) {

@@ -74,7 +74,7 @@ const ERRORS: [(u32, &str); 11] = [
 const HTTP_STATUSES: [u16; 9] = [500, 502, 503, 504, 507, 400, 403, 404, 413];
 /// An answer without a list, which is not one with an empty list.
 pub const NO_LIST: &str = "{}";
-const GARBAGE: [&str; 6] = ["<html>", "{", "null", "[]", r#"{"Status": 5}"#, "\u{0}"];
+const GARBAGE: [&str; 6] = ["<html>", "{", "null", "[]", r#"{"Status": "RUN"#, "\u{0}"];
 const STATUSES: [&str; 6] = ["RUNNING", "STARTING", "STOPPING", "STOPPED", "PAUSED", ""];
 
 impl Weather {
@@ -90,8 +90,8 @@ impl Weather {
     pub fn new(chance: &mut Chance, models: &[Model]) -> Self {
         let latency = chance.weighed(&[(20, 0), (60, 80), (15, 400), (5, 3000)]);
         let page_size = match chance.percent(60) {
-            true => chance.number(1..=12),
-            false => 100,
+            true if models.len() <= 40 => chance.number(1..=12),
+            _ => 100,
         };
         let faults = chance.weighed(&[(35, 0), (25, 1), (15, 2), (15, 4), (10, 8)]);
         let denials = chance.weighed(&[(85, 0), (12, 1), (3, 2)]);
@@ -198,7 +198,7 @@ impl Trouble {
         let is_list = operation.is_some_and(|operation| LISTS.contains(&operation));
         let page = (is_list && chance.percent(30)).then(|| chance.number(2..=4));
         let first = chance.weighed(&[(6, 1), (1, 2), (1, 3), (1, 7)]);
-        let count = chance.weighed(&[(30, 1), (25, 3), (20, 6), (8, 20), (17, u32::MAX)]);
+        let count = chance.weighed(&[(30, 1), (25, 3), (20, 6), (8, 20), (12, u32::MAX)]);
         Self {
             kind: kind(chance, operation, is_list),
             operation,

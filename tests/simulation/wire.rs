@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use rekognition_emulator::{ConnectionReset, Emulator};
@@ -66,7 +66,8 @@ impl Wire {
         let _wait = Wait::new(&self.witness);
         let request = request.try_into_http1x().unwrap();
         let (parts, body) = request.into_parts();
-        let asked = Bytes::copy_from_slice(body.bytes().unwrap());
+        // Read as from a stream: the SDK watches whether it is.
+        let asked = body.collect().await.unwrap().to_bytes();
         let request = axum::http::Request::from_parts(parts, Body::from(asked.clone()));
         let Ok(answer) = self.router.clone().oneshot(request).await;
         if answer.extensions().get::<ConnectionReset>().is_some() {

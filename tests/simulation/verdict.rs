@@ -1,0 +1,82 @@
+//! What is to be said of a night: nothing, if every promise was kept.
+
+use std::panic;
+
+use serde_json::json;
+
+use super::night::Night;
+use super::run::{Run, live_through};
+use super::view::View;
+use super::{accounts, limits, progress, truth};
+
+/// The promises that are broken in the night of this seed.
+pub fn of_seed(seed: u64) -> Vec<String> {
+    or_panic(|| {
+        let night = Night::new(seed);
+        of_runs(&night, &live_through(&night))
+    })
+}
+
+/// The promises that these runs of a night break.
+pub fn of_runs(night: &Night, runs: &[Run]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (number, run) in (1..).zip(runs) {
+        let mut of_run = Vec::new();
+        match View::new(night, run) {
+            Ok(view) => {
+                accounts::check(&view, &mut of_run);
+                truth::check(&view, &mut of_run);
+                limits::check(&view, &mut of_run);
+                progress::check(&view, &mut of_run);
+            }
+            Err(no_report) => of_run.push(no_report),
+        }
+        wrong.extend(of_run.iter().map(|it| format!("invocation {number}: {it}")));
+    }
+    wrong
+}
+
+/// Whether the same seed gives the same night again, call by call.
+pub fn of_repetition(seed: u64) -> Vec<String> {
+    or_panic(|| {
+        let (first, second) = (record(seed), record(seed));
+        let same = first
+            .iter()
+            .zip(&second)
+            .take_while(|(one, other)| one == other);
+        match (same.count(), first.len().max(second.len())) {
+            (same, all) if same == all => Vec::new(),
+            (same, _) => vec![format!(
+                "the second time it is {:?}, and the first time it was {:?}",
+                second.get(same),
+                first.get(same)
+            )],
+        }
+    })
+}
+
+/// All that happens in a night, in lines.
+fn record(seed: u64) -> Vec<String> {
+    let night = Night::new(seed);
+    let mut lines = Vec::new();
+    for run in live_through(&night) {
+        lines.extend(run.calls.iter().map(|call| {
+            let (at, operation) = (call.at - run.begun, call.operation);
+            format!(
+                "{at:?} {} {operation} {} {}",
+                call.region, call.body, call.answer
+            )
+        }));
+        let report = View::new(&night, &run).map(|view| view.report);
+        lines.push(format!(
+            "{:?} {}",
+            run.ended - run.begun,
+            json!(report.unwrap_or_default())
+        ));
+    }
+    lines
+}
+
+fn or_panic(judge: impl FnOnce() -> Vec<String> + panic::UnwindSafe) -> Vec<String> {
+    panic::catch_unwind(judge).unwrap_or_else(|_| vec!["it panicked; see above".to_owned()])
+}
