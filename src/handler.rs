@@ -157,12 +157,13 @@ fn time_left(deadline: u64, now: SystemTime) -> Duration {
     deadline_or_time.saturating_sub(now)
 }
 
-/// The part of the time left that is kept for the report: a second and a little for each entry's line at the
-/// smallest memory's share of a processor, but never more than a fifth.
+/// The part of the time left that is kept for the report, when every line may have to be written at once: a second,
+/// or a little for each entry at the smallest memory's share of a processor and for what patterns find, but never
+/// more than a fifth.
 fn time_to_report(left: Duration, entries: usize) -> Duration {
     let lines = u32::try_from(entries).unwrap_or(u32::MAX);
     let wanted = Duration::from_secs(1) + Duration::from_micros(500).saturating_mul(lines);
-    wanted.min(left / 5)
+    wanted.max(left / 200).min(left / 5)
 }
 
 #[cfg(test)]
@@ -180,8 +181,12 @@ mod tests {
     #[test]
     fn the_report_gets_a_second_and_at_most_a_fifth_of_the_time() {
         assert_eq!(
-            time_to_report(Duration::from_secs(900), 0),
+            time_to_report(Duration::from_secs(60), 0),
             Duration::from_secs(1)
+        );
+        assert_eq!(
+            time_to_report(Duration::from_secs(900), 0),
+            Duration::from_millis(4500)
         );
         assert_eq!(
             time_to_report(Duration::from_secs(900), 10_000),

@@ -49,7 +49,12 @@ pub(crate) fn write(
         models_already_stopped: count(summary.already_stopped),
         models_kept: count(summary.kept),
         models_failed: count(summary.failed),
-        inference_units_stopped: summary.inference_units_stopped,
+        // What a dry run would have stopped is in its report, and is no saving.
+        inference_units_stopped: if summary.would_stop > 0 {
+            0
+        } else {
+            summary.inference_units_stopped
+        },
         duration,
     };
     let dimensions = vec![vec![DIMENSION.to_owned()]];

@@ -12,6 +12,10 @@ use crate::rekognition::{CallError, Status};
 /// The most bytes of the error's sentence. Lambda passes it on whole, but not every destination does.
 const LONGEST_SENTENCE: usize = 8 * 1024;
 
+/// The most bytes of an entry, which is what an ARN may have, and of a reason in the sentence.
+const LONGEST_ENTRY: usize = 2048;
+const LONGEST_REASON: usize = 512;
+
 /// What came of one model, or of an entry that stands for none.
 #[derive(Clone, Debug)]
 pub struct ModelReport {
@@ -76,6 +80,17 @@ impl Failure {
         }
     }
 
+    /// Says also what the last attempt failed with, if one did.
+    pub(crate) fn after(mut self, last_failure: Option<String>) -> Self {
+        if let Some(last_failure) = last_failure {
+            self.message = format!(
+                "{}; the last look failed with: {last_failure}",
+                self.message
+            );
+        }
+        self
+    }
+
     /// Says first what the failure means for the model.
     pub(crate) fn explain(mut self, meaning: &str) -> Self {
         self.message = format!("{meaning}: {}", self.message);
@@ -118,7 +133,7 @@ impl ModelReport {
     /// The report of an entry that failed as a whole.
     pub(crate) fn failed_entry(text: &Arc<str>, failure: Failure) -> Self {
         Self {
-            model_arn: Arc::clone(text),
+            model_arn: cut(text, LONGEST_ENTRY).into(),
             outcome: Outcome::Failed(failure),
             status: None,
             inference_units: None,
@@ -293,7 +308,12 @@ impl fmt::Display for Report {
             } else {
                 "; "
             };
-            let part = format!("{separator}{} ({failure})", model.model_arn);
+            let part = format!(
+                "{separator}{} ({}: {})",
+                cut(&model.model_arn, LONGEST_ENTRY),
+                failure.code,
+                cut(&failure.message, LONGEST_REASON)
+            );
             let room_for_the_rest = "; and 10000 more".len();
             if sentence.len() + part.len() + room_for_the_rest > LONGEST_SENTENCE {
                 write!(sentence, "{separator}and {left} more")?;
@@ -304,6 +324,15 @@ impl fmt::Display for Report {
         }
         f.write_str(&sentence)
     }
+}
+
+/// A text that may be of any length, cut where it is too long.
+fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return text.into();
+    }
+    let end = text.floor_char_boundary(most);
+    format!("{}...", text.get(..end).unwrap_or_default()).into()
 }
 
 /// The cost of inference units an hour, without the noise that binary fractions add to a price.
@@ -394,11 +423,14 @@ mod tests {
             sentence.ends_with(&format!("; and {} more", 1000 - named)),
             "{sentence}"
         );
+    }
 
-        let report = Report::new(vec![failed(&"a".repeat(9000))], None);
-        assert_eq!(
-            report.to_string(),
-            "1 of 1 models were not stopped: and 1 more"
-        );
+    #[test]
+    fn an_entry_of_any_length_hides_no_other() {
+        let report = Report::new(vec![failed(&"é".repeat(9000)), failed("b")], None);
+        let sentence = report.to_string();
+        assert!(sentence.len() <= LONGEST_SENTENCE);
+        assert!(sentence.contains("ééé... (StillStarting"), "{sentence}");
+        assert!(sentence.contains("; b (StillStarting"), "{sentence}");
     }
 }

@@ -217,13 +217,13 @@ fn wrong_type(path: &str, field: &str, found: &Value, right: &str) -> InvalidReq
 }
 
 fn unknown_field(path: &str, unknown: &str) -> InvalidRequest {
+    let unknown: String = unknown.chars().take(80).collect();
     let distance = |known: &str| strsim::damerau_levenshtein(&unknown.to_lowercase(), known);
     let nearest = if distance(DRY_RUN) < distance(MODEL_ARNS) {
         DRY_RUN
     } else {
         MODEL_ARNS
     };
-    let unknown: String = unknown.chars().take(80).collect();
     InvalidRequest(format!(
         "`{path}{unknown}` is not a known field; did you mean `{nearest}`? The known fields are `{MODEL_ARNS}` \
          and `{DRY_RUN}`"

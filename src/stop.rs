@@ -61,7 +61,13 @@ impl Stopper<'_> {
                             refusals = 0;
                             continue;
                         }
-                        Ok(_) => progress.accepted = true,
+                        Ok(status) => {
+                            progress.accepted = true;
+                            let status = status.as_ref().map_or("", Status::as_str);
+                            progress.refusal = Some(format!(
+                                "StopProjectVersion was answered with the status `{status}`"
+                            ));
+                        }
                         Err(error) if error.leaves_doubt() => {
                             progress.refusal = Some(Failure::from(error).to_string());
                         }
@@ -83,7 +89,7 @@ impl Stopper<'_> {
                 Some(Phase::Unknown) => return progress.unexpected_status(),
             };
             match looked {
-                Ok(observed) => progress.seen = Some(observed),
+                Ok(observed) => progress.see(observed),
                 Err(error) => return progress.failed(error),
             }
         }
@@ -137,27 +143,39 @@ impl Progress {
 
     fn accepted(&mut self, status: Status) {
         self.accepted = true;
-        self.seen = Some(Observed {
+        self.see(Observed {
             status,
-            inference_units: self.seen.as_ref().and_then(|seen| seen.inference_units),
+            inference_units: None,
+        });
+    }
+
+    /// Notes the service's last word. What it has said of the inference units holds until it says something else.
+    fn see(&mut self, observed: Observed) {
+        let known = self.seen.take().and_then(|seen| seen.inference_units);
+        self.seen = Some(Observed {
+            inference_units: observed.inference_units.or(known),
+            ..observed
         });
     }
 
     fn failed(&self, error: CallError) -> Outcome {
-        let failure = match (error, self.phase()) {
-            (CallError::OutOfTime { .. }, Some(Phase::Starting)) => {
+        let awaited = self.phase() == Some(Phase::Stopping);
+        let failure = match error {
+            CallError::OutOfTime { last_failure } if self.phase() == Some(Phase::Starting) => {
                 Failure::new("StillStarting", "it was STARTING up to the deadline")
+                    .after(last_failure)
             }
-            (CallError::OutOfTime { .. }, Some(Phase::Stopping)) => Failure::new(
+            CallError::OutOfTime { last_failure } if awaited => Failure::new(
                 "NotConfirmed",
                 "its stop was accepted, but it was not seen stopped by the deadline",
-            ),
-            (error, Some(Phase::Stopping)) => Failure::from(error)
-                .explain("its stop was accepted, but it could not be seen stopped"),
-            (CallError::OutOfTime { last_failure }, _) => Failure::from(CallError::OutOfTime {
+            )
+            .after(last_failure),
+            CallError::OutOfTime { last_failure } => Failure::from(CallError::OutOfTime {
                 last_failure: last_failure.or_else(|| self.refusal.clone()),
             }),
-            (error, _) => Failure::from(error),
+            error if awaited => Failure::from(error)
+                .explain("its stop was accepted, but it could not be seen stopped"),
+            error => Failure::from(error),
         };
         Outcome::Failed(failure)
     }

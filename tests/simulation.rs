@@ -37,7 +37,7 @@ use std::env;
 use simulation::{many, single, verdict};
 
 /// Seeds of nights that once failed.
-const ONCE_FAILED: [u64; 0] = [];
+const ONCE_FAILED: [u64; 3] = [261, 883, 931];
 
 #[test]
 fn no_night_breaks_a_promise() {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_sdk_rekognition::config::http::HttpResponse;
 use aws_sdk_rekognition::config::interceptors::{
     FinalizerInterceptorContextRef, InterceptorContext,
 };
@@ -13,7 +14,7 @@ use aws_sdk_rekognition::error::{BoxError, ConnectorError, ProvideErrorMetadata,
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::connector::{Sent, Turns};
+use super::connector::Sent;
 
 /// The service's code for a model that cannot be stopped in its present status.
 const RESOURCE_IN_USE: &str = "ResourceInUseException";
@@ -63,10 +64,20 @@ impl CallError {
         }
     }
 
-    /// The error of a list that is not there: nothing is not the same as nothing found.
-    pub(super) fn no_list(operation: &str) -> Self {
+    /// The error of a list that is not there, or of something in it that cannot be read: nothing is not the same as
+    /// nothing found.
+    pub(super) fn unreadable_list(operation: &str) -> Self {
         Self::Unclear {
-            message: format!("{operation} was answered without a list"),
+            message: format!("{operation} was answered with a list that cannot be read"),
+        }
+    }
+
+    /// Whether asking again may help although the call itself is not tried again: a list has to be begun anew.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => code == "InvalidPaginationTokenException",
+            Self::Unclear { .. } => true,
+            Self::NotSent { .. } | Self::OutOfTime { .. } => false,
         }
     }
 
@@ -139,11 +150,10 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 
 /// What becomes known of a call while its attempts are made.
 ///
-/// It holds the call's place among those that are being made, and gives it up once an attempt fails for a
-/// reason of this call alone. A throttled call keeps its place: there the others are meant to wait as well.
+/// It holds the call's place among those that are being made, and gives it up once an attempt fails: a call that is
+/// waiting to be made again holds up nobody.
 pub(super) struct Attempts<E> {
     state: Arc<Mutex<State>>,
-    turns: Arc<Turns>,
     error: PhantomData<fn() -> E>,
 }
 
@@ -154,10 +164,9 @@ struct State {
 }
 
 impl<E> Attempts<E> {
-    pub(super) fn new(turns: Arc<Turns>) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             state: Arc::default(),
-            turns,
             error: PhantomData,
         }
     }
@@ -170,6 +179,13 @@ impl<E> Attempts<E> {
         self.with(|state| state.last_failure.take())
     }
 
+    fn failed(&self, failure: String) {
+        self.with(|state| {
+            state.last_failure = Some(failure);
+            state.place = None;
+        });
+    }
+
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -179,7 +195,6 @@ impl<E> Clone for Attempts<E> {
     fn clone(&self) -> Self {
         Self {
             state: Arc::clone(&self.state),
-            turns: Arc::clone(&self.turns),
             error: PhantomData,
         }
     }
@@ -206,12 +221,14 @@ where
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let sent = context
-            .response()
-            .and_then(|answer| answer.extension::<Sent>());
+        let answer = context.response();
+        let sent = answer.and_then(|answer| answer.extension::<Sent>());
         let Some(Err(error)) = context.output_or_error() else {
-            if let Some(Sent(sent)) = sent {
-                self.turns.pace.learn(*sent, false);
+            if let Some(sent) = sent {
+                sent.learn(false);
+            }
+            if answer.is_some_and(is_empty) {
+                self.failed("an answer without a body".to_owned());
             }
             return Ok(());
         };
@@ -230,16 +247,10 @@ where
                 None => error.to_string(),
             },
         };
-        let throttled = code.is_some_and(|code| THROTTLING.contains(&code));
-        if let Some(Sent(sent)) = sent {
-            self.turns.pace.learn(*sent, throttled);
+        if let Some(sent) = sent {
+            sent.learn(code.is_some_and(|code| THROTTLING.contains(&code)));
         }
-        self.with(|state| {
-            state.last_failure = Some(failure);
-            if !throttled {
-                state.place = None;
-            }
-        });
+        self.failed(failure);
         Ok(())
     }
 }
@@ -293,11 +304,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        // The SDK takes a body of nothing for an object without members: no projects, no versions, no tags.
-        let is_empty = context.response().is_some_and(|answer| {
-            answer.status().is_success() && answer.body().bytes().is_some_and(<[u8]>::is_empty)
-        });
-        if is_empty {
+        if context.response().is_some_and(is_empty) {
             return RetryAction::transient_error();
         }
         let answered = match context.output_or_error() {
@@ -313,4 +320,10 @@ where
     fn name(&self) -> &'static str {
         "Unreadable Answers"
     }
+}
+
+/// Whether an answer that should say something says nothing. The SDK takes it for an object without members: no
+/// projects, no versions, no tags.
+fn is_empty(answer: &HttpResponse) -> bool {
+    answer.status().is_success() && answer.body().bytes().is_some_and(<[u8]>::is_empty)
 }

@@ -16,8 +16,8 @@ use super::connector::{LimitedHttpClient, Turns};
 
 /// A connection that is not made after this long is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Credentials that are not loaded after this long are tried for again. Without a time of its own the SDK works
-/// one out on every call, by going through every attempt that is allowed.
+/// Credentials that are not loaded after this long fail the calls that need them. Without a time of its own the SDK
+/// works one out on every call, by going through every attempt that is allowed.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pauses between the attempts of one call, before it waits for its turn.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
@@ -38,7 +38,8 @@ impl Rekognition {
     pub async fn from_env() -> Self {
         let config = aws_config::defaults(BehaviorVersion::latest())
             .http_client(https_client())
-            .retry_config(retry_config())
+            // Those of the credential providers. Unset, a bad AWS_MAX_ATTEMPTS would end the process.
+            .retry_config(RetryConfig::standard())
             .load()
             .await;
         Self::new(config)
@@ -59,10 +60,10 @@ impl Rekognition {
 
     /// A client for one region and one run, whose calls take these turns. It shares connections and credentials
     /// with every other one.
-    pub(super) fn client(&self, region: &str, turns: Arc<Turns>) -> Client {
+    pub(super) fn client(&self, region: &str, turns: Turns) -> Client {
         let http_client = LimitedHttpClient {
             http_client: self.http_client.clone(),
-            turns,
+            turns: Arc::new(turns),
         };
         let config = config::Builder::from(&self.config)
             .region(config::Region::new(region.to_owned()))

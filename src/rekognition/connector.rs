@@ -5,7 +5,8 @@
 //! answered whole, and makes room for the next. A model whose calls fail again and again takes its turns like
 //! every other and holds up nobody. The time that a call waits for its turn is not counted against its answer.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_rekognition::config::http::{HttpRequest, HttpResponse};
@@ -26,28 +27,46 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The least time that an attempt is given, however near the deadline is.
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(50);
 
-/// The calls of one region that may be in flight at once, how fast they may be made, and the time there is for them.
+/// The calls of one region: how many may be in flight at once, how fast those of each operation may be made, and the
+/// time there is for them.
 #[derive(Debug)]
 pub(super) struct Turns {
     free: Semaphore,
-    pub(super) pace: Pace,
+    paces: Mutex<HashMap<String, Arc<Pace>>>,
     deadline: Instant,
 }
 
 impl Turns {
-    /// At most `max_concurrency` calls at once, all of them by `deadline`.
+    /// At most `max_concurrency` calls at once, and time until `deadline`.
     pub(super) fn new(max_concurrency: usize, deadline: Instant) -> Self {
         Self {
             free: Semaphore::new(max_concurrency),
-            pace: Pace::default(),
+            paces: Mutex::default(),
             deadline,
         }
     }
+
+    /// The pace of the request's operation.
+    fn pace(&self, request: &HttpRequest) -> Arc<Pace> {
+        let operation = request.headers().get("x-amz-target").unwrap_or_default();
+        let mut paces = self.paces.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(paces.entry(operation.to_owned()).or_default())
+    }
 }
 
-/// When a call was made. Its answer carries this, for the pace to learn from.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sent(pub(super) Instant);
+/// When a call was made, and at whose pace. Its answer carries this, for the pace to learn from.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    at: Instant,
+    pace: Arc<Pace>,
+}
+
+impl Sent {
+    /// Tells the pace whether the call was throttled.
+    pub(super) fn learn(&self, throttled: bool) {
+        self.pace.learn(self.at, throttled);
+    }
+}
 
 /// An HTTP client whose calls wait for their turn.
 #[derive(Clone, Debug)]
@@ -81,17 +100,21 @@ impl HttpConnector for LimitedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let this = self.clone();
         HttpConnectorFuture::new(async move {
-            let _turn = this
-                .turns
-                .free
-                .acquire()
-                .await
-                .map_err(|closed| ConnectorError::other(closed.into(), None))?;
-            let sent = Sent(this.turns.pace.wait().await);
+            let pace = this.turns.pace(&request);
+            // First the pace, so that what waits for it takes no turn from other operations.
+            let _turn = loop {
+                let paced = pace.wait().await;
+                let turn = this.turns.free.acquire().await;
+                let turn = turn.map_err(|closed| ConnectorError::other(closed.into(), None))?;
+                if pace.holds(paced) {
+                    break turn;
+                }
+            };
+            let at = Instant::now();
             let attempt = async { whole(this.connector.call(request).await?).await };
             match timeout(attempt_timeout(this.turns.deadline), attempt).await {
                 Ok(Ok(mut answer)) => {
-                    answer.add_extension(sent);
+                    answer.add_extension(Sent { at, pace });
                     Ok(answer)
                 }
                 Ok(Err(error)) => Err(broken(error)),

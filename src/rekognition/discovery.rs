@@ -137,7 +137,7 @@ impl<'a> Discovery<'a> {
             Listed::Versions { project, page } => match page {
                 Ok(page) => {
                     for version in page.items {
-                        self.take_version(version);
+                        self.take_version(&project, version);
                     }
                     if page.next_token.is_some() {
                         self.list_versions_page(project, page.next_token);
@@ -165,13 +165,13 @@ impl<'a> Discovery<'a> {
         }
     }
 
-    fn take_version(&mut self, version: Version) {
-        // The service's own ARNs have the service's own form. One that has not can match no pattern.
+    fn take_version(&mut self, project: &Project, version: Version) {
         let Ok(model_arn) = version.model_arn.parse::<ModelArn>() else {
-            tracing::warn!(
-                model_arn = version.model_arn,
-                "a listed version has no valid ARN"
-            );
+            // Nobody can say whether a pattern stands for it.
+            if version.observed.status.phase() != Phase::NotRunning {
+                let error = CallError::unreadable_list("DescribeProjectVersions");
+                self.fail(&error, |pattern| pattern.matches_project(&project.name));
+            }
             return;
         };
         let mut first = None;

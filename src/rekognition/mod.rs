@@ -2,9 +2,10 @@
 //! their status is.
 //!
 //! - [`Rekognition`] is the service for the whole process: connections and credentials, kept warm.
-//! - [`Region`] is the service in one region, for one run: its four calls, with the run's limits.
-//! - [`Poller`] asks for many models' status in one call, project by project.
-//! - [`Discovery`] finds the models that patterns match.
+//! - `Region` is the service in one region, for one run: its four calls, with the run's limits and at the pace that
+//!   the service bears.
+//! - `Poller` asks for many models' status in one call, project by project.
+//! - `Discovery` finds the models that patterns match.
 
 mod call;
 mod client;

@@ -33,7 +33,7 @@ const LOWEST_RATE: f64 = 0.2;
 /// The rate is at most this, so that a search that finds no limit ends somewhere.
 const HIGHEST_RATE: f64 = 10_000.0;
 
-/// The pace of the calls of one region.
+/// The pace of the calls of one operation in one region, which is what the service has quotas for.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     state: Mutex<State>,
@@ -51,6 +51,10 @@ struct State {
     emptied: Option<Instant>,
     /// The calls let through since then.
     let_through: f64,
+    /// The seconds since then in which a call could have been made and nobody made one.
+    idle: f64,
+    /// Whether the last call had to wait for its turn.
+    held_back: bool,
     /// Calls let through, and the seconds they took, between the times the bucket was empty.
     calls: f64,
     seconds: f64,
@@ -68,6 +72,11 @@ impl Pace {
                 Err(next) => sleep_until(next).await,
             }
         }
+    }
+
+    /// Whether a call may still be made whose turn has come at this time: not if one was throttled since.
+    pub(super) fn holds(&self, turn: Instant) -> bool {
+        self.state().emptied.is_none_or(|emptied| emptied <= turn)
     }
 
     /// Learns from the answer to a call that was made at `sent`.
@@ -92,17 +101,22 @@ impl State {
         if let Some(next) = self.next.filter(|next| *next > now) {
             return Err(next);
         }
-        self.next = self.rate.map(|rate| {
-            // Where only the timer was late, the next turn is not.
-            let on_time = self.next.filter(|next| *next + TIMER >= now);
-            on_time.unwrap_or(now) + Duration::from_secs_f64(1.0 / rate)
-        });
+        if let Some(next) = self.next {
+            self.idle += (now - next).as_secs_f64();
+        }
+        // Where only the timer was late, the next turn is not.
+        let on_time = self.next.filter(|next| *next + TIMER >= now);
+        self.held_back = on_time.is_some();
+        self.next = self
+            .rate
+            .map(|rate| on_time.unwrap_or(now) + Duration::from_secs_f64(1.0 / rate));
         Ok(())
     }
 
     fn let_through(&mut self) {
         self.let_through += 1.0;
-        if let Some(rate) = &mut self.rate {
+        // A rate that nobody was held back by says nothing of what more would be let through.
+        if let Some(rate) = self.rate.as_mut().filter(|_| self.held_back) {
             let searching = self.calls == 0.0 || self.let_through >= CALLS_BEFORE_SEARCH;
             let faster = *rate * if searching { SEARCH } else { GROWTH };
             *rate = faster.min(HIGHEST_RATE);
@@ -114,13 +128,16 @@ impl State {
             // A call that was on the way when the bucket was found empty tells nothing new.
             (_, Some(emptied)) if sent < emptied => return,
             (Some(rate), Some(emptied)) => {
+                // Nobody knows what would have been let through while nobody called.
+                let busy = ((now - emptied).as_secs_f64() - self.idle).max(TIMER.as_secs_f64());
                 if self.let_through >= CALLS_BEFORE_SEARCH {
                     // The quota is not what it was, and the rate before this one was still let through.
+                    let found = (rate / SEARCH).min(self.let_through / busy);
                     self.calls = SEARCHED_CALLS;
-                    self.seconds = SEARCHED_CALLS * SEARCH / rate;
+                    self.seconds = SEARCHED_CALLS / found;
                 } else {
                     self.calls = self.calls * MEMORY + self.let_through;
-                    self.seconds = self.seconds * MEMORY + (now - emptied).as_secs_f64();
+                    self.seconds = self.seconds * MEMORY + busy;
                 }
                 // One call more may have flowed in since the last one was let through.
                 (self.calls + 1.0) / self.seconds
@@ -129,6 +146,7 @@ impl State {
         };
         self.emptied = Some(now);
         self.let_through = 0.0;
+        self.idle = 0.0;
         self.set_rate(rate.clamp(LOWEST_RATE, HIGHEST_RATE), now);
     }
 
@@ -220,6 +238,22 @@ mod tests {
             let used = 200.0 / calls_a_second / time.as_secs_f64();
             assert!(used > 0.9, "{calls_a_second}/s: {used} of it used");
             assert!(throttled < 40, "{calls_a_second}/s: {throttled} throttled");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_nobody_calls_is_not_taken_for_a_small_quota() {
+        for calls_a_second in [5.0, 50.0] {
+            let pace = Pace::default();
+            let mut quota = Quota::new(calls_a_second, 5.0);
+            quota.take(&pace, 60).await;
+            for _ in 0..5 {
+                tokio::time::advance(Duration::from_secs(30)).await;
+                quota.take(&pace, 1).await;
+            }
+            let (_, time) = quota.take(&pace, 65).await;
+            let used = 60.0 / calls_a_second / time.as_secs_f64();
+            assert!(used > 0.7, "{calls_a_second}/s: {used} of it used");
         }
     }
 }

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::call::CallError;
-use super::region::{NAMES_A_CALL, Project, Region, Version};
+use super::region::{NAMES_A_CALL, Project, Region};
 use super::status::{Observed, Status};
 use crate::arn::ModelArn;
 
@@ -28,6 +28,10 @@ use crate::arn::ModelArn;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between two looks.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long after the deadline the answers of the last calls are waited for.
+const LAST_ANSWER: Duration = Duration::from_millis(10);
+/// How long before the deadline everybody who still waits is looked at once more.
+const LAST_LOOK: Duration = Duration::from_secs(5);
 /// What a call of the last round adds to the pause, so that looking takes no more than a small share of a quota.
 const PAUSE_A_CALL: Duration = Duration::from_millis(200);
 
@@ -81,7 +85,8 @@ impl Poller {
         };
         // Sending and receiving fail only where the task has ended, which it does after everybody who asks.
         let _ = self.questions.send(question);
-        match timeout_at(self.deadline, answered).await {
+        // The calls end at the deadline, and what the last one failed with is to be told.
+        match timeout_at(self.deadline + LAST_ANSWER, answered).await {
             Ok(Ok(answer)) => answer,
             _ => Err(CallError::OutOfTime { last_failure: None }),
         }
@@ -156,9 +161,9 @@ enum Answer {
     },
 }
 
-/// Versions of a project.
+/// Versions of a project, by their ARNs.
 struct Listed {
-    versions: Vec<Version>,
+    versions: HashMap<String, Observed>,
     /// Whether the list is all that was asked for, so that a model that is not in it does not exist.
     whole: bool,
 }
@@ -231,7 +236,19 @@ impl<'a> PollerTask<'a> {
             question.turn = Turn::Now;
         }
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        self.next_round = Instant::now() + self.pause.max(PAUSE_A_CALL * self.calls_in_round);
+        let now = Instant::now();
+        let next = now
+            + self
+                .pause
+                .max(PAUSE_A_CALL * self.calls_in_round)
+                .min(LONGEST_PAUSE);
+        // Shortly before the deadline there is a last look: what it finds can still be stopped, or is seen stopped.
+        let last = self
+            .region
+            .deadline()
+            .checked_sub(LAST_LOOK)
+            .filter(|last| *last > now);
+        self.next_round = last.map_or(next, |last| next.min(last));
         self.calls_in_round = 0;
     }
 
@@ -300,6 +317,13 @@ impl<'a> PollerTask<'a> {
                     "DescribeProjects knows no Custom Labels project `{name}` in this account and region"
                 )),
             },
+            Err(error) if error.may_pass() => {
+                for question in &mut project.questions {
+                    question.turn = Turn::NextRound;
+                }
+                self.look_soon();
+                return;
+            }
             Err(error) => error.clone(),
         };
         for question in project.questions.drain(..) {
@@ -317,31 +341,33 @@ impl<'a> PollerTask<'a> {
             return;
         };
         project.calls -= 1;
-        let found = found.map(|listed| {
+        if let Ok(listed) = &found {
             project.large |= !listed.whole;
-            let versions = listed.versions.into_iter();
-            let versions: HashMap<String, Observed> = versions
-                .map(|version| (version.model_arn, version.observed))
-                .collect();
-            (versions, listed.whole)
-        });
+        }
         let asked: HashSet<&ModelArn> = asked.iter().collect();
-        let mut changed = false;
+        // Something has changed, or has to be asked again.
+        let mut again = false;
         for mut question in std::mem::take(&mut project.questions) {
             if question.turn != Turn::Asked || !asked.contains(&question.model_arn) {
                 project.questions.push(question);
                 continue;
             }
             let answer = match &found {
+                Err(error) if error.may_pass() => {
+                    question.turn = Turn::NextRound;
+                    again = true;
+                    project.questions.push(question);
+                    continue;
+                }
                 Err(error) => Err(error.clone()),
-                Ok((versions, whole)) => match versions.get(question.model_arn.as_str()) {
+                Ok(listed) => match listed.versions.get(question.model_arn.as_str()) {
                     Some(observed) if question.known.as_ref() == Some(&observed.status) => {
                         question.turn = Turn::NextRound;
                         project.questions.push(question);
                         continue;
                     }
                     Some(observed) => Ok(observed.clone()),
-                    None if *whole => Err(CallError::not_found(format!(
+                    None if listed.whole => Err(CallError::not_found(format!(
                         "DescribeProjectVersions does not list this model in project `{name}`"
                     ))),
                     None => {
@@ -351,10 +377,10 @@ impl<'a> PollerTask<'a> {
                     }
                 },
             };
-            changed |= question.known.is_some();
+            again |= question.known.is_some();
             let _ = question.answer.send(answer);
         }
-        if changed {
+        if again {
             self.look_soon();
         }
     }
@@ -404,7 +430,7 @@ async fn look(
     };
     let most_calls = asked.len().div_ceil(NAMES_A_CALL);
     let wanted: HashSet<&str> = asked.iter().map(ModelArn::as_str).collect();
-    let mut versions = Vec::new();
+    let mut versions = HashMap::new();
     let mut next_token = None;
     let mut calls = 0;
     let found = loop {
@@ -414,7 +440,8 @@ async fn look(
         {
             Ok(page) => {
                 let items = page.items.into_iter();
-                versions.extend(items.filter(|version| wanted.contains(&*version.model_arn)));
+                let items = items.filter(|version| wanted.contains(&*version.model_arn));
+                versions.extend(items.map(|version| (version.model_arn, version.observed)));
                 next_token = page.next_token;
                 calls += 1;
             }

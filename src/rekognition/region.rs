@@ -28,7 +28,6 @@ pub(crate) struct Region {
     /// A place for each call that may be in flight and for one that is ready to follow it, so that not every model's
     /// call is made ready at once.
     places: Arc<Semaphore>,
-    turns: Arc<Turns>,
     deadline: Instant,
 }
 
@@ -61,10 +60,8 @@ impl Region {
         max_concurrency: usize,
         deadline: Instant,
     ) -> Self {
-        let turns = Arc::new(Turns::new(max_concurrency, deadline));
         Self {
-            client: rekognition.client(name, Arc::clone(&turns)),
-            turns,
+            client: rekognition.client(name, Turns::new(max_concurrency, deadline)),
             places: Arc::new(Semaphore::new(2 * max_concurrency)),
             deadline,
         }
@@ -132,15 +129,14 @@ impl Region {
                     .send()
             })
             .await?;
-        let items = answer
-            .project_descriptions
-            .ok_or_else(|| CallError::no_list("DescribeProjects"))?
-            .iter()
-            .filter(|project| {
+        let projects = answer.project_descriptions.as_deref();
+        let items = projects.and_then(|projects| {
+            let labels = projects.iter().filter(|project| {
                 !matches!(project.feature(), Some(feature) if *feature != CustomizationFeature::CustomLabels)
-            })
-            .filter_map(|project| Project::new(project.project_arn()?))
-            .collect();
+            });
+            labels.map(|project| Project::new(project.project_arn()?)).collect()
+        });
+        let items = items.ok_or_else(|| CallError::unreadable_list("DescribeProjects"))?;
         Ok(Page {
             items,
             next_token: answer.next_token,
@@ -167,12 +163,9 @@ impl Region {
                     .send()
             })
             .await?;
-        let items = answer
-            .project_version_descriptions
-            .ok_or_else(|| CallError::no_list("DescribeProjectVersions"))?
-            .iter()
-            .filter_map(Version::new)
-            .collect();
+        let versions = answer.project_version_descriptions.as_deref();
+        let items = versions.and_then(|versions| versions.iter().map(Version::new).collect());
+        let items = items.ok_or_else(|| CallError::unreadable_list("DescribeProjectVersions"))?;
         Ok(Page {
             items,
             next_token: answer.next_token,
@@ -190,7 +183,7 @@ impl Region {
         F: Future<Output = Result<T, SdkError<E>>>,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let attempts = Attempts::new(Arc::clone(&self.turns));
+        let attempts = Attempts::new();
         let call = async {
             // The semaphore is never closed, so that this always gives a place.
             if let Ok(place) = Arc::clone(&self.places).acquire_owned().await {

@@ -27,11 +27,6 @@ impl Status {
         Self(word.into())
     }
 
-    /// The status that the service gives to a model whose stop it has accepted.
-    pub fn stopping() -> Self {
-        Self::new("STOPPING")
-    }
-
     /// The service's word.
     pub fn as_str(&self) -> &str {
         &self.0

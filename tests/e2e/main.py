@@ -34,8 +34,10 @@ PARTS = {
 class Session:
     """What the steps of one part share: their servers, and whatever one step leaves for the next."""
 
-    def __init__(self, part, cleanup):
+    def __init__(self, part, cleanup, other_build):
         self.part = part
+        # The build that runs beside all parts.
+        self.other_build = other_build
         self.processes = Processes()
         # Called with the session at its end, whatever happened: the last that came in first.
         self.cleanup = cleanup
@@ -70,19 +72,23 @@ def main():
     LOGS.mkdir(parents=True)
 
     started = time.monotonic()
-    outcomes = {name: run_part(name) for name in names}
+    with contextlib.ExitStack() as cleanup:
+        background = Processes()
+        cleanup.callback(background.end)
+        other_build = part_binary.begin(background) if "binary" in names else None
+        outcomes = {name: run_part(name, other_build) for name in names}
     print(f"\nafter {time.monotonic() - started:.0f} s:")
     for name, outcome in outcomes.items():
         print(f"  {name:13} {outcome}")
     sys.exit(any(outcome == "failed" for outcome in outcomes.values()))
 
 
-def run_part(name):
+def run_part(name, other_build):
     """Runs the steps of a part until one fails; each builds on those before it."""
     module, what = PARTS[name]
     print(f"\n{name}: {what}", flush=True)
     with contextlib.ExitStack() as cleanup:
-        session = Session(name, cleanup)
+        session = Session(name, cleanup, other_build)
         for step in module.STEPS:
             sentence = step.__name__.replace("_", " ")
             started = time.monotonic()

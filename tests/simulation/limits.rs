@@ -1,6 +1,6 @@
 //! The limits: time, concurrency, what may be called at all, what may be tried again, and what may be left behind.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rekognition_emulator::{Answer, Call, Operation};
@@ -17,51 +17,70 @@ const FINAL: [&str; 3] = [
 ];
 
 pub fn check(view: &View, wrong: &mut Vec<String>) {
-    let run = view.run;
-    if view.took() >= run.time {
-        wrong.push(format!(
-            "the answer came after {:?} of {:?}",
-            view.took(),
-            run.time
-        ));
+    time(view, wrong);
+    turns(view, wrong);
+    calls(view, wrong);
+    leftovers(view, wrong);
+}
+
+/// The answer comes before the deadline, and no call is waited for longer than it is worth.
+fn time(view: &View, wrong: &mut Vec<String>) {
+    let (took, time) = (view.took(), view.run.time);
+    if took >= time {
+        wrong.push(format!("the answer came after {took:?} of {time:?}"));
     }
-    if run.longest_wait > LONGEST_WAIT + Duration::from_millis(5) {
-        wrong.push(format!("an answer was waited for {:?}", run.longest_wait));
+    let wait = view.run.longest_wait;
+    if wait > LONGEST_WAIT + Duration::from_millis(5) {
+        wrong.push(format!("an answer was waited for {wait:?}"));
     }
+}
+
+fn turns(view: &View, wrong: &mut Vec<String>) {
     let most = view.night.settings.max_concurrency.get() as usize;
-    for (region, calls) in &run.most_in_flight {
+    for (region, calls) in &view.run.most_in_flight {
         if *calls > most {
             wrong.push(format!(
                 "{calls} calls were in flight in {region}, of {most} allowed"
             ));
         }
     }
-    if run.left_in_flight + run.left_tasks + run.later_calls > 0 {
+}
+
+/// Every call may be made, and none again that the service has refused for good.
+fn calls(view: &View, wrong: &mut Vec<String>) {
+    let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
+    for call in &view.run.calls {
+        let what = format!("{} {} {}", call.region, call.operation, call.body);
+        if let Err(why) = may_be_made(view, call) {
+            wrong.push(format!("{what}: {why}"));
+        }
+        let refused = refusals.entry(what.clone()).or_default();
+        if *refused > others_who_may_ask(view, call.operation) {
+            wrong.push(format!("{what} is tried again after {refused} refusals"));
+        }
+        if matches!(&call.answer, Answer::Error(code) if FINAL.contains(&&**code)) {
+            *refused += 1;
+        }
+    }
+}
+
+/// Nothing outlives the invocation.
+fn leftovers(view: &View, wrong: &mut Vec<String>) {
+    let run = view.run;
+    let (in_flight, tasks, later) = (run.left_in_flight, run.left_tasks, run.later_calls);
+    if in_flight + tasks + later > 0 {
         wrong.push(format!(
-            "left behind: {} calls in flight, {} tasks, {} calls made later",
-            run.left_in_flight, run.left_tasks, run.later_calls
+            "left behind: {in_flight} calls in flight, {tasks} tasks, {later} calls made later"
         ));
     }
+}
 
-    let mut refused = BTreeSet::new();
-    for call in &run.calls {
-        if let Err(why) = may_be_made(view, call) {
-            wrong.push(format!("{} of {:?}: {why}", call.operation, call.resources));
-        }
-        let is_for_one = matches!(
-            call.operation,
-            Operation::StopProjectVersion | Operation::ListTagsForResource
-        );
-        let is_final = matches!(&call.answer, Answer::Error(code) if FINAL.contains(&&**code));
-        if is_for_one && refused.contains(&(call.operation, &call.resources)) {
-            let (operation, resources) = (call.operation, &call.resources);
-            wrong.push(format!(
-                "{operation} of {resources:?} was tried again after a refusal"
-            ));
-        }
-        if is_for_one && is_final {
-            refused.insert((call.operation, &call.resources));
-        }
+/// How often a call may be made after a refusal: not for the same model or list, but a look is for many models, of which
+/// each asks for itself.
+fn others_who_may_ask(view: &View, operation: Operation) -> usize {
+    match operation {
+        Operation::StopProjectVersion | Operation::ListTagsForResource => 0,
+        _ => view.night.models.len() + view.wanted.entries.len(),
     }
 }
 

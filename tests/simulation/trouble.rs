@@ -63,19 +63,13 @@ impl Trouble {
     /// What it costs in all, if it ends: each call that it befalls, and the pause after that.
     fn costs(&self) -> Duration {
         let (first, last) = self.attempts;
-        let pause = match self.nature() {
-            Nature::Passing | Nature::Refusal | Nature::Lie => Duration::from_secs(2),
-            Nature::Throttling => Duration::from_secs(12),
-            Nature::Doubtful
-                if self
-                    .operation
-                    .is_some_and(|it| it != Operation::StopProjectVersion) =>
-            {
-                Duration::from_secs(2)
-            }
-            Nature::Doubtful => Duration::from_secs(30),
+        let stop = Operation::StopProjectVersion;
+        let seconds = match self.nature() {
+            Nature::Throttling => 12,
+            Nature::Doubtful if self.operation.is_none_or(|it| it == stop) => 30,
+            _ => 2,
         };
-        (self.holds() + pause) * (last - first + 1)
+        (self.holds() + Duration::from_secs(seconds)) * (last - first + 1)
     }
 }
 

@@ -95,7 +95,7 @@ fn failure_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
     let right = match &*row.code {
         "InvalidModelArn" => entry.is_some_and(|(_, kind)| *kind == Kind::Invalid),
         "StillStarting" => status == Some("STARTING") && out_of_time,
-        "NotConfirmed" => status == Some("STOPPING") && out_of_time,
+        "NotConfirmed" => status.is_none_or(|status| status == "STOPPING") && out_of_time,
         "DeadlineExceeded" => out_of_time,
         "UnexpectedStatus" => status.map(phase) == Some(Phase::Unknown),
         "UnexpectedAnswer" => !view.run.weather.faults.is_empty(),

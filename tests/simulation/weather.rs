@@ -93,12 +93,22 @@ impl Weather {
             true if models.len() <= 40 => chance.number(1..=12),
             _ => 100,
         };
-        let faults = chance.weighed(&[(35, 0), (25, 1), (15, 2), (15, 4), (10, 8)]);
-        let denials = chance.weighed(&[(85, 0), (12, 1), (3, 2)]);
+        // Each alone as well as together: together they leave little that must work.
+        let (is_limited, is_troubled) = chance.weighed(&[
+            (15, (false, false)),
+            (40, (false, true)),
+            (25, (true, false)),
+            (20, (true, true)),
+        ]);
+        let faults = match is_troubled {
+            true => chance.weighed(&[(40, 1), (25, 2), (20, 4), (15, 8)]),
+            false => 0,
+        };
+        let denials = chance.weighed(&[(88, 0), (10, 1), (2, 2)]);
         Self {
             latency: Duration::from_millis(latency),
             page_size,
-            quota: chance.percent(35).then(|| Limit::new(chance)),
+            quota: is_limited.then(|| Limit::new(chance)),
             denials: (0..denials).map(|_| Denial::new(chance, models)).collect(),
             faults: (0..faults).map(|_| Trouble::new(chance, models)).collect(),
         }
@@ -139,11 +149,11 @@ impl Weather {
 
 impl Limit {
     fn new(chance: &mut Chance) -> Self {
-        let per_second = chance.weighed(&[(5, 1.0), (15, 2.0), (40, 5.0), (20, 10.0), (20, 50.0)]);
+        let per_second = chance.weighed(&[(10, 1.0), (25, 2.0), (40, 5.0), (15, 10.0), (10, 50.0)]);
         Self {
             per_second,
             background: chance.weighed(&[(75, 0.0), (22, 0.4), (3, 1.0)]) * per_second,
-            burst: chance.number(1..=10),
+            burst: chance.number(1..=6),
             throttle_with: chance.weighed(&[
                 (1, ThrottleWith::ThrottlingException),
                 (1, ThrottleWith::ProvisionedThroughputExceededException),
