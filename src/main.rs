@@ -28,10 +28,7 @@ const LAMBDA: [&str; 4] = [
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    if LAMBDA
-        .iter()
-        .any(|variable| std::env::var(variable).is_err())
-    {
+    if !is_in_lambda() {
         eprintln!(
             "rekognition-stopper is an AWS Lambda function that stops Rekognition Custom Labels models; see it work \
              with `cargo run --example nightly`, or run it here with `cargo lambda watch`"
@@ -53,4 +50,11 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether the variables are there that the runtime panics without.
+fn is_in_lambda() -> bool {
+    let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
+    let memory = std::env::var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
+    LAMBDA.into_iter().all(is_set) && memory.is_ok_and(|size| size.parse::<i32>().is_ok())
 }

@@ -183,6 +183,10 @@ impl Region {
         F: Future<Output = Result<T, SdkError<E>>>,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
+        // The timeout below lets a call begin that is due at once, and so one that is too late.
+        if Instant::now() >= self.deadline {
+            return Err(CallError::OutOfTime { last_failure: None });
+        }
         let attempts = Attempts::new();
         let call = async {
             // The semaphore is never closed, so that this always gives a place.
