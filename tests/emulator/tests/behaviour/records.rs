@@ -148,6 +148,7 @@ async fn each_call_is_a_line_of_the_record() {
             "action": format!("rekognition:{operation}"),
             "resources": [resource],
             "region": REGION,
+            "access_key": "AKIDEXAMPLE",
             "answer": answer,
         })
     };
