@@ -23,6 +23,7 @@
 )]
 
 pub mod arn;
+mod excerpt;
 pub mod exemption;
 pub mod handler;
 pub mod log;
