@@ -5,7 +5,7 @@
 
 mod support;
 
-use rekognition_emulator::{Emulator, Operation};
+use rekognition_emulator::{Emulator, Fault, Operation};
 use serde_json::json;
 use support::process::Resources;
 use support::runtime_api::{Answer, Function, LARGEST_ANSWER, lines_of};
@@ -17,8 +17,8 @@ const LARGEST_EVENT: usize = LARGEST_ANSWER;
 const MEMORY: u64 = 128 * 1024;
 /// The most that an event which is refused may take of it.
 const MEMORY_TO_REFUSE: u64 = 64 * 1024;
-/// The longest line that CloudWatch took until 2025.
-const LONGEST_LINE: usize = 256 * 1024;
+/// The longest line of the log.
+const LONGEST_LINE: usize = 64 * 1024;
 
 async fn emulator(arns: &[String]) -> Emulator {
     let models = arns.iter().map(|arn| running(arn));
@@ -230,4 +230,47 @@ async fn the_largest_list_that_an_event_can_hold_is_stopped_whole() {
     assert!(peak < MEMORY * 3 / 4, "{peak} kB");
     let log = function.end().await;
     assert_eq!(lines_of(&log, "model").len(), 10_000);
+}
+
+#[tokio::test]
+async fn nobody_can_forge_a_line_of_the_log() {
+    const FORGED: &str = "\nERROR run forged\r\n\u{1b}[31m{\"message\":\"run\"}\n";
+    let arns = arns(1);
+    for format in ["JSON", "Text"] {
+        let emulator = emulator(&arns).await;
+        let mut function = function(&emulator, format).await;
+        for event in [
+            json!({"model_arns": [FORGED, arns[0]]}),
+            json!({ FORGED: 1 }),
+            json!({"detail-type": "x", "source": FORGED}),
+        ] {
+            let answer = function.invoke(event.to_string(), PLENTY).await;
+            let message = answer.body["errorMessage"].as_str().unwrap();
+            assert!(message.contains("forged"), "{message}");
+            assert!(!message.contains(char::is_control), "{message}");
+        }
+        let log = function.end().await;
+        // Two models, a run, its metrics, and three errors.
+        assert_eq!(log.lines().count(), 7, "{log}");
+        assert!(!log.contains(|character: char| character.is_control() && character != '\n'));
+    }
+}
+
+#[tokio::test]
+async fn a_word_of_the_service_of_any_length_is_cut() {
+    let arns = arns(1);
+    let emulator = emulator(&arns).await;
+    let message = "\"\n".repeat(500_000);
+    let body = json!({"__type": "InvalidParameterException", "message": message}).to_string();
+    emulator.add_fault(Fault::http_status(400, &body));
+    let mut function = function(&emulator, "JSON").await;
+    let event = json!({ "model_arns": arns }).to_string();
+    let answer = function.invoke(event, PLENTY).await;
+    assert!(answer.size < 3000, "{}", answer.size);
+    let log = function.end().await;
+    assert_eq!(
+        lines_of(&log, "model")[0]["code"],
+        "InvalidParameterException"
+    );
+    assert!(log.lines().all(|line| line.len() < LONGEST_LINE));
 }

@@ -11,7 +11,7 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -84,8 +84,8 @@ impl Function {
                 post(response),
             )
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
-            // Lambda takes 6 MB, and so does this.
-            .layer(DefaultBodyLimit::max(LARGEST_ANSWER))
+            // How large an answer may be is for the answer to find out.
+            .layer(DefaultBodyLimit::disable())
             .with_state(shared);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
 
@@ -209,11 +209,20 @@ async fn error(
 }
 
 fn answer(shared: &Shared, is_ok: bool, body: &[u8]) -> StatusCode {
+    let too_large = body.len() > LARGEST_ANSWER;
     let answer = Answer {
-        is_ok,
-        body: serde_json::from_slice(body).unwrap(),
+        is_ok: is_ok && !too_large,
+        body: if too_large {
+            json!({"errorType": "Function.ResponseSizeTooLarge"})
+        } else {
+            serde_json::from_slice(body).unwrap()
+        },
         size: body.len(),
     };
     shared.answers.send(answer).unwrap();
-    StatusCode::ACCEPTED
+    if too_large {
+        StatusCode::PAYLOAD_TOO_LARGE
+    } else {
+        StatusCode::ACCEPTED
+    }
 }
