@@ -5,11 +5,13 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use rekognition_emulator::{Emulator, Fault, Operation};
 use serde_json::json;
 use support::process::Resources;
 use support::runtime_api::{Answer, Function, LARGEST_ANSWER, lines_of};
-use support::{PLENTY, arn, arns, running};
+use support::{PLENTY, arn, arns, pattern, running};
 
 /// The largest event that Lambda hands on.
 const LARGEST_EVENT: usize = LARGEST_ANSWER;
@@ -230,6 +232,36 @@ async fn the_largest_list_that_an_event_can_hold_is_stopped_whole() {
     assert!(peak < MEMORY / 2, "{peak} kB");
     let log = function.end().await;
     assert_eq!(lines_of(&log, "model").len(), 10_000);
+}
+
+#[tokio::test]
+async fn a_list_that_is_hard_to_compare_is_stopped_and_answered_in_time() {
+    let hard = "*a".repeat(100);
+    let models: Vec<String> = (0..4000)
+        .map(|number| arn(&"a".repeat(250), &format!("v{number}")))
+        .collect();
+    let emulator = emulator(&models[..10]).await;
+    let mut function = function(&emulator, "JSON").await;
+    let mut entries: Vec<String> = (0..4000)
+        .map(|number| pattern(&format!("{hard}b"), &format!("{number}*")))
+        .collect();
+    entries.extend(models.iter().cloned());
+    let event = json!({ "model_arns": entries }).to_string();
+    // All comparisons would take more than a minute of a debug build.
+    let (start, limit) = (Instant::now(), Duration::from_secs(30));
+    let answer = function.invoke(event, limit).await;
+    println!(
+        "{} entries, answered after {:?}",
+        entries.len(),
+        start.elapsed()
+    );
+    assert!(start.elapsed() < limit, "{:?}", start.elapsed());
+    assert_eq!(answer.body["errorType"], "NotAllStopped");
+    assert!(
+        models[..10]
+            .iter()
+            .all(|it| emulator.status(it).unwrap() != "RUNNING")
+    );
 }
 
 #[tokio::test]
