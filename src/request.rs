@@ -3,13 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::arn::{InvalidModelArn, Target};
 use crate::excerpt::quoted;
+
+mod json;
+
+use json::{Fields, List, describe};
 
 /// The most entries of one list. Far above any account's quota of models, and few enough that a run of
 /// them fits in the function's smallest memory.
@@ -76,7 +79,7 @@ impl Request {
                 describe(event)
             )));
         }
-        let event = Fields::read(event)?;
+        let event = read::<Fields>(event)?;
         let (true, Some(source)) = (event.has_detail_type, event.source) else {
             return Self::read_fields(event, "");
         };
@@ -93,7 +96,7 @@ impl Request {
         }
         match event.detail {
             Some(detail) if detail.get().starts_with('{') => {
-                Self::read_fields(Fields::read(detail)?, "detail.")
+                Self::read_fields(read(detail)?, "detail.")
             }
             Some(other) => Err(InvalidRequest(format!(
                 "`detail` of the event from {} is {}; it should be an object such as `{{}}`",
@@ -124,61 +127,6 @@ impl Request {
             None => false,
         };
         Ok(Self { entries, dry_run })
-    }
-}
-
-/// The fields of an object that mean something here, each as the text that it came as.
-#[derive(Default)]
-struct Fields<'a> {
-    model_arns: Option<&'a RawValue>,
-    dry_run: Option<&'a RawValue>,
-    has_detail_type: bool,
-    source: Option<&'a RawValue>,
-    detail: Option<&'a RawValue>,
-    /// The first field that a request does not have.
-    unknown: Option<String>,
-}
-
-impl<'a> Fields<'a> {
-    fn read(object: &'a RawValue) -> Result<Self, InvalidRequest> {
-        read(object)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(FieldsVisitor)
-    }
-}
-
-struct FieldsVisitor;
-
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Fields<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Fields<'de>, A::Error> {
-        let mut fields = Fields::default();
-        while let Some(field) = object.next_key::<String>()? {
-            let value: &RawValue = object.next_value()?;
-            match &*field {
-                MODEL_ARNS => fields.model_arns = Some(value),
-                DRY_RUN => fields.dry_run = Some(value),
-                _ => {
-                    match &*field {
-                        "detail-type" => fields.has_detail_type = true,
-                        "source" => fields.source = Some(value),
-                        "detail" => fields.detail = Some(value),
-                        _ => {}
-                    }
-                    fields.unknown.get_or_insert(field);
-                }
-            }
-        }
-        Ok(fields)
     }
 }
 
@@ -276,53 +224,6 @@ fn read_entries(list: &RawValue, path: &str) -> Result<Vec<Entry>, InvalidReques
     }
 }
 
-/// A list of models as it came.
-#[derive(Default)]
-struct List {
-    entries: Vec<Entry>,
-    length: usize,
-    /// The first item that is neither a string nor null: its index, and what it is.
-    wrong: Option<(usize, String)>,
-}
-
-impl<'de> Deserialize<'de> for List {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(ListVisitor)
-    }
-}
-
-struct ListVisitor;
-
-impl<'de> Visitor<'de> for ListVisitor {
-    type Value = List;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<List, A::Error> {
-        let mut list = List::default();
-        while list.length < MOST_ENTRIES && list.wrong.is_none() {
-            let Some(item) = items.next_element::<&RawValue>()? else {
-                return Ok(list);
-            };
-            match item.get() {
-                "null" => list.entries.push(Entry::null()),
-                text if text.starts_with('"') => {
-                    let text: String = serde_json::from_str(text).map_err(A::Error::custom)?;
-                    list.entries.push(Entry::new(&text));
-                }
-                _ => list.wrong = Some((list.length, describe(item))),
-            }
-            list.length += 1;
-        }
-        while items.next_element::<IgnoredAny>()?.is_some() {
-            list.length += 1;
-        }
-        Ok(list)
-    }
-}
-
 fn wrong_type(path: &str, field: &str, found: &RawValue, right: &str) -> InvalidRequest {
     InvalidRequest(format!(
         "`{path}{field}` is {}; it should be {right}",
@@ -342,19 +243,6 @@ fn unknown_field(path: &str, unknown: &str) -> InvalidRequest {
         "{} is not a known field; did you mean `{nearest}`? The known fields are `{MODEL_ARNS}` and `{DRY_RUN}`",
         quoted(&format!("{path}{unknown}"))
     ))
-}
-
-/// A value in a few words: its type, and itself where that can be no secret.
-fn describe(value: &RawValue) -> String {
-    let text = value.get();
-    match text.as_bytes().first() {
-        Some(b'n') => "null".to_owned(),
-        Some(b't' | b'f') => format!("the boolean `{text}`"),
-        Some(b'"') => "a string".to_owned(),
-        Some(b'[') => "an array".to_owned(),
-        Some(b'{') => "an object".to_owned(),
-        _ => format!("the number {}", quoted(text)),
-    }
 }
 
 #[cfg(test)]
