@@ -71,7 +71,11 @@ impl Request {
     pub fn read(payload: &Payload) -> Result<Self, InvalidRequest> {
         let event = match payload {
             Payload::Json(event) => event,
-            Payload::NotJson(why) => return Err(InvalidRequest::not_json(why)),
+            Payload::NotJson(why) => {
+                return Err(InvalidRequest(format!(
+                    "the payload is not JSON ({why}); it should be an object such as `{{}}`"
+                )));
+            }
         };
         if !event.get().starts_with('{') {
             return Err(InvalidRequest(format!(
@@ -130,9 +134,13 @@ impl Request {
     }
 }
 
-/// Reads a text that is known to be JSON of this form.
+/// Reads a text that is known to be JSON of this form. Its strings may still be none: `"\ud800"` is half a character.
 fn read<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Result<T, InvalidRequest> {
-    serde_json::from_str(value.get()).map_err(|error| InvalidRequest::not_json(&error))
+    serde_json::from_str(value.get()).map_err(|error| {
+        InvalidRequest(format!(
+            "the payload cannot be read ({error}); it should be an object such as `{{}}`"
+        ))
+    })
 }
 
 /// One entry of a list of models: what was written, and what it stands for.
@@ -183,12 +191,6 @@ impl Entry {
 pub struct InvalidRequest(String);
 
 impl InvalidRequest {
-    fn not_json(why: &dyn fmt::Display) -> Self {
-        Self(format!(
-            "the payload is not JSON ({why}); it should be an object such as `{{}}`"
-        ))
-    }
-
     /// The error of a run without a list in either place.
     pub(crate) fn no_list() -> Self {
         Self(format!(
@@ -367,6 +369,26 @@ mod tests {
         let message = Request::read(&number).unwrap_err().to_string();
         assert!(message.len() < 200, "{message}");
         assert!(message.contains("the number `111"), "{message}");
+    }
+
+    #[test]
+    fn half_a_character_is_refused() {
+        for text in [
+            r#"{"\ud800": 1}"#,
+            r#"{"model_arns": ["\ud800"]}"#,
+            r#"{"detail-type": "x", "source": "\ud800"}"#,
+        ] {
+            let event = Payload::Json(RawValue::from_string(text.to_owned()).unwrap());
+            let message = Request::read(&event).unwrap_err().to_string();
+            assert!(
+                message.starts_with("the payload cannot be read ("),
+                "{message}"
+            );
+            assert!(
+                message.contains("surrogate") || message.contains("hex escape"),
+                "{message}"
+            );
+        }
     }
 
     #[test]
