@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use wildmatch::WildMatch;
 
+use crate::excerpt::quoted;
+
 /// The fewest and the most characters of a model's ARN.
 const LENGTH: std::ops::RangeInclusive<usize> = 20..=2048;
 /// The most characters of a project's and of a version's name.
@@ -217,7 +219,7 @@ impl InvalidModelArn {
     }
 
     fn part(name: &str, found: &str, right: impl fmt::Display) -> Self {
-        Self(format!("{name} {} should be {right}", excerpt(found)))
+        Self(format!("{name} {} should be {right}", quoted(found)))
     }
 }
 
@@ -360,18 +362,8 @@ fn exactly<const N: usize>(text: &str, separator: char) -> Option<[&str; N]> {
 fn not_a_model(text: &str) -> InvalidModelArn {
     InvalidModelArn(format!(
         "{} is not the ARN of a model version, which has the form {FORM}",
-        excerpt(text)
+        quoted(text)
     ))
-}
-
-/// What was found, in quotes, and short enough for a message.
-fn excerpt(found: &str) -> String {
-    const MOST: usize = 80;
-    if found.chars().count() <= MOST {
-        format!("`{found}`")
-    } else {
-        format!("`{}...`", found.chars().take(MOST).collect::<String>())
-    }
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ impl Handler {
         };
         let models = sweep.run(entries).await;
 
-        let report = Report::new(models, settings.inference_unit_hour_price);
+        let mut report = Report::new(models, settings.inference_unit_hour_price);
         let duration = start.elapsed();
         report.log(request_id, duration);
         let function_name = &context.env_config.function_name;
@@ -84,6 +84,7 @@ impl Handler {
             tracing::warn!(requestId = request_id, %error, "the metrics could not be written");
         }
         if report.is_good() {
+            report.fit_answer();
             Ok(report)
         } else {
             Err(Error::NotAllStopped(report))

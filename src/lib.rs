@@ -9,7 +9,8 @@
 //!    once. [`exemption`] says which of the found ones are kept.
 //! 4. `stop` sees one model stopped.
 //! 5. [`rekognition`] makes the calls: retries, limits, discovery and looks. Nothing else knows the SDK.
-//! 6. [`report`] says what came of it, and `metrics` counts it. [`log`] is where the lines go.
+//! 6. [`report`] says what came of it, and `metrics` counts it. [`log`] is where the lines go, and `excerpt`
+//!    makes what others wrote fit for them.
 
 #![warn(missing_docs)]
 #![cfg_attr(
@@ -23,6 +24,7 @@
 )]
 
 pub mod arn;
+mod excerpt;
 pub mod exemption;
 pub mod handler;
 pub mod log;

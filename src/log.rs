@@ -1,6 +1,7 @@
 //! The log: Lambda's own settings for format and level, and nothing in it that must stay secret.
 
 use std::env::VarError;
+use std::panic;
 
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
@@ -8,6 +9,11 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry;
+
+use crate::excerpt::cut;
+
+/// The most bytes of a panic's message in the log.
+const LONGEST_PANIC: usize = 8 * 1024;
 
 /// The log's subscriber, by Lambda's own variables: `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL`.
 ///
@@ -42,6 +48,21 @@ where
         // CloudWatch notes the time of each line itself.
         Box::new(registry().with(targets).with(lines.without_time()))
     }
+}
+
+/// Has every panic written to the log from now on, as one line of the level ERROR in the log's own format. The
+/// standard library writes several to standard error, which a query for errors would not find.
+///
+/// Where a panic ends is not decided here: one of the handler is the runtime's to catch, which tells Lambda of it
+/// and goes on; any other ends the process, and Lambda starts a new one.
+pub fn log_panics() {
+    panic::set_hook(Box::new(|panic| {
+        let error = panic
+            .payload_as_str()
+            .unwrap_or("a panic without a message");
+        let location = panic.location().map(tracing::field::display);
+        tracing::error!(error = &*cut(error, LONGEST_PANIC), location, "panic");
+    }));
 }
 
 /// Lambda's levels are those of `tracing`, and FATAL.

@@ -40,6 +40,7 @@ async fn main() -> ExitCode {
     if let Err(error) = tracing::subscriber::set_global_default(subscriber) {
         eprintln!("the log cannot be set up: {error}");
     }
+    log::log_panics();
     let settings = Settings::read(|name| std::env::var(name));
     let handler = Handler::new(settings, Rekognition::from_env().await);
     let serve = service_fn(|event: LambdaEvent<_>| handler.handle(event));

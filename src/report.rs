@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use crate::excerpt::{cut, one_line};
 use crate::rekognition::{CallError, Status};
 
 /// The most bytes of the error's sentence. Lambda passes it on whole, but not every destination does.
@@ -15,6 +16,13 @@ const LONGEST_SENTENCE: usize = 8 * 1024;
 /// The most bytes of an entry, which is what an ARN may have, and of a reason in the sentence.
 const LONGEST_ENTRY: usize = 2048;
 const LONGEST_REASON: usize = 512;
+/// The most bytes of a reason in the log, which takes a line of 256 KB.
+const LONGEST_LOGGED_REASON: usize = 8 * 1024;
+
+/// The most bytes of the answer. Lambda takes 6 MB and makes an error of more, so that a good run would be a failed one.
+const LARGEST_ANSWER: usize = 6_000_000;
+/// What of that is kept for all but the models.
+const SUMMARY_SIZE: usize = 1_000;
 
 /// What came of one model, or of an entry that stands for none.
 #[derive(Clone, Debug)]
@@ -155,7 +163,7 @@ impl ModelReport {
                 outcome,
                 status,
                 code = &*failure.code,
-                error = failure.message,
+                error = &*cut(&failure.message, LONGEST_LOGGED_REASON),
                 "model"
             ),
             Outcome::Kept { reason } => tracing::info!(
@@ -198,6 +206,13 @@ pub struct Report {
     pub summary: Summary,
     /// Every model, in the order of the request; those of a pattern by their ARNs.
     pub models: Vec<ModelReport>,
+    /// How many of them are left out at the end, where the answer would be larger than Lambda takes.
+    #[serde(skip_serializing_if = "is_none")]
+    pub models_left_out: usize,
+}
+
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A run in numbers. All but the last are counts, and those of the outcomes add up to `models`.
@@ -254,12 +269,33 @@ impl Report {
         }
         summary.estimated_savings_per_hour =
             inference_unit_hour_price.map(|price| savings(price, summary.inference_units_stopped));
-        Self { summary, models }
+        Self {
+            summary,
+            models,
+            models_left_out: 0,
+        }
     }
 
     /// Whether nothing that was asked for may still be running.
     pub fn is_good(&self) -> bool {
         self.summary.failed == 0
+    }
+
+    /// Leaves out the models at the end that an answer of Lambda has no room for.
+    pub(crate) fn fit_answer(&mut self) {
+        self.fit(LARGEST_ANSWER);
+    }
+
+    fn fit(&mut self, most: usize) {
+        let mut size = SUMMARY_SIZE;
+        let first_without_room = self.models.iter().position(|model| {
+            size += serde_json::to_string(model).map_or(0, |json| json.len()) + ",".len();
+            size > most
+        });
+        if let Some(first) = first_without_room {
+            self.models_left_out = self.models.len() - first;
+            self.models.truncate(first);
+        }
     }
 
     /// Writes the run's line to the log.
@@ -310,9 +346,9 @@ impl fmt::Display for Report {
             };
             let part = format!(
                 "{separator}{} ({}: {})",
-                cut(&model.model_arn, LONGEST_ENTRY),
-                failure.code,
-                cut(&failure.message, LONGEST_REASON)
+                one_line(&cut(&model.model_arn, LONGEST_ENTRY)),
+                one_line(&failure.code),
+                one_line(&cut(&failure.message, LONGEST_REASON))
             );
             let room_for_the_rest = "; and 10000 more".len();
             if sentence.len() + part.len() + room_for_the_rest > LONGEST_SENTENCE {
@@ -324,15 +360,6 @@ impl fmt::Display for Report {
         }
         f.write_str(&sentence)
     }
-}
-
-/// A text that may be of any length, cut where it is too long.
-fn cut(text: &str, most: usize) -> Cow<'_, str> {
-    if text.len() <= most {
-        return text.into();
-    }
-    let end = text.floor_char_boundary(most);
-    format!("{}...", text.get(..end).unwrap_or_default()).into()
 }
 
 /// The cost of inference units an hour, without the noise that binary fractions add to a price.
@@ -391,6 +418,34 @@ mod tests {
             serde_json::json!({"model_arn": "a", "outcome": "stopped", "status": "STOPPED"})
         );
         assert_eq!(json["models"][3]["reason"], "tag keep-running=true");
+    }
+
+    #[test]
+    fn an_answer_that_lambda_would_not_take_leaves_out_the_last_models() {
+        let models = vec![model(&"é\n".repeat(100), Outcome::Stopped, Some(1)); 100];
+        let mut report = Report::new(models, Some(1.0));
+        let whole = serde_json::to_string(&report).unwrap();
+        report.fit(whole.len() + SUMMARY_SIZE);
+        assert_eq!(serde_json::to_string(&report).unwrap(), whole);
+        assert!(!whole.contains("models_left_out"));
+
+        let most = whole.len() / 2 + SUMMARY_SIZE;
+        report.fit(most);
+        let json = serde_json::to_value(&report).unwrap();
+        let named = json["models"].as_array().unwrap().len();
+        assert!((40..60).contains(&named), "{named}");
+        assert_eq!(json["models_left_out"], 100 - named);
+        assert_eq!(json["summary"]["models"], 100);
+        assert!(json.to_string().len() <= most);
+    }
+
+    #[test]
+    fn what_somebody_wrote_stays_in_the_sentences_one_line() {
+        let report = Report::new(vec![failed("a\nERROR b")], None);
+        assert!(
+            report.to_string().contains(": a\\nERROR b (StillStarting"),
+            "{report}"
+        );
     }
 
     #[test]

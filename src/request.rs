@@ -4,9 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::arn::{InvalidModelArn, Target};
+use crate::excerpt::quoted;
+
+mod json;
+
+use json::{Fields, List, describe};
 
 /// The most entries of one list. Far above any account's quota of models, and few enough that a run of
 /// them fits in the function's smallest memory.
@@ -21,15 +27,15 @@ const DRY_RUN: &str = "dry_run";
 /// of the runtime's.
 #[derive(Clone, Debug)]
 pub enum Payload {
-    /// The value.
-    Json(Value),
+    /// The text of the value. It stays text, since the values of six megabytes of JSON can take more than a hundred.
+    Json(Box<RawValue>),
     /// Why the text is not JSON.
     NotJson(String),
 }
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match Value::deserialize(deserializer) {
+        Ok(match Box::<RawValue>::deserialize(deserializer) {
             Ok(value) => Self::Json(value),
             Err(error) => Self::NotJson(error.to_string()),
         })
@@ -38,7 +44,10 @@ impl<'de> Deserialize<'de> for Payload {
 
 impl From<Value> for Payload {
     fn from(value: Value) -> Self {
-        Self::Json(value)
+        match RawValue::from_string(value.to_string()) {
+            Ok(value) => Self::Json(value),
+            Err(error) => Self::NotJson(error.to_string()),
+        }
     }
 }
 
@@ -61,63 +70,77 @@ impl Request {
     /// A payload that is no object, an unknown field or a wrong type.
     pub fn read(payload: &Payload) -> Result<Self, InvalidRequest> {
         let event = match payload {
-            Payload::Json(Value::Object(event)) => event,
-            Payload::Json(other) => {
-                return Err(InvalidRequest(format!(
-                    "the payload is {}; it should be an object such as `{{}}`",
-                    describe(other)
-                )));
-            }
+            Payload::Json(event) => event,
             Payload::NotJson(why) => {
                 return Err(InvalidRequest(format!(
                     "the payload is not JSON ({why}); it should be an object such as `{{}}`"
                 )));
             }
         };
-        let (Some(_), Some(source)) = (event.get("detail-type"), event.get("source")) else {
+        if !event.get().starts_with('{') {
+            return Err(InvalidRequest(format!(
+                "the payload is {}; it should be an object such as `{{}}`",
+                describe(event)
+            )));
+        }
+        let event = read::<Fields>(event)?;
+        let (true, Some(source)) = (event.has_detail_type, event.source) else {
             return Self::read_fields(event, "");
         };
 
-        let Value::String(source) = source else {
+        if !source.get().starts_with('"') {
             return Err(InvalidRequest(format!(
                 "`source` of the event is {}; it should be a string",
                 describe(source)
             )));
-        };
+        }
+        let source: String = read(source)?;
         if source.starts_with("aws.") {
             return Ok(Self::default());
         }
-        match event.get("detail") {
-            Some(Value::Object(detail)) => Self::read_fields(detail, "detail."),
+        match event.detail {
+            Some(detail) if detail.get().starts_with('{') => {
+                Self::read_fields(read(detail)?, "detail.")
+            }
             Some(other) => Err(InvalidRequest(format!(
-                "`detail` of the event from `{source}` is {}; it should be an object such as `{{}}`",
+                "`detail` of the event from {} is {}; it should be an object such as `{{}}`",
+                quoted(&source),
                 describe(other)
             ))),
             None => Err(InvalidRequest(format!(
-                "the event from `{source}` has no `detail`; it should be an object such as `{{}}`"
+                "the event from {} has no `detail`; it should be an object such as `{{}}`",
+                quoted(&source)
             ))),
         }
     }
 
-    fn read_fields(fields: &Map<String, Value>, path: &str) -> Result<Self, InvalidRequest> {
-        let mut request = Self::default();
-        for (field, value) in fields {
-            match (field.as_str(), value) {
-                (MODEL_ARNS, Value::Array(items)) => {
-                    request.entries = Some(read_entries(items, path)?);
-                }
-                (DRY_RUN, Value::Bool(dry_run)) => request.dry_run = *dry_run,
-                (MODEL_ARNS, other) => {
-                    return Err(wrong_type(path, MODEL_ARNS, other, "an array of strings"));
-                }
-                (DRY_RUN, other) => {
-                    return Err(wrong_type(path, DRY_RUN, other, "`true` or `false`"));
-                }
-                (unknown, _) => return Err(unknown_field(path, unknown)),
-            }
+    fn read_fields(fields: Fields<'_>, path: &str) -> Result<Self, InvalidRequest> {
+        if let Some(unknown) = &fields.unknown {
+            return Err(unknown_field(path, unknown));
         }
-        Ok(request)
+        let entries = match fields.model_arns {
+            Some(list) if list.get().starts_with('[') => Some(read_entries(list, path)?),
+            Some(other) => {
+                return Err(wrong_type(path, MODEL_ARNS, other, "an array of strings"));
+            }
+            None => None,
+        };
+        let dry_run = match fields.dry_run {
+            Some(dry_run) => read(dry_run)
+                .map_err(|_| wrong_type(path, DRY_RUN, dry_run, "`true` or `false`"))?,
+            None => false,
+        };
+        Ok(Self { entries, dry_run })
     }
+}
+
+/// Reads a text that is known to be JSON of this form. Its strings may still be none: `"\ud800"` is half a character.
+fn read<'a, T: Deserialize<'a>>(value: &'a RawValue) -> Result<T, InvalidRequest> {
+    serde_json::from_str(value.get()).map_err(|error| {
+        InvalidRequest(format!(
+            "the payload cannot be read ({error}); it should be an object such as `{{}}`"
+        ))
+    })
 }
 
 /// One entry of a list of models: what was written, and what it stands for.
@@ -185,31 +208,25 @@ impl fmt::Display for InvalidRequest {
 
 impl std::error::Error for InvalidRequest {}
 
-fn read_entries(items: &[Value], path: &str) -> Result<Vec<Entry>, InvalidRequest> {
-    if items.len() > MOST_ENTRIES {
+/// The entries of a list. One that is too long is counted to its end, and never held in memory.
+fn read_entries(list: &RawValue, path: &str) -> Result<Vec<Entry>, InvalidRequest> {
+    let list: List = read(list)?;
+    if list.length > MOST_ENTRIES {
         return Err(InvalidRequest(format!(
             "`{path}{MODEL_ARNS}` has {} entries; it should have at most {MOST_ENTRIES}, of which each may be a \
              pattern",
-            items.len()
+            list.length
         )));
     }
-    items
-        .iter()
-        .enumerate()
-        .map(|(index, item)| match item {
-            Value::String(text) => Ok(Entry::new(text)),
-            Value::Null => Ok(Entry::null()),
-            other => Err(wrong_type(
-                path,
-                &format!("{MODEL_ARNS}[{index}]"),
-                other,
-                "a string",
-            )),
-        })
-        .collect()
+    match list.wrong {
+        Some((index, found)) => Err(InvalidRequest(format!(
+            "`{path}{MODEL_ARNS}[{index}]` is {found}; it should be a string"
+        ))),
+        None => Ok(list.entries),
+    }
 }
 
-fn wrong_type(path: &str, field: &str, found: &Value, right: &str) -> InvalidRequest {
+fn wrong_type(path: &str, field: &str, found: &RawValue, right: &str) -> InvalidRequest {
     InvalidRequest(format!(
         "`{path}{field}` is {}; it should be {right}",
         describe(found)
@@ -217,29 +234,17 @@ fn wrong_type(path: &str, field: &str, found: &Value, right: &str) -> InvalidReq
 }
 
 fn unknown_field(path: &str, unknown: &str) -> InvalidRequest {
-    let unknown: String = unknown.chars().take(80).collect();
-    let distance = |known: &str| strsim::damerau_levenshtein(&unknown.to_lowercase(), known);
+    let beginning: String = unknown.chars().take(80).collect();
+    let distance = |known: &str| strsim::damerau_levenshtein(&beginning.to_lowercase(), known);
     let nearest = if distance(DRY_RUN) < distance(MODEL_ARNS) {
         DRY_RUN
     } else {
         MODEL_ARNS
     };
     InvalidRequest(format!(
-        "`{path}{unknown}` is not a known field; did you mean `{nearest}`? The known fields are `{MODEL_ARNS}` \
-         and `{DRY_RUN}`"
+        "{} is not a known field; did you mean `{nearest}`? The known fields are `{MODEL_ARNS}` and `{DRY_RUN}`",
+        quoted(&format!("{path}{unknown}"))
     ))
-}
-
-/// A value in a few words: its type, and itself where that is short and can be no secret.
-fn describe(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(value) => format!("the boolean `{value}`"),
-        Value::Number(number) => format!("the number `{number}`"),
-        Value::String(_) => "a string".to_owned(),
-        Value::Array(_) => "an array".to_owned(),
-        Value::Object(_) => "an object".to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -251,7 +256,7 @@ mod tests {
         "arn:aws:rekognition:us-east-1:123456789012:project/shelf/version/v1/1700000000000";
 
     fn read(event: Value) -> Result<Request, InvalidRequest> {
-        Request::read(&Payload::Json(event))
+        Request::read(&event.into())
     }
 
     fn refused(event: Value) -> String {
@@ -339,6 +344,70 @@ mod tests {
                 .contains("`dry_run` is a string; it should be `true` or `false`")
         );
         assert!(refused(json!([])).contains("the payload is an array"));
+    }
+
+    #[test]
+    fn what_an_error_repeats_is_cut_and_stays_in_one_line() {
+        let long = "x".repeat(1_000_000);
+        for event in [
+            json!({"detail-type": "x", "source": long}),
+            json!({"detail-type": "x", "source": long, "detail": []}),
+            json!({long.clone(): 1}),
+            json!({"detail-type": "x", "source": "shop", "detail": {long: 1}}),
+        ] {
+            let message = refused(event);
+            assert!(message.len() < 300, "{message}");
+            assert!(message.contains("xxx..."), "{message}");
+        }
+        let message = refused(json!({"a\nERROR b": 1}));
+        assert!(
+            message.starts_with("`a\\nERROR b` is not a known field"),
+            "{message}"
+        );
+
+        let number = Payload::Json(RawValue::from_string("1".repeat(1_000_000)).unwrap());
+        let message = Request::read(&number).unwrap_err().to_string();
+        assert!(message.len() < 200, "{message}");
+        assert!(message.contains("the number `111"), "{message}");
+    }
+
+    #[test]
+    fn half_a_character_is_refused() {
+        for text in [
+            r#"{"\ud800": 1}"#,
+            r#"{"model_arns": ["\ud800"]}"#,
+            r#"{"detail-type": "x", "source": "\ud800"}"#,
+        ] {
+            let event = Payload::Json(RawValue::from_string(text.to_owned()).unwrap());
+            let message = Request::read(&event).unwrap_err().to_string();
+            assert!(
+                message.starts_with("the payload cannot be read ("),
+                "{message}"
+            );
+            assert!(
+                message.contains("surrogate") || message.contains("hex escape"),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_given_twice_counts_as_it_was_given_last() {
+        let text = r#"{"dry_run": 1, "dry_run": true}"#;
+        let event = Payload::Json(RawValue::from_string(text.to_owned()).unwrap());
+        assert!(Request::read(&event).unwrap().dry_run);
+    }
+
+    #[test]
+    fn an_envelope_of_aws_may_nest_as_deeply_as_it_likes() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let text = format!(r#"{{"detail": {deep}, "detail-type": "x", "source": "aws.events"}}"#);
+        let event = serde_json::from_str(&text).unwrap();
+        assert!(matches!(&event, Payload::Json(_)));
+        assert!(Request::read(&event).unwrap().entries.is_none());
+        let event = serde_json::from_str(&format!(r#"{{"model_arns": [{deep}]}}"#)).unwrap();
+        let message = Request::read(&event).unwrap_err().to_string();
+        assert!(message.contains("`model_arns[0]` is an array"), "{message}");
     }
 
     #[test]

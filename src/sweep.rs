@@ -3,6 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{FusedFuture, join_all};
 use futures_util::stream::FuturesUnordered;
@@ -18,6 +19,10 @@ use crate::report::{Failure, ModelReport, Outcome};
 use crate::request;
 use crate::settings::Settings;
 use crate::stop::Stopper;
+
+/// The most time for finding out which models that are named an earlier pattern matches as well. Thousands of long patterns
+/// can take minutes. It only decides where a model stands in the report, so that it comes last, and is given up.
+const TIME_TO_ORDER: Duration = Duration::from_millis(500);
 
 /// One run over a list of entries.
 pub(crate) struct Sweep<'a> {
@@ -125,10 +130,7 @@ impl Sweep<'_> {
         let mut positions: HashMap<ModelArn, usize> = HashMap::new();
         let mut models = FuturesUnordered::new();
         for (position, model_arn) in &asked.models {
-            positions.insert(
-                model_arn.clone(),
-                asked.first_position(model_arn, *position),
-            );
+            positions.insert(model_arn.clone(), *position);
             models.push(stopper.stop(model_arn.clone(), None).boxed());
         }
 
@@ -156,6 +158,14 @@ impl Sweep<'_> {
             }
         }
 
+        let ordering = Instant::now();
+        for (position, model_arn) in &asked.models {
+            let first = asked.first_position(model_arn, *position);
+            positions.insert(model_arn.clone(), first);
+            if ordering.elapsed() > TIME_TO_ORDER {
+                break;
+            }
+        }
         let mut positioned: Vec<Positioned> = Vec::with_capacity(reports.len());
         for report in reports {
             let position = positions

@@ -110,10 +110,12 @@ impl HttpConnector for LimitedConnector {
                     break turn;
                 }
             };
+            let secrets = secrets(&request);
             let at = Instant::now();
             let attempt = async { whole(this.connector.call(request).await?).await };
             match timeout(attempt_timeout(this.turns.deadline), attempt).await {
                 Ok(Ok(mut answer)) => {
+                    strike_out(&secrets, &mut answer);
                     answer.add_extension(Sent { at, pace });
                     Ok(answer)
                 }
@@ -135,6 +137,35 @@ async fn whole(mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError>
     let body = answer.take_body().collect().await;
     *answer.body_mut() = body.map_err(ConnectorError::io)?.to_bytes().into();
     Ok(answer)
+}
+
+/// What a request proves its right with.
+fn secrets(request: &HttpRequest) -> Vec<String> {
+    let headers = request.headers();
+    let secrets = ["x-amz-security-token", "authorization"]
+        .into_iter()
+        .filter_map(|name| headers.get(name));
+    secrets
+        .filter(|secret| !secret.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Strikes the request's secrets out of an error before anybody can log it. The service's word on a wrong signature
+/// repeats the headers that should have been signed, and with them the session token.
+fn strike_out(secrets: &[String], answer: &mut HttpResponse) {
+    if answer.status().is_success() {
+        return;
+    }
+    let Some(Ok(body)) = answer.body().bytes().map(str::from_utf8) else {
+        return;
+    };
+    if secrets.iter().any(|secret| body.contains(secret)) {
+        let struck = secrets
+            .iter()
+            .fold(body.to_owned(), |body, secret| body.replace(secret, "***"));
+        *answer.body_mut() = struck.into();
+    }
 }
 
 /// A connection can break in ways that the HTTP client has no name for, such as bytes that are no HTTP. The SDK

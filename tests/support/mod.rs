@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod log;
+pub mod process;
 pub mod runtime_api;
 
 use std::env::VarError;

@@ -7,16 +7,19 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use serde_json::Value;
-use tokio::io::AsyncReadExt;
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
+
+/// The most bytes of an event and of an answer that Lambda takes, of a synchronous invocation.
+pub const LARGEST_ANSWER: usize = 6 * 1024 * 1024;
 
 /// What the function answered one invocation with.
 #[derive(Debug)]
@@ -25,6 +28,14 @@ pub struct Answer {
     pub is_ok: bool,
     /// The response, or the error with its `errorType` and `errorMessage`.
     pub body: Value,
+    /// The bytes of the body.
+    pub size: usize,
+}
+
+/// What a process has written.
+pub struct Output {
+    pub stdout: String,
+    pub stderr: String,
 }
 
 struct Invocation {
@@ -42,6 +53,7 @@ struct Shared {
 pub struct Function {
     process: Child,
     stdout: JoinHandle<String>,
+    stderr: JoinHandle<String>,
     invocations: mpsc::UnboundedSender<Invocation>,
     answers: mpsc::UnboundedReceiver<Answer>,
     server: JoinHandle<()>,
@@ -50,6 +62,12 @@ pub struct Function {
 impl Function {
     /// Starts the built function with these environment variables beside those that Lambda sets.
     pub async fn start(environment: &[(&str, &str)]) -> Self {
+        let function = Command::new(env!("CARGO_BIN_EXE_rekognition-stopper"));
+        Self::start_program(function, environment).await
+    }
+
+    /// Starts another program in the function's place.
+    pub async fn start_program(mut program: Command, environment: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (invocations, taken) = mpsc::unbounded_channel();
@@ -66,10 +84,12 @@ impl Function {
                 post(response),
             )
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+            // How large an answer may be is for the answer to find out.
+            .layer(DefaultBodyLimit::disable())
             .with_state(shared);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
 
-        let mut process = Command::new(env!("CARGO_BIN_EXE_rekognition-stopper"))
+        let mut process = program
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
             .env("AWS_LAMBDA_FUNCTION_NAME", "nightly-stop")
@@ -81,19 +101,16 @@ impl Function {
             .env("AWS_SESSION_TOKEN", super::SESSION_TOKEN)
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let mut output = process.stdout.take().unwrap();
-        let stdout = tokio::spawn(async move {
-            let mut text = String::new();
-            output.read_to_string(&mut text).await.unwrap();
-            text
-        });
+        let stdout = tokio::spawn(whole(process.stdout.take().unwrap()));
+        let stderr = tokio::spawn(whole(process.stderr.take().unwrap()));
         Self {
             process,
             stdout,
+            stderr,
             invocations,
             answers,
             server,
@@ -115,12 +132,28 @@ impl Function {
         self.process.id().unwrap()
     }
 
-    /// Ends the process and gives what it wrote to its standard output.
-    pub async fn end(mut self) -> String {
+    /// Ends the process and gives what it wrote to its standard output. It must have written nothing else.
+    pub async fn end(self) -> String {
+        let output = self.end_with_output().await;
+        assert_eq!(output.stderr, "");
+        output.stdout
+    }
+
+    /// Ends the process and gives all that it wrote.
+    pub async fn end_with_output(mut self) -> Output {
         self.process.kill().await.unwrap();
         self.server.abort();
-        self.stdout.await.unwrap()
+        Output {
+            stdout: self.stdout.await.unwrap(),
+            stderr: self.stderr.await.unwrap(),
+        }
     }
+}
+
+async fn whole(mut output: impl AsyncRead + Unpin) -> String {
+    let mut text = String::new();
+    output.read_to_string(&mut text).await.unwrap();
+    text
 }
 
 /// The lines of a JSON log that are of this message.
@@ -176,7 +209,20 @@ async fn error(
 }
 
 fn answer(shared: &Shared, is_ok: bool, body: &[u8]) -> StatusCode {
-    let body = serde_json::from_slice(body).unwrap();
-    shared.answers.send(Answer { is_ok, body }).unwrap();
-    StatusCode::ACCEPTED
+    let too_large = body.len() > LARGEST_ANSWER;
+    let answer = Answer {
+        is_ok: is_ok && !too_large,
+        body: if too_large {
+            json!({"errorType": "Function.ResponseSizeTooLarge"})
+        } else {
+            serde_json::from_slice(body).unwrap()
+        },
+        size: body.len(),
+    };
+    shared.answers.send(answer).unwrap();
+    if too_large {
+        StatusCode::PAYLOAD_TOO_LARGE
+    } else {
+        StatusCode::ACCEPTED
+    }
 }

@@ -1,0 +1,156 @@
+//! A panic that happens all the same.
+//!
+//! Nothing that can be done to the function from outside is known to make it panic. So its HTTP client does here, in a
+//! process that is otherwise what `main` makes of it: the same log, the same handler, the same runtime.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use rekognition_emulator::Emulator;
+use rekognition_stopper::rekognition::Rekognition;
+use rekognition_stopper::settings::Settings;
+use rekognition_stopper::{Handler, log};
+use serde_json::json;
+use support::runtime_api::{Function, lines_of};
+use support::{PLENTY, arns, running, sdk_config};
+use tokio::process::Command;
+
+/// The emulator's address, for the process that panics.
+const ENDPOINT: &str = "AWS_ENDPOINT_URL_REKOGNITION";
+/// The call that panics: in the midst of a run.
+const LAST_STRAW: usize = 3;
+
+/// An HTTP client that panics once.
+#[derive(Clone, Debug)]
+struct PanicsOnce {
+    http_client: SharedHttpClient,
+    calls: Arc<AtomicUsize>,
+}
+
+impl HttpClient for PanicsOnce {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(PanicsOnceConnector {
+            connector: self.http_client.http_connector(settings, components),
+            calls: Arc::clone(&self.calls),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct PanicsOnceConnector {
+    connector: SharedHttpConnector,
+    calls: Arc<AtomicUsize>,
+}
+
+impl HttpConnector for PanicsOnceConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        assert_ne!(call, LAST_STRAW, "the last straw");
+        self.connector.call(request)
+    }
+}
+
+/// The function with such a client, as `main` runs it.
+async fn function(endpoint_url: &str) {
+    let subscriber = log::subscriber(|name| std::env::var(name), std::io::stdout);
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    log::log_panics();
+    let settings = Settings::read(|name| std::env::var(name));
+    let http_client = PanicsOnce {
+        http_client: aws_smithy_http_client::Builder::new().build_http(),
+        calls: Arc::default(),
+    };
+    let config = sdk_config(endpoint_url)
+        .into_builder()
+        .http_client(http_client)
+        .build();
+    let handler = Handler::new(settings, Rekognition::new(config));
+    let serve = service_fn(|event: LambdaEvent<_>| handler.handle(event));
+    Runtime::new(serve).run().await.unwrap();
+}
+
+// The function needs Lambda's environment, and with it a process of its own: this test, once more.
+#[tokio::test]
+async fn a_panic_is_an_error_that_lambda_counts_and_the_log_has_and_the_process_goes_on() {
+    if let Ok(endpoint_url) = std::env::var(ENDPOINT) {
+        return function(&endpoint_url).await;
+    }
+    for format in ["JSON", "Text"] {
+        let arns = arns(5);
+        let models = arns.iter().map(|arn| running(arn));
+        let emulator = Emulator::builder().models(models).start().await.unwrap();
+        let url = emulator.url();
+        let variables = [
+            (ENDPOINT, &*url),
+            ("CONFIRM_STOPPED", "false"),
+            ("AWS_LAMBDA_LOG_FORMAT", format),
+        ];
+        let mut program = Command::new(std::env::current_exe().unwrap());
+        program.args([
+            "--exact",
+            "a_panic_is_an_error_that_lambda_counts_and_the_log_has_and_the_process_goes_on",
+            "--nocapture",
+        ]);
+        let mut function = Function::start_program(program, &variables).await;
+        let id = function.id();
+        let event = json!({"model_arns": arns}).to_string();
+
+        let answer = function.invoke(event.clone(), PLENTY).await;
+        assert!(!answer.is_ok, "{answer:?}");
+        assert_eq!(
+            answer.body["errorType"],
+            "&alloc::boxed::Box<dyn core::any::Any + core::marker::Send>"
+        );
+        let message = answer.body["errorMessage"].as_str().unwrap();
+        assert!(message.starts_with("Lambda panicked: "), "{message}");
+        assert!(message.contains("the last straw"), "{message}");
+
+        let answer = function.invoke(event, PLENTY).await;
+        assert!(answer.is_ok, "{answer:?}");
+        assert_eq!(answer.body["summary"]["models"], 5);
+        assert!(emulator.statuses().values().all(|it| it != "RUNNING"));
+        assert_eq!(function.id(), id);
+
+        let output = function.end_with_output().await;
+        assert_eq!(output.stderr, "");
+        let log = output.stdout;
+        if format == "JSON" {
+            let panics = lines_of(&log, "panic");
+            let [panic] = &panics[..] else {
+                panic!("{log}");
+            };
+            assert_eq!(panic["level"], "ERROR");
+            let said = panic["error"].as_str().unwrap();
+            assert!(said.contains("the last straw"), "{said}");
+            let location = panic["location"].as_str().unwrap();
+            assert!(location.contains("tests/panics.rs:"), "{location}");
+            assert_eq!(lines_of(&log, "run").len(), 1);
+        } else {
+            let mut panics = log.lines().filter(|line| line.contains("the last straw"));
+            let panic = panics.next().unwrap();
+            assert!(panic.starts_with("ERROR panic error="), "{panic}");
+            assert!(panic.contains("tests/panics.rs:"), "{panic}");
+            assert_eq!(panics.next(), None);
+        }
+        // The runtime's own line says that there was one, and not which.
+        let runtimes = log
+            .lines()
+            .find(|line| line.contains("user handler panicked"));
+        assert!(runtimes.unwrap().contains("ERROR"), "{log}");
+    }
+}

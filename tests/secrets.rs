@@ -1,0 +1,149 @@
+//! What the built function writes at the level TRACE, to standard output and to standard error: everything but secrets.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use rekognition_emulator::{Emulator, Fault, Operation};
+use serde_json::{Value, json};
+use support::runtime_api::Function;
+use support::{ACCESS_KEY, PLENTY, SECRET_KEY, SESSION_TOKEN, arns, pattern, running};
+
+/// What nobody may log of an event: it can hold anything.
+const OF_THE_EVENT: &str = "something that only the event says";
+
+/// The words that go with secrets: the headers of a signed request, and the parts of a signature.
+const WORDS: [&str; 6] = [
+    "authorization",
+    "signature",
+    "x-amz-security-token",
+    "aws4-hmac-sha256",
+    "credential=",
+    "canonical",
+];
+
+async fn emulator(arns: &[String]) -> Emulator {
+    let models = arns.iter().map(|arn| running(arn));
+    Emulator::builder().models(models).start().await.unwrap()
+}
+
+/// The function with every knob for its log turned up.
+async fn function(emulator: &Emulator, format: &str) -> Function {
+    let url = emulator.url();
+    Function::start(&[
+        ("AWS_ENDPOINT_URL_REKOGNITION", &url),
+        ("CONFIRM_STOPPED", "false"),
+        ("AWS_LAMBDA_LOG_FORMAT", format),
+        ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
+        ("RUST_LOG", "trace"),
+        ("RUST_BACKTRACE", "full"),
+    ])
+    .await
+}
+
+/// All that a function wrote, after it was made sure that there are no secrets in it.
+async fn written(function: Function) -> String {
+    let output = function.end_with_output().await;
+    let written = output.stdout + &output.stderr;
+    for secret in [SECRET_KEY, SESSION_TOKEN, ACCESS_KEY, OF_THE_EVENT] {
+        assert!(!written.contains(secret), "{secret}: {written}");
+    }
+    // A signature, and a hash that it is made of, is 64 hexadecimal digits.
+    let hexadecimal =
+        |piece: &str| piece.len() >= 64 && piece.bytes().all(|it| it.is_ascii_hexdigit());
+    let mut pieces = written.split(|character: char| !character.is_ascii_alphanumeric());
+    assert_eq!(pieces.find(|piece| hexadecimal(piece)), None);
+    written
+}
+
+#[tokio::test]
+async fn at_the_level_trace_nothing_secret_is_written() {
+    const STOPS: Operation = Operation::StopProjectVersion;
+    for format in ["JSON", "Text"] {
+        let arns = arns(3);
+        let emulator = emulator(&arns).await;
+        let mut function = function(&emulator, format).await;
+        let event = |entries: Value| {
+            let detail = json!({ "model_arns": entries });
+            let event =
+                json!({"detail-type": OF_THE_EVENT, "source": "com.example", "detail": detail});
+            event.to_string()
+        };
+
+        // A run that succeeds at once, one that tries again after every kind of failure, and one with all the looks.
+        assert!(function.invoke(event(json!([arns[0]])), PLENTY).await.is_ok);
+        let faults = [
+            Fault::reset(),
+            Fault::error("ThrottlingException"),
+            Fault::error("InternalServerError"),
+            Fault::http_status(503, "gone"),
+            Fault::garbage("no HTTP"),
+            Fault::truncated(),
+        ];
+        for (fault, attempt) in faults.into_iter().zip(1..) {
+            let fault = fault.operation(STOPS).resource(&arns[1]);
+            emulator.add_fault(fault.attempts(attempt..=attempt));
+        }
+        assert!(function.invoke(event(json!([arns[1]])), PLENTY).await.is_ok);
+        let all = event(json!([pattern("shelf", "*")]));
+        assert!(function.invoke(all, PLENTY).await.is_ok);
+
+        // Runs that fail: refused, hanging up to the deadline, and requests that are none.
+        emulator.deny("rekognition:StopProjectVersion", Some(&arns[0]));
+        assert!(!function.invoke(event(json!([arns[0]])), PLENTY).await.is_ok);
+        emulator.add_fault(Fault::hang());
+        let second = Duration::from_secs(1);
+        assert!(!function.invoke(event(json!([arns[1]])), second).await.is_ok);
+        for no_request in [
+            event(json!(OF_THE_EVENT)),
+            json!({"model_arns": OF_THE_EVENT}).to_string(),
+            format!("{{\"model_arns\": [{OF_THE_EVENT}"),
+            format!("\"{OF_THE_EVENT}\""),
+        ] {
+            assert!(!function.invoke(no_request, PLENTY).await.is_ok);
+        }
+
+        // All of them were signed, with the key whose secret must not show.
+        let calls = emulator.calls();
+        assert!(calls.len() > 15, "{calls:?}");
+        assert!(
+            calls.iter().all(|call| call.access_key == ACCESS_KEY),
+            "{calls:?}"
+        );
+        let written = written(function).await;
+        assert!(written.contains("DEBUG"), "{written}");
+        let written = written.to_lowercase();
+        for word in WORDS {
+            assert!(!written.contains(word), "{word}: {written}");
+        }
+    }
+}
+
+/// The service's word on a wrong signature repeats what should have been signed.
+#[tokio::test]
+async fn an_error_that_repeats_the_requests_headers_is_written_without_their_secrets() {
+    let arns = arns(1);
+    for format in ["JSON", "Text"] {
+        let emulator = emulator(&arns).await;
+        let message = format!(
+            "The request signature we calculated does not match the signature you provided. The Canonical String for \
+             this request should have been\n'POST\n/\n\nx-amz-date:20260102T200000Z\nx-amz-security-token:{SESSION_TOKEN}\n'"
+        );
+        let body = json!({"__type": "InvalidSignatureException", "message": message}).to_string();
+        emulator.add_fault(Fault::http_status(400, &body));
+        let mut function = function(&emulator, format).await;
+        let event = json!({ "model_arns": arns }).to_string();
+        let answer = function.invoke(event, PLENTY).await;
+        let said = answer.body["errorMessage"].as_str().unwrap();
+        assert!(
+            said.contains("InvalidSignatureException: The request signature"),
+            "{said}"
+        );
+        assert!(said.contains("x-amz-security-token:***"), "{said}");
+        assert!(!said.contains(SESSION_TOKEN), "{said}");
+        let written = written(function).await;
+        assert!(written.contains("InvalidSignatureException"), "{written}");
+    }
+}
