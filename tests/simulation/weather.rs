@@ -115,6 +115,26 @@ impl Weather {
         }
     }
 
+    /// Weather in which all stops of these models fail, and no other call.
+    pub fn for_ever(chance: &mut Chance, models: &[Model]) -> Self {
+        let kinds = [
+            FaultKind::Reset,
+            FaultKind::HttpStatus(503, String::new()),
+        ];
+        let faults = models.iter().map(|model| Trouble {
+            kind: chance.one_of(&kinds).clone(),
+            operation: Some(Operation::StopProjectVersion),
+            resource: Some(model.arn.clone()),
+            attempts: (1, u32::MAX),
+            page: None,
+            after_effect: false,
+        });
+        Self {
+            faults: faults.collect(),
+            ..Self::calm()
+        }
+    }
+
     /// Makes the emulator's weather this one.
     pub fn begin(&self, emulator: &Emulator) {
         emulator.set_latency(self.latency);
@@ -221,6 +241,22 @@ impl Trouble {
             resource,
             attempts: (first, count.saturating_add(first - 1)),
             page,
+            after_effect: chance.percent(35),
+        }
+    }
+
+    /// A server's error that has a code, and both of them out of the ordinary.
+    pub fn of_a_server(chance: &mut Chance) -> Self {
+        Self {
+            kind: FaultKind::Error {
+                code: (*chance.one_of(&["ServiceUnavailable", "Overloaded"])).to_owned(),
+                http_status: Some(*chance.one_of(&[501, 507, 529])),
+                message: "by chance".to_owned(),
+            },
+            operation: Some(chance.weighed(&OPERATIONS)),
+            resource: None,
+            attempts: (1, chance.number(1..=5)),
+            page: None,
             after_effect: chance.percent(35),
         }
     }
