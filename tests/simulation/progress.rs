@@ -73,7 +73,9 @@ fn is_due(view: &View, model: &Model) -> bool {
 fn is_due_again(view: &View, model: &Model) -> bool {
     let (begun, ended) = (view.run.since, view.run.since + view.run.time);
     let changes = model.becomes.iter().map(|(after, _)| *after);
-    let last = changes.filter(|after| (begun..=ended).contains(after)).max();
+    let last = changes
+        .filter(|after| (begun..=ended).contains(after))
+        .max();
     let takes = model.start_takes + LOOK + model.stop_takes + LOOK;
     let passed = last.unwrap_or_default().saturating_sub(begun);
     !view.run.weather.bars(model) && is_enough(view, model.region, passed + takes)

@@ -83,7 +83,10 @@ async fn each_operation_may_have_a_quota_of_its_own() {
     let caller = Caller::new(&emulator);
     assert_eq!(calls(&caller, 5).await.0, 3);
     let stop = json!({ "ProjectVersionArn": arn });
-    assert_eq!(caller.call("StopProjectVersion", stop).await.http_status, 200);
+    assert_eq!(
+        caller.call("StopProjectVersion", stop).await.http_status,
+        200
+    );
     assert_eq!(calls(&caller, 5).await.0, 0);
 }
 
