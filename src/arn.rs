@@ -394,6 +394,7 @@ mod tests {
     fn the_parts_of_a_valid_arn_can_be_read() {
         let arn: ModelArn = MODEL.parse().unwrap();
         assert_eq!(arn.as_str(), MODEL);
+        assert_eq!(arn.to_string(), MODEL);
         assert_eq!(arn.partition(), "aws");
         assert_eq!(arn.region(), "us-east-1");
         assert_eq!(arn.account(), "123456789012");

@@ -71,19 +71,16 @@ fn nothing_unasked(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// Models stand in the order of the list, and those of a pattern by ARN.
+/// Models stand in the order of the list, each at the first place where it is asked for, and those of a pattern by ARN.
 fn in_order(view: &View, wrong: &mut Vec<String>) {
     let mut last = (0, "");
     for row in &view.rows {
-        let places = view.wanted.positions_of(&row.model_arn);
-        let next = places
-            .map(|position| (position, row.model_arn.as_str()))
-            .filter(|place| *place >= last)
-            .min();
-        match next {
-            Some(place) => last = place,
-            None => wrong.push(format!("{} stands after {}", row.model_arn, last.1)),
+        let first = view.wanted.first_position_of(&row.model_arn);
+        let place = (first.unwrap_or_default(), row.model_arn.as_str());
+        if place < last {
+            wrong.push(format!("{} stands after {}", row.model_arn, last.1));
         }
+        last = place;
     }
 }
 
