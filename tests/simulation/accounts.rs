@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::view::{Phase, View, phase};
+use super::view::{Phase, Row, View, phase};
 use super::wanted::Kind;
 
 pub fn check(view: &View, wrong: &mut Vec<String>) {
@@ -89,9 +89,9 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
         let rows = view.rows.iter();
         rows.filter(|row| row.outcome == outcome).count()
     };
-    let units = |outcomes: &[&str]| -> u32 {
+    let units = |is_counted: &dyn Fn(&Row) -> bool| -> u32 {
         let rows = view.rows.iter();
-        rows.filter(|row| outcomes.contains(&&*row.outcome))
+        rows.filter(|row| is_counted(row))
             .filter_map(|row| Some(view.night.model(&row.model_arn)?.inference_units))
             .sum()
     };
@@ -107,9 +107,11 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
     ] {
         right[outcome] = count(outcome).into();
     }
-    // The units of a model that nobody looked at are not known, which only happens where stops are not confirmed.
-    let all = units(&["stopped", "stopping", "would_stop"]);
-    let at_least = units(&["stopped", "would_stop"]);
+    // The units of a model that nobody looked at are not known, which only happens where it was named and stops are not
+    // confirmed.
+    let all = units(&|row| ["stopped", "stopping", "would_stop"].contains(&&*row.outcome));
+    let unknown = units(&|row| row.outcome == "stopping" && view.wanted.names(&row.model_arn));
+    let at_least = all - unknown;
     let inference_units = found["inference_units_stopped"]
         .as_u64()
         .unwrap_or_default();

@@ -21,6 +21,7 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
     time(view, wrong);
     turns(view, wrong);
     calls(view, wrong);
+    pauses(view, wrong);
     leftovers(view, wrong);
 }
 
@@ -61,6 +62,27 @@ fn calls(view: &View, wrong: &mut Vec<String>) {
         }
         if matches!(&call.answer, Answer::Error(code) if FINAL.contains(&&**code)) {
             *refused += 1;
+        }
+    }
+}
+
+/// A model that was refused twice as in use is given time before it is tried again.
+fn pauses(view: &View, wrong: &mut Vec<String>) {
+    let mut stops: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
+    let calls = view.run.calls.iter();
+    for call in calls.filter(|call| call.operation == Operation::StopProjectVersion) {
+        stops.entry(&call.resources[0]).or_default().push(call);
+    }
+    let in_use = Answer::Error("ResourceInUseException".to_owned());
+    for (arn, calls) in stops {
+        for three in calls.windows(3) {
+            let pause = three[2].at - three[1].at;
+            let refused = three[..2].iter().all(|call| call.answer == in_use);
+            if refused && pause < Duration::from_secs(1) {
+                wrong.push(format!(
+                    "{arn} was refused twice as in use, and is tried again after {pause:?}"
+                ));
+            }
         }
     }
 }
