@@ -418,6 +418,11 @@ mod tests {
             serde_json::json!({"model_arn": "a", "outcome": "stopped", "status": "STOPPED"})
         );
         assert_eq!(json["models"][3]["reason"], "tag keep-running=true");
+        assert_eq!(json["models"][5]["code"], "StillStarting");
+        assert_eq!(
+            json["models"][5]["message"],
+            "it was STARTING up to the deadline"
+        );
     }
 
     #[test]

@@ -163,6 +163,11 @@ mod tests {
         assert!(!settings.confirm_stopped);
         assert_eq!(settings.keep_running_tag, None);
         assert_eq!(settings.inference_unit_hour_price, Some(4.0));
+        assert!(
+            read(&[("CONFIRM_STOPPED", "True")])
+                .unwrap()
+                .confirm_stopped
+        );
     }
 
     #[test]
@@ -183,6 +188,11 @@ mod tests {
         ] {
             assert!(message.contains(part), "{message}");
         }
+    }
+
+    #[test]
+    fn a_tags_key_may_have_128_characters() {
+        assert!(read(&[("KEEP_RUNNING_TAG", &"é".repeat(128))]).is_ok());
     }
 
     #[test]

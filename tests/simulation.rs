@@ -2,7 +2,8 @@
 //! process and on a paused clock. A night of 15 minutes takes milliseconds.
 //!
 //! `cargo test --test simulation` lives through the same 1,000 nights every time, `SEED=7 NIGHTS=10000` before it through
-//! others, and `SEED=7 NIGHTS=1` through one, and tells all of it.
+//! others, and `SEED=7 NIGHTS=1` before it and `no_night -- --nocapture` behind it through one, and tells all of it.
+//! `tests/simulation/README.md` says how it works.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -30,11 +31,12 @@ mod simulation {
     // What is told of it.
     pub mod many;
     pub mod single;
+    pub mod tally;
 }
 
 use std::env;
 
-use simulation::{many, single, verdict};
+use simulation::{many, single, tally, verdict};
 
 /// Seeds of nights that once failed.
 const ONCE_FAILED: [u64; 3] = [261, 883, 931];
@@ -65,6 +67,12 @@ fn a_seed_gives_the_same_night_again() {
         &seeds,
         verdict::of_repetition,
     );
+}
+
+#[test]
+fn the_nights_meet_all_that_can_break_a_promise() {
+    let test = "the_nights_meet_all_that_can_break_a_promise";
+    many::judge(test, &[1], tally::of_what_is_missing);
 }
 
 fn number(variable: &str) -> Option<u64> {

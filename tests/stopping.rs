@@ -152,6 +152,16 @@ async fn an_answer_that_cannot_be_read_is_settled_by_looking() {
 }
 
 #[tokio::test]
+async fn a_stop_that_is_answered_with_another_status_is_settled_by_looking() {
+    let arn = arn("shelf", "v1");
+    let emulator = emulator([running(&arn)]).await;
+    emulator.add_fault(Fault::status_override("STOPPED").operation(Operation::StopProjectVersion));
+    let report = stop(&emulator, &[&arn]).await.unwrap();
+    assert_eq!(outcomes(&report), ["stopped"]);
+    assert!(emulator.count(Operation::DescribeProjectVersions) > 0);
+}
+
+#[tokio::test]
 async fn an_answer_that_cannot_be_read_and_had_no_effect_is_followed_by_another_stop() {
     let arn = arn("shelf", "v1");
     let emulator = emulator([running(&arn)]).await;

@@ -191,7 +191,12 @@ async fn a_running_model_whose_stop_is_refused_as_in_use_is_tried_again() {
     emulator.add_fault(in_use.attempts(..=3));
     let report = stop(&emulator, &[&arn]).await.unwrap();
     assert_eq!(outcomes(&report), ["stopped"]);
-    assert_eq!(emulator.count(Operation::StopProjectVersion), 4);
+    let calls = emulator.calls().into_iter();
+    let stops = calls.filter(|call| call.operation == Operation::StopProjectVersion);
+    let times: Vec<Instant> = stops.map(|call| call.at).collect();
+    // At once, then after one second and after two.
+    let pauses = times.windows(2).map(|two| (two[1] - two[0]).as_secs());
+    assert_eq!(pauses.collect::<Vec<_>>(), [0, 1, 2]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::view::{Phase, View, phase};
+use super::view::{Phase, Row, View, phase};
 use super::wanted::Kind;
 
 pub fn check(view: &View, wrong: &mut Vec<String>) {
@@ -71,19 +71,16 @@ fn nothing_unasked(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// Models stand in the order of the list, and those of a pattern by ARN.
+/// Models stand in the order of the list, each at the first place where it is asked for, and those of a pattern by ARN.
 fn in_order(view: &View, wrong: &mut Vec<String>) {
     let mut last = (0, "");
     for row in &view.rows {
-        let places = view.wanted.positions_of(&row.model_arn);
-        let next = places
-            .map(|position| (position, row.model_arn.as_str()))
-            .filter(|place| *place >= last)
-            .min();
-        match next {
-            Some(place) => last = place,
-            None => wrong.push(format!("{} stands after {}", row.model_arn, last.1)),
+        let first = view.wanted.first_position_of(&row.model_arn);
+        let place = (first.unwrap_or_default(), row.model_arn.as_str());
+        if place < last {
+            wrong.push(format!("{} stands after {}", row.model_arn, last.1));
         }
+        last = place;
     }
 }
 
@@ -92,9 +89,9 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
         let rows = view.rows.iter();
         rows.filter(|row| row.outcome == outcome).count()
     };
-    let units = |outcomes: &[&str]| -> u32 {
+    let units = |is_counted: &dyn Fn(&Row) -> bool| -> u32 {
         let rows = view.rows.iter();
-        rows.filter(|row| outcomes.contains(&&*row.outcome))
+        rows.filter(|row| is_counted(row))
             .filter_map(|row| Some(view.night.model(&row.model_arn)?.inference_units))
             .sum()
     };
@@ -110,9 +107,11 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
     ] {
         right[outcome] = count(outcome).into();
     }
-    // The units of a model that nobody looked at are not known, which only happens where stops are not confirmed.
-    let all = units(&["stopped", "stopping", "would_stop"]);
-    let at_least = units(&["stopped", "would_stop"]);
+    // The units of a model that nobody looked at are not known, which only happens where it was named and stops are not
+    // confirmed.
+    let all = units(&|row| ["stopped", "stopping", "would_stop"].contains(&&*row.outcome));
+    let unknown = units(&|row| row.outcome == "stopping" && view.wanted.names(&row.model_arn));
+    let at_least = all - unknown;
     let inference_units = found["inference_units_stopped"]
         .as_u64()
         .unwrap_or_default();

@@ -1,7 +1,9 @@
-//! The SDK's clock: the paused one of the runtime, so that a wait of an hour takes no time.
+//! The SDK's clock and its timers: those of the runtime, which is paused, so that a wait of an hour takes no time.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use aws_smithy_async::rt::sleep::{AsyncSleep, Sleep};
 use aws_smithy_async::time::TimeSource;
 use tokio::time::Instant;
 
@@ -22,5 +24,29 @@ impl PausedClock {
 impl TimeSource for PausedClock {
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + BEGINNING + self.0.elapsed()
+    }
+}
+
+/// The SDK's sleep, which knows how many are going on.
+#[derive(Debug, Default)]
+pub struct Timers {
+    /// Held once here, and once by every sleep.
+    held: Arc<()>,
+}
+
+impl Timers {
+    /// The sleeps that have neither ended nor been given up.
+    pub fn running(&self) -> usize {
+        Arc::strong_count(&self.held) - 1
+    }
+}
+
+impl AsyncSleep for Timers {
+    fn sleep(&self, duration: Duration) -> Sleep {
+        let held = Arc::clone(&self.held);
+        Sleep::new(async move {
+            tokio::time::sleep(duration).await;
+            drop(held);
+        })
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rekognition_emulator::{Answer, Call, Operation};
 
+use super::run::Left;
 use super::view::View;
 
 /// An attempt without an answer is given up after this long.
@@ -20,6 +21,7 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
     time(view, wrong);
     turns(view, wrong);
     calls(view, wrong);
+    pauses(view, wrong);
     leftovers(view, wrong);
 }
 
@@ -64,14 +66,32 @@ fn calls(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
+/// A model that was refused twice as in use is given time before it is tried again.
+fn pauses(view: &View, wrong: &mut Vec<String>) {
+    let mut stops: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
+    let calls = view.run.calls.iter();
+    for call in calls.filter(|call| call.operation == Operation::StopProjectVersion) {
+        stops.entry(&call.resources[0]).or_default().push(call);
+    }
+    let in_use = Answer::Error("ResourceInUseException".to_owned());
+    for (arn, calls) in stops {
+        for three in calls.windows(3) {
+            let pause = three[2].at - three[1].at;
+            let refused = three[..2].iter().all(|call| call.answer == in_use);
+            if refused && pause < Duration::from_secs(1) {
+                wrong.push(format!(
+                    "{arn} was refused twice as in use, and is tried again after {pause:?}"
+                ));
+            }
+        }
+    }
+}
+
 /// Nothing outlives the invocation.
 fn leftovers(view: &View, wrong: &mut Vec<String>) {
-    let run = view.run;
-    let (in_flight, tasks, later) = (run.left_in_flight, run.left_tasks, run.later_calls);
-    if in_flight + tasks + later > 0 {
-        wrong.push(format!(
-            "left behind: {in_flight} calls in flight, {tasks} tasks, {later} calls made later"
-        ));
+    let left = view.run.left;
+    if left != Left::default() {
+        wrong.push(format!("something is left behind: {left:?}"));
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::chance::Chance;
 use super::entries::{self, List};
-use super::weather::Weather;
+use super::weather::{Trouble, Weather};
 
 /// The account of all models but a stranger's.
 pub const ACCOUNT: &str = "123456789012";
@@ -104,7 +104,7 @@ impl Night {
         let list = entries::list(chance, &models);
         // A service that fails for ever is tried for ever: without this a few nights would take most of the time.
         let affordable = Duration::from_secs_f64(150.0 / weather.storm(models.len()).max(0.3));
-        Self {
+        let mut night = Self {
             seed,
             list,
             settings: Settings::new(chance),
@@ -113,7 +113,23 @@ impl Night {
             weather,
             models,
             again: chance.percent(20),
+        };
+        // Thrown last, so that every other night is what it was.
+        if chance.percent(4) && night.models.len() > 4 {
+            night.befall_many(chance);
+        } else if chance.percent(6) {
+            night.weather.faults.push(Trouble::of_a_server(chance));
         }
+        night
+    }
+
+    /// Makes the stops of many models fail for ever, more than calls may be in flight, and the others' go well.
+    fn befall_many(&mut self, chance: &mut Chance) {
+        self.settings.max_concurrency = NonZeroU32::new(chance.number(1..=2)).unwrap();
+        self.time = chance.duration(30..=60);
+        let most = self.models.len().min(12);
+        let befallen = chance.number(4..=most as u32 - 1);
+        self.weather = Weather::for_ever(chance, &self.models[..befallen as usize]);
     }
 
     /// The environment variables of the function.

@@ -1,7 +1,7 @@
 //! What could be stopped in the time there was, was stopped; and what is exempt was kept.
 //!
-//! That is asked only where it is beyond doubt: nothing bars the model's calls for good, nobody else touches it, and
-//! there is far more time than they take.
+//! That is asked only where it is beyond doubt: nothing bars the model's calls for good, and there is far more time than
+//! they take, also after the last time that somebody else touched it.
 
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use super::wanted::Kind;
 
 /// The longest pause between two looks at a model, and the call.
 const LOOK: Duration = Duration::from_secs(35);
+/// The codes of failures that time would have mended.
+const OUT_OF_TIME: [&str; 3] = ["StillStarting", "NotConfirmed", "DeadlineExceeded"];
 
 pub fn check(view: &View, wrong: &mut Vec<String>) {
     for model in &view.night.models {
@@ -28,6 +30,17 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
                     model.arn
                 ));
             }
+        }
+        if let Some(code) = found
+            && OUT_OF_TIME.contains(&code)
+            && view.is_restless(model)
+            && is_due_again(view, model)
+        {
+            let model_arn = &model.arn;
+            wrong.push(format!(
+                "{model_arn} was started or stopped by somebody else, and there was time to see it stopped after \
+                 that; it is reported as {code}"
+            ));
         }
     }
     for (text, kind) in &view.wanted.entries {
@@ -54,6 +67,18 @@ fn is_due(view: &View, model: &Model) -> bool {
     !view.is_restless(model)
         && !view.run.weather.bars(model)
         && is_enough(view, model.region, takes)
+}
+
+/// The same, where somebody else has touched the model, for the time after that.
+fn is_due_again(view: &View, model: &Model) -> bool {
+    let (begun, ended) = (view.run.since, view.run.since + view.run.time);
+    let changes = model.becomes.iter().map(|(after, _)| *after);
+    let last = changes
+        .filter(|after| (begun..=ended).contains(after))
+        .max();
+    let takes = model.start_takes + LOOK + model.stop_takes + LOOK;
+    let passed = last.unwrap_or_default().saturating_sub(begun);
+    !view.run.weather.bars(model) && is_enough(view, model.region, passed + takes)
 }
 
 /// Whether the run has so much time, besides that of its calls.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::env::VarError;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use lambda_runtime::{Context, LambdaEvent};
 use rekognition_emulator::{Call, Change, Emulator};
 use rekognition_stopper::Handler;
@@ -15,7 +17,7 @@ use rekognition_stopper::settings::Settings;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::clock::PausedClock;
+use super::clock::{PausedClock, Timers};
 use super::night::Night;
 use super::weather::Weather;
 use super::wire::{Told, Wire};
@@ -50,9 +52,19 @@ pub struct Run {
     pub longest_wait: Duration,
     /// The most calls in flight at once, by region.
     pub most_in_flight: BTreeMap<&'static str, usize>,
-    /// What was left when the answer had come: calls in flight, tasks, and calls made later.
-    pub left_in_flight: usize,
-    pub left_tasks: usize,
+    pub left: Left,
+}
+
+/// What is left of an invocation when its answer has come. It should be nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    pub calls_in_flight: usize,
+    pub tasks: usize,
+    /// Of the SDK. Those of the program are held by its future or by a task.
+    pub timers: usize,
+    /// Connections to the service that are held besides those of the process.
+    pub connections: usize,
+    /// Calls that are made after the answer.
     pub later_calls: usize,
 }
 
@@ -70,31 +82,18 @@ pub fn live_through(night: &Night) -> Vec<Run> {
         let emulator = emulator(night);
         let wire = Wire::new(&emulator);
         let settings = Settings::read(|name| night.variable(name).ok_or(VarError::NotPresent));
-        let config = sdk_config(&emulator, &wire);
-        let handler = Handler::new(settings, Rekognition::new(config));
-        let mut runs = vec![
-            invoke(
-                night,
-                &emulator,
-                &wire,
-                &handler,
-                &night.weather,
-                night.time,
-            )
-            .await,
-        ];
+        let timers = Arc::new(Timers::default());
+        let config = sdk_config(&emulator, &wire, &timers);
+        let scene = Scene {
+            night,
+            handler: Handler::new(settings, Rekognition::new(config)),
+            emulator,
+            wire,
+            timers,
+        };
+        let mut runs = vec![scene.invoke(&night.weather, night.time).await];
         if night.again {
-            runs.push(
-                invoke(
-                    night,
-                    &emulator,
-                    &wire,
-                    &handler,
-                    &Weather::calm(),
-                    TIME_AGAIN,
-                )
-                .await,
-            );
+            runs.push(scene.invoke(&Weather::calm(), TIME_AGAIN).await);
         }
         for run in &mut runs {
             run.since = run.begun - night_began;
@@ -124,61 +123,72 @@ fn emulator(night: &Night) -> Emulator {
     emulator
 }
 
-fn sdk_config(emulator: &Emulator, wire: &Wire) -> SdkConfig {
+fn sdk_config(emulator: &Emulator, wire: &Wire, timers: &Arc<Timers>) -> SdkConfig {
     support::sdk_config(&emulator.url())
         .into_builder()
         .http_client(wire.clone())
         .time_source(PausedClock::new())
+        .sleep_impl(SharedAsyncSleep::new(Arc::clone(timers)))
         .build()
 }
 
-async fn invoke(
-    night: &Night,
-    emulator: &Emulator,
-    wire: &Wire,
-    handler: &Handler,
-    weather: &Weather,
-    time: Duration,
-) -> Run {
-    weather.begin(emulator);
-    let before = emulator.statuses();
-    let calls_before = emulator.calls().len();
-    let changes_before = emulator.changes().len();
-    let mut context = Context::default();
-    context.request_id = format!("night-{}", night.seed);
-    // A number this small is taken for the time itself.
-    context.deadline = u64::try_from(time.as_millis()).unwrap();
-    let event = LambdaEvent::new(night.list.event(night.dry_run).into(), context);
+/// The function, warm from one invocation to the next, and the service.
+struct Scene<'a> {
+    night: &'a Night,
+    emulator: Emulator,
+    wire: Wire,
+    timers: Arc<Timers>,
+    handler: Handler,
+}
 
-    let begun = Instant::now();
-    let answer = timeout(time + GRACE, handler.handle(event)).await.ok();
-    let ended = Instant::now();
+impl Scene<'_> {
+    async fn invoke(&self, weather: &Weather, time: Duration) -> Run {
+        let (night, emulator) = (self.night, &self.emulator);
+        weather.begin(emulator);
+        let before = emulator.statuses();
+        let calls_before = emulator.calls().len();
+        let changes_before = emulator.changes().len();
+        let holders_before = self.wire.holders();
+        let mut context = Context::default();
+        context.request_id = format!("night-{}", night.seed);
+        // A number this small is taken for the time itself.
+        context.deadline = u64::try_from(time.as_millis()).unwrap();
+        let event = LambdaEvent::new(night.list.event(night.dry_run).into(), context);
 
-    let regions = || night.models.iter().map(|model| model.region);
-    let left_in_flight = regions().map(|region| emulator.in_flight(region)).sum();
-    let after = emulator.statuses();
-    let calls = emulator.calls().split_off(calls_before);
-    let changes = emulator.changes().split_off(changes_before);
-    let left_tasks = Handle::current().metrics().num_alive_tasks();
-    sleep(PAUSE).await;
-    Run {
-        weather: weather.clone(),
-        time,
-        since: Duration::ZERO,
-        begun,
-        ended,
-        answer,
-        before,
-        after,
-        changes,
-        told: wire.take_told(),
-        longest_wait: wire.longest_wait(),
-        most_in_flight: regions()
-            .map(|region| (region, emulator.max_in_flight(region)))
-            .collect(),
-        left_in_flight,
-        left_tasks,
-        later_calls: emulator.calls().len() - calls_before - calls.len(),
-        calls,
+        let begun = Instant::now();
+        let answer = timeout(time + GRACE, self.handler.handle(event)).await.ok();
+        let ended = Instant::now();
+
+        let regions = || night.models.iter().map(|model| model.region);
+        let mut left = Left {
+            calls_in_flight: regions().map(|region| emulator.in_flight(region)).sum(),
+            tasks: Handle::current().metrics().num_alive_tasks(),
+            timers: self.timers.running(),
+            connections: self.wire.holders().abs_diff(holders_before),
+            later_calls: 0,
+        };
+        let after = emulator.statuses();
+        let calls = emulator.calls().split_off(calls_before);
+        let changes = emulator.changes().split_off(changes_before);
+        sleep(PAUSE).await;
+        left.later_calls = emulator.calls().len() - calls_before - calls.len();
+        Run {
+            weather: weather.clone(),
+            time,
+            since: Duration::ZERO,
+            begun,
+            ended,
+            answer,
+            before,
+            after,
+            changes,
+            calls,
+            told: self.wire.take_told(),
+            longest_wait: self.wire.longest_wait(),
+            most_in_flight: regions()
+                .map(|region| (region, emulator.max_in_flight(region)))
+                .collect(),
+            left,
+        }
     }
 }

@@ -26,6 +26,10 @@ impl Trouble {
     pub fn nature(&self) -> Nature {
         let is_stop = self.operation == Some(Operation::StopProjectVersion);
         match &self.kind {
+            FaultKind::Error {
+                http_status: Some(500..),
+                ..
+            } => Nature::Passing,
             FaultKind::Error { code, .. } => match &**code {
                 "InternalServerError" => Nature::Passing,
                 "ThrottlingException" | "ProvisionedThroughputExceededException" => {

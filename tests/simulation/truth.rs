@@ -96,7 +96,9 @@ fn failure_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
         "InvalidModelArn" => entry.is_some_and(|(_, kind)| *kind == Kind::Invalid),
         "StillStarting" => status == Some("STARTING") && out_of_time,
         "NotConfirmed" => status.is_none_or(|status| status == "STOPPING") && out_of_time,
-        "DeadlineExceeded" => out_of_time,
+        // Those that were on their way have a word of their own, unless nobody knew whether to stop them.
+        "DeadlineExceeded" if row.message.starts_with("its tags ") => out_of_time,
+        "DeadlineExceeded" => out_of_time && !matches!(status, Some("STARTING" | "STOPPING")),
         "UnexpectedStatus" => status.map(phase) == Some(Phase::Unknown),
         "UnexpectedAnswer" => !view.run.weather.faults.is_empty(),
         "ResourceNotFoundException" if view.night.model(&row.model_arn).is_none() => true,

@@ -59,14 +59,13 @@ impl Wanted {
         self.names(arn) || self.patterns_of(arn).next().is_some()
     }
 
-    /// Where in the list the model is asked for.
-    pub fn positions_of<'a>(&'a self, arn: &'a str) -> impl Iterator<Item = usize> {
-        let entries = self.entries.iter().enumerate();
-        entries
-            .filter(move |(_, (text, kind))| {
-                text == arn || (*kind == Kind::Pattern && matches(text.as_bytes(), arn.as_bytes()))
-            })
-            .map(|(position, _)| position)
+    /// Where in the list the model is asked for first, or where the entry of this text stands that is no model.
+    pub fn first_position_of(&self, text: &str) -> Option<usize> {
+        let is_model = kind(text) == Kind::Model;
+        self.entries.iter().position(|(entry, kind)| {
+            let is_like = *kind == Kind::Pattern && matches(entry.as_bytes(), text.as_bytes());
+            entry == text || (is_model && is_like)
+        })
     }
 }
 

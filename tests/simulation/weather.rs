@@ -17,7 +17,8 @@ pub struct Weather {
     pub faults: Vec<Trouble>,
 }
 
-/// A quota of calls a second, of which another client takes a part.
+/// A quota of calls a second, of which another client takes a part: for all calls of a region together, or for those of
+/// each operation.
 #[derive(Clone, Debug)]
 pub struct Limit {
     pub per_second: f64,
@@ -114,6 +115,23 @@ impl Weather {
         }
     }
 
+    /// Weather in which all stops of these models fail, and no other call.
+    pub fn for_ever(chance: &mut Chance, models: &[Model]) -> Self {
+        let kinds = [FaultKind::Reset, FaultKind::HttpStatus(503, String::new())];
+        let faults = models.iter().map(|model| Trouble {
+            kind: chance.one_of(&kinds).clone(),
+            operation: Some(Operation::StopProjectVersion),
+            resource: Some(model.arn.clone()),
+            attempts: (1, u32::MAX),
+            page: None,
+            after_effect: false,
+        });
+        Self {
+            faults: faults.collect(),
+            ..Self::calm()
+        }
+    }
+
     /// Makes the emulator's weather this one.
     pub fn begin(&self, emulator: &Emulator) {
         emulator.set_latency(self.latency);
@@ -168,10 +186,15 @@ impl Limit {
     }
 
     fn quota(&self) -> Quota {
-        Quota::per_second(self.per_second)
+        let quota = Quota::per_second(self.per_second)
             .burst(self.burst)
             .background_calls_per_second(self.background)
-            .throttle_with(self.throttle_with)
+            .throttle_with(self.throttle_with);
+        // By a throw that was made already: one more would give every seed another night.
+        match self.burst {
+            3 | 5 => quota.for_each_operation(),
+            _ => quota,
+        }
     }
 }
 
@@ -215,6 +238,22 @@ impl Trouble {
             resource,
             attempts: (first, count.saturating_add(first - 1)),
             page,
+            after_effect: chance.percent(35),
+        }
+    }
+
+    /// A server's error that has a code, and both of them out of the ordinary.
+    pub fn of_a_server(chance: &mut Chance) -> Self {
+        Self {
+            kind: FaultKind::Error {
+                code: (*chance.one_of(&["ServiceUnavailable", "Overloaded"])).to_owned(),
+                http_status: Some(*chance.one_of(&[501, 507, 529])),
+                message: "by chance".to_owned(),
+            },
+            operation: Some(chance.weighed(&OPERATIONS)),
+            resource: None,
+            attempts: (1, chance.number(1..=5)),
+            page: None,
             after_effect: chance.percent(35),
         }
     }

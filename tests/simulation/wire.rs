@@ -62,6 +62,11 @@ impl Wire {
         self.witness.lock().unwrap().longest_wait
     }
 
+    /// How often this is held, by whoever has a connection to the service.
+    pub fn holders(&self) -> usize {
+        Arc::strong_count(&self.witness)
+    }
+
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let _wait = Wait::new(&self.witness);
         let request = request.try_into_http1x().unwrap();

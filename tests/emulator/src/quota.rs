@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use tokio::time::Instant;
 
 use crate::error::ServiceError;
+use crate::operation::Operation;
 
 /// Calls a second that a region lets through; the others are answered with a throttling error.
 ///
@@ -16,6 +17,7 @@ pub struct Quota {
     burst: f64,
     throttle_with: ThrottleWith,
     background_calls_per_second: f64,
+    for_each_operation: bool,
 }
 
 impl Quota {
@@ -26,6 +28,7 @@ impl Quota {
             burst: calls_per_second.max(1.0),
             throttle_with: ThrottleWith::ThrottlingException,
             background_calls_per_second: 0.0,
+            for_each_operation: false,
         }
     }
 
@@ -46,6 +49,12 @@ impl Quota {
         self.background_calls_per_second = calls.max(0.0);
         self
     }
+
+    /// So much for each operation, which is how the service counts; by default for all of them together.
+    pub fn for_each_operation(mut self) -> Self {
+        self.for_each_operation = true;
+        self
+    }
 }
 
 /// The error of a throttled call. The service knows two, and both are to be retried.
@@ -59,11 +68,11 @@ pub enum ThrottleWith {
     Alternating,
 }
 
-/// The quota in force, and what is left of it in each region.
+/// The quota in force, and what is left of it in each region, and for each operation where that has its own.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     quota: Option<Quota>,
-    buckets: HashMap<String, Bucket>,
+    buckets: HashMap<(String, Option<Operation>), Bucket>,
     /// Calls throttled so far, for the alternation.
     throttled: u64,
 }
@@ -82,12 +91,14 @@ impl Throttle {
     }
 
     /// Lets a call through, or answers with the quota's error.
-    pub(crate) fn admit(&mut self, region: &str) -> Result<(), ServiceError> {
+    pub(crate) fn admit(&mut self, region: &str, operation: Operation) -> Result<(), ServiceError> {
         let Some(quota) = self.quota else {
             return Ok(());
         };
         let now = Instant::now();
-        let bucket = self.buckets.entry(region.to_owned()).or_insert(Bucket {
+        let operation = quota.for_each_operation.then_some(operation);
+        let bucket = self.buckets.entry((region.to_owned(), operation));
+        let bucket = bucket.or_insert(Bucket {
             tokens: quota.burst,
             filled_at: now,
         });

@@ -113,7 +113,7 @@ async fn handle(
 async fn answer(in_flight: &InFlight, request: &Request) -> Result<Response<Body>, ServiceError> {
     let fault = {
         let mut state = in_flight.service.state();
-        state.throttle.admit(&request.region)?;
+        state.throttle.admit(&request.region, request.operation)?;
         state.faults.befall(request)
     };
     let normal = || perform(&in_flight.service, request);

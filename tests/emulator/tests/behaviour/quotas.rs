@@ -76,6 +76,21 @@ async fn each_region_has_a_quota_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn each_operation_may_have_a_quota_of_its_own() {
+    let quota = Quota::per_second(3.0).for_each_operation();
+    let (emulator, arn) = with_running().await;
+    emulator.set_quota(Some(quota));
+    let caller = Caller::new(&emulator);
+    assert_eq!(calls(&caller, 5).await.0, 3);
+    let stop = json!({ "ProjectVersionArn": arn });
+    assert_eq!(
+        caller.call("StopProjectVersion", stop).await.http_status,
+        200
+    );
+    assert_eq!(calls(&caller, 5).await.0, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_background_client_leaves_less() {
     let quota = Quota::per_second(10.0).background_calls_per_second(7.0);
     let emulator = Emulator::builder().quota(quota).start().await.unwrap();

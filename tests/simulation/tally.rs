@@ -1,0 +1,73 @@
+//! What is met in many nights: a promise is only tested by what can break it.
+
+use std::collections::BTreeSet;
+
+use super::night::Night;
+use super::run::live_through;
+use super::view::View;
+
+/// As many nights as make each of these likely many times over.
+const NIGHTS: u64 = 250;
+
+/// The outcomes, and the codes of failures.
+const OUTCOMES: [&str; 14] = [
+    "stopped",
+    "stopping",
+    "already_stopped",
+    "kept",
+    "would_stop",
+    "InvalidModelArn",
+    "StillStarting",
+    "NotConfirmed",
+    "DeadlineExceeded",
+    "UnexpectedStatus",
+    "UnexpectedAnswer",
+    "AccessDeniedException",
+    "InvalidParameterException",
+    "ResourceNotFoundException",
+];
+
+/// The answers to calls: every error that the service documents for them, and every fault.
+const ANSWERS: [&str; 17] = [
+    "Ok",
+    "GivenUp",
+    "AccessDeniedException",
+    "InternalServerError",
+    "InvalidPaginationTokenException",
+    "InvalidParameterException",
+    "ProvisionedThroughputExceededException",
+    "ResourceInUseException",
+    "ResourceNotFoundException",
+    "ThrottlingException",
+    "fault:http_status",
+    "fault:reset",
+    "fault:hang",
+    "fault:garbage",
+    "fault:empty_body",
+    "fault:truncated",
+    "fault:status_override",
+];
+
+/// What does not happen in the nights from this seed on, and should.
+pub fn of_what_is_missing(first: u64) -> Vec<String> {
+    let (mut outcomes, mut answers) = (BTreeSet::new(), BTreeSet::new());
+    for night in (first..first + NIGHTS).map(Night::new) {
+        for run in live_through(&night) {
+            let calls = run.calls.iter();
+            answers.extend(calls.map(|call| call.answer.to_string()));
+            if let Ok(view) = View::new(&night, &run) {
+                outcomes.extend(view.rows.into_iter().map(|row| match &*row.code {
+                    "" => row.outcome,
+                    _ => row.code,
+                }));
+            }
+        }
+    }
+    let missing = |from: &BTreeSet<String>, should_be: &[&str]| -> Vec<String> {
+        let missing = should_be.iter().filter(|it| !from.contains(**it));
+        missing.map(|it| format!("{it} is never met")).collect()
+    };
+    let mut all = missing(&outcomes, &OUTCOMES);
+    all.extend(missing(&answers, &ANSWERS));
+    all
+}
