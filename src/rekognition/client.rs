@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::SdkConfig;
 use aws_sdk_rekognition::Client;
 use aws_sdk_rekognition::config::retry::{RetryConfig, RetryPartition, TokenBucket};
 use aws_sdk_rekognition::config::timeout::TimeoutConfig;
@@ -11,7 +11,7 @@ use aws_sdk_rekognition::config::{self, IdentityCache, SharedHttpClient, SharedI
 
 use super::call::ServerErrors;
 use super::connector::{LimitedHttpClient, Turns};
-use super::credentials::DefaultChain;
+use super::credentials::{DefaultChain, config_loader, load};
 use super::http_client::http_client;
 
 /// A connection that is not made after this long is given up.
@@ -37,15 +37,11 @@ impl Rekognition {
     /// every AWS SDK reads them.
     pub async fn from_env() -> Self {
         let http_client = http_client();
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http_client.clone())
+        let loader = config_loader(&http_client)
             .credentials_provider(DefaultChain::new(http_client))
             // Every client gets that of its models, so there is nothing to look up.
-            .region(None::<config::Region>)
-            // Retries are set with each client, too. Unset, a bad AWS_MAX_ATTEMPTS would end the process.
-            .retry_config(RetryConfig::standard())
-            .load()
-            .await;
+            .region(None::<config::Region>);
+        let config = load(loader).await;
         Self::new(config)
     }
 

@@ -1,8 +1,10 @@
 //! Where credentials come from: the SDK's default chain, of which only what is needed is made.
 
-use aws_config::BehaviorVersion;
+use std::pin::Pin;
+
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
 use aws_sdk_rekognition::config::SharedHttpClient;
@@ -40,14 +42,22 @@ impl DefaultChain {
     }
 
     async fn make(&self) -> Option<SharedCredentialsProvider> {
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(self.http_client.clone())
-            // Unset, a bad AWS_MAX_ATTEMPTS would end the process.
-            .retry_config(RetryConfig::standard())
-            .load()
-            .await;
+        let config = load(config_loader(&self.http_client)).await;
         config.credentials_provider()
     }
+}
+
+/// What the SDK reads in the environment and in its files, with this client for calls.
+pub(super) fn config_loader(http_client: &SharedHttpClient) -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client.clone())
+        // Retries are set with each client. Unset, a bad AWS_MAX_ATTEMPTS would end the process.
+        .retry_config(RetryConfig::standard())
+}
+
+/// Reads it. Boxed, so that there is one copy of this large function.
+pub(super) fn load(loader: ConfigLoader) -> Pin<Box<dyn Future<Output = SdkConfig> + Send>> {
+    Box::pin(loader.load())
 }
 
 impl ProvideCredentials for DefaultChain {

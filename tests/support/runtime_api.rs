@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// What the function answered one invocation with.
@@ -36,6 +36,7 @@ struct Shared {
     invocations: Mutex<mpsc::UnboundedReceiver<Invocation>>,
     answers: mpsc::UnboundedSender<Answer>,
     request_ids: AtomicU64,
+    asked: watch::Sender<u64>,
 }
 
 /// The function's process, and the service that invokes it.
@@ -44,20 +45,30 @@ pub struct Function {
     stdout: JoinHandle<String>,
     invocations: mpsc::UnboundedSender<Invocation>,
     answers: mpsc::UnboundedReceiver<Answer>,
+    invoked: u64,
+    asked: watch::Receiver<u64>,
     server: JoinHandle<()>,
 }
 
 impl Function {
     /// Starts the built function with these environment variables beside those that Lambda sets.
     pub async fn start(environment: &[(&str, &str)]) -> Self {
+        let program = Command::new(env!("CARGO_BIN_EXE_rekognition-stopper"));
+        Self::start_program(program, environment).await
+    }
+
+    /// Starts another program in the function's place.
+    pub async fn start_program(mut program: Command, environment: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (invocations, taken) = mpsc::unbounded_channel();
         let (answered, answers) = mpsc::unbounded_channel();
+        let (asking, asked) = watch::channel(0);
         let shared = Arc::new(Shared {
             invocations: Mutex::new(taken),
             answers: answered,
             request_ids: AtomicU64::new(1),
+            asked: asking,
         });
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
@@ -69,7 +80,7 @@ impl Function {
             .with_state(shared);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
 
-        let mut process = Command::new(env!("CARGO_BIN_EXE_rekognition-stopper"))
+        let mut process = program
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
             .env("AWS_LAMBDA_FUNCTION_NAME", "nightly-stop")
@@ -96,6 +107,8 @@ impl Function {
             stdout,
             invocations,
             answers,
+            invoked: 0,
+            asked,
             server,
         }
     }
@@ -107,12 +120,27 @@ impl Function {
             deadline: SystemTime::now() + time_limit,
         };
         self.invocations.send(invocation).unwrap();
+        self.invoked += 1;
         self.answers.recv().await.unwrap()
+    }
+
+    /// Waits until the function has done with all invocations, and asks for the next.
+    pub async fn is_idle(&mut self) {
+        let invoked = self.invoked;
+        self.asked.wait_for(|asked| *asked > invoked).await.unwrap();
     }
 
     /// The process's id.
     pub fn id(&self) -> u32 {
         self.process.id().unwrap()
+    }
+
+    /// Asks the process to end, and waits until it has.
+    pub async fn terminate(mut self) {
+        let id = self.id().to_string();
+        let killed = Command::new("kill").arg(id).status().await.unwrap();
+        assert!(killed.success());
+        self.process.wait().await.unwrap();
     }
 
     /// Ends the process and gives what it wrote to its standard output.
@@ -132,6 +160,7 @@ pub fn lines_of(log: &str, message: &str) -> Vec<Value> {
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    shared.asked.send_modify(|asked| *asked += 1);
     let Some(invocation) = shared.invocations.lock().await.recv().await else {
         return std::future::pending().await;
     };

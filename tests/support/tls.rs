@@ -1,5 +1,8 @@
 //! Certificates of a private authority, and what stands between the function and the emulator: TLS and proxies.
 
+// Each program uses its part of this.
+#![allow(dead_code)]
+
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
