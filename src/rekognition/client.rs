@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::SdkConfig;
 use aws_sdk_rekognition::Client;
 use aws_sdk_rekognition::config::retry::{RetryConfig, RetryPartition, TokenBucket};
 use aws_sdk_rekognition::config::timeout::TimeoutConfig;
 use aws_sdk_rekognition::config::{self, IdentityCache, SharedHttpClient, SharedIdentityCache};
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::{Builder, ConnectorBuilder, tls};
 
 use super::call::ServerErrors;
 use super::connector::{LimitedHttpClient, Turns};
+use super::credentials::{DefaultChain, config_loader, load};
+use super::http_client::http_client;
 
 /// A connection that is not made after this long is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -36,19 +36,19 @@ impl Rekognition {
     /// The service as the environment says: credentials, endpoint, proxy and trusted certificates are read where
     /// every AWS SDK reads them.
     pub async fn from_env() -> Self {
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(https_client())
-            // Those of the credential providers. Unset, a bad AWS_MAX_ATTEMPTS would end the process.
-            .retry_config(RetryConfig::standard())
-            .load()
-            .await;
+        let http_client = http_client();
+        let loader = config_loader(&http_client)
+            .credentials_provider(DefaultChain::new(http_client))
+            // Every client gets that of its models, so there is nothing to look up.
+            .region(None::<config::Region>);
+        let config = load(loader).await;
         Self::new(config)
     }
 
     /// The service by a configuration of the caller's. Its HTTP client is used if it has one; its retry and
     /// timeout settings are not, since the deadline is to decide.
     pub fn new(config: SdkConfig) -> Self {
-        let http_client = config.http_client().unwrap_or_else(https_client);
+        let http_client = config.http_client().unwrap_or_else(http_client);
         Self {
             config,
             http_client,
@@ -96,20 +96,4 @@ fn retry_config() -> RetryConfig {
         .with_max_attempts(u32::MAX)
         .with_initial_backoff(FIRST_BACKOFF)
         .with_max_backoff(LONGEST_BACKOFF)
-}
-
-/// The SDK's default HTTP client, made here so that the process has one.
-fn https_client() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
-        let mut connector = ConnectorBuilder::default()
-            .tls_provider(tls::Provider::Rustls(
-                tls::rustls_provider::CryptoMode::AwsLc,
-            ))
-            .proxy_config(ProxyConfig::from_env());
-        connector.set_connector_settings(settings.cloned());
-        if let Some(components) = components {
-            connector.set_sleep_impl(components.sleep_impl());
-        }
-        connector.build()
-    })
 }

@@ -10,7 +10,9 @@
 mod call;
 mod client;
 mod connector;
+mod credentials;
 mod discovery;
+mod http_client;
 mod pace;
 mod poller;
 mod region;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// The most bytes of an event and of an answer that Lambda takes, of a synchronous invocation.
@@ -47,6 +47,7 @@ struct Shared {
     invocations: Mutex<mpsc::UnboundedReceiver<Invocation>>,
     answers: mpsc::UnboundedSender<Answer>,
     request_ids: AtomicU64,
+    asked: watch::Sender<u64>,
 }
 
 /// The function's process, and the service that invokes it.
@@ -56,6 +57,8 @@ pub struct Function {
     stderr: JoinHandle<String>,
     invocations: mpsc::UnboundedSender<Invocation>,
     answers: mpsc::UnboundedReceiver<Answer>,
+    invoked: u64,
+    asked: watch::Receiver<u64>,
     server: JoinHandle<()>,
 }
 
@@ -72,10 +75,12 @@ impl Function {
         let address = listener.local_addr().unwrap();
         let (invocations, taken) = mpsc::unbounded_channel();
         let (answered, answers) = mpsc::unbounded_channel();
+        let (asking, asked) = watch::channel(0);
         let shared = Arc::new(Shared {
             invocations: Mutex::new(taken),
             answers: answered,
             request_ids: AtomicU64::new(1),
+            asked: asking,
         });
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
@@ -113,6 +118,8 @@ impl Function {
             stderr,
             invocations,
             answers,
+            invoked: 0,
+            asked,
             server,
         }
     }
@@ -124,12 +131,27 @@ impl Function {
             deadline: SystemTime::now() + time_limit,
         };
         self.invocations.send(invocation).unwrap();
+        self.invoked += 1;
         self.answers.recv().await.unwrap()
+    }
+
+    /// Waits until the function has done with all invocations, and asks for the next.
+    pub async fn is_idle(&mut self) {
+        let invoked = self.invoked;
+        self.asked.wait_for(|asked| *asked > invoked).await.unwrap();
     }
 
     /// The process's id.
     pub fn id(&self) -> u32 {
         self.process.id().unwrap()
+    }
+
+    /// Asks the process to end, and waits until it has.
+    pub async fn terminate(mut self) {
+        let id = self.id().to_string();
+        let killed = Command::new("kill").arg(id).status().await.unwrap();
+        assert!(killed.success());
+        self.process.wait().await.unwrap();
     }
 
     /// Ends the process and gives what it wrote to its standard output. It must have written nothing else.
@@ -165,6 +187,7 @@ pub fn lines_of(log: &str, message: &str) -> Vec<Value> {
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
+    shared.asked.send_modify(|asked| *asked += 1);
     let Some(invocation) = shared.invocations.lock().await.recv().await else {
         return std::future::pending().await;
     };

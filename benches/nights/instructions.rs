@@ -1,0 +1,130 @@
+//! Instructions of whole processes, counted by callgrind, and the size of the program. Both repeat, whatever else the
+//! machine does.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use crate::cold::{Service, Way};
+use crate::output::{Output, progress};
+use crate::program::Program;
+use crate::support::runtime_api::Function;
+
+const TIME_LIMIT: Duration = Duration::from_secs(300);
+/// Where the whole of a system's certificates is, on the usual distributions.
+const BUNDLES: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
+
+pub async fn measure(programs: &[Program], output: &mut Output) {
+    size(output);
+    let has_valgrind = Command::new("valgrind")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status();
+    if has_valgrind.await.is_err() {
+        output.line("");
+        output.line("Instructions were not counted: valgrind is not installed.");
+        return;
+    }
+    let service = Service::start().await;
+    let whole = whole_store(&service.trusted);
+
+    output.table(
+        "**Instructions** of the whole process, from its start until it asks for the next invocation \
+         (`valgrind --tool=callgrind`), in millions.",
+        &["program", "run", "instructions"],
+    );
+    let mut rows = vec![
+        (Program::Floor, "no model", Way::NoCall, None),
+        (Program::Stopper, "no model", Way::NoCall, None),
+        (Program::Stopper, "1 model, plain HTTP", Way::Plain, None),
+        (
+            Program::Stopper,
+            "1 model, TLS, one trusted certificate",
+            Way::Tls,
+            None,
+        ),
+    ];
+    if let Some((file, certificates)) = &whole {
+        let name = format!("1 model, TLS, {certificates} trusted certificates");
+        rows.push((Program::Stopper, name.leak(), Way::Tls, Some(file.as_str())));
+    }
+    for (program, name, way, trusted) in rows {
+        if programs.contains(&program) {
+            progress(&format!("instructions: {}, {name}", program.name()));
+            let count = count(program, &service, way, trusted).await;
+            let count = format!("{:.2} M", count / 1e6);
+            output.row(&[program.name().to_owned(), name.to_owned(), count]);
+        }
+    }
+}
+
+/// The instructions of one run.
+async fn count(program: Program, service: &Service, way: Way, trusted: Option<&str>) -> f64 {
+    let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("callgrind.log");
+    let mut valgrind = Command::new("/usr/bin/env");
+    valgrind
+        .args([
+            "valgrind",
+            "--tool=callgrind",
+            "--callgrind-out-file=/dev/null",
+        ])
+        .arg(format!("--log-file={}", log.display()))
+        .arg(program.path());
+    let (environment, event) = service.invocation(way);
+    let mut environment: Vec<(&str, &str)> = environment
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let path = std::env::var("PATH").unwrap();
+    environment.push(("PATH", &path));
+    if let Some(trusted) = trusted {
+        environment.push(("SSL_CERT_FILE", trusted));
+    }
+    let mut function = Function::start_program(valgrind, &environment).await;
+    let answer = function.invoke(event, TIME_LIMIT).await;
+    assert!(answer.is_ok, "{answer:?}");
+    function.is_idle().await;
+    function.terminate().await;
+    let log = std::fs::read_to_string(log).unwrap();
+    let (_, count) = log.split_once("Collected : ").unwrap();
+    count.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// A file with the system's certificates and this one, and how many they are.
+fn whole_store(trusted: &str) -> Option<(String, usize)> {
+    let bundle = BUNDLES
+        .iter()
+        .find_map(|file| std::fs::read_to_string(file).ok())?;
+    let whole = bundle + &std::fs::read_to_string(trusted).unwrap();
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("whole-store.pem");
+    std::fs::write(&file, &whole).unwrap();
+    let certificates = whole.matches("-----BEGIN CERTIFICATE-----").count();
+    Some((file.into_os_string().into_string().unwrap(), certificates))
+}
+
+fn size(output: &mut Output) {
+    let file = Program::Stopper.path();
+    let size = std::fs::metadata(&file).unwrap().len();
+    let packed = std::process::Command::new("gzip")
+        .args(["-9", "--stdout"])
+        .arg(&file)
+        .output()
+        .map(|packed| {
+            format!(
+                ", {:.2} MB with `gzip -9`",
+                packed.stdout.len() as f64 / 1e6
+            )
+        });
+    output.line("");
+    output.line(&format!(
+        "**Size** of the program: {:.2} MB{}.",
+        size as f64 / 1e6,
+        packed.unwrap_or_default()
+    ));
+}

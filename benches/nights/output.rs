@@ -1,0 +1,76 @@
+//! Tables, on the terminal and for the README; medians; and progress.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::path::Path;
+
+/// Between these lines the README has the tables.
+const BEGIN: &str = "<!-- Written by cargo bench -- --readme. -->";
+const END: &str = "<!-- End of what cargo bench wrote. -->";
+
+/// What was measured, as Markdown.
+#[derive(Default)]
+pub struct Output {
+    text: String,
+}
+
+impl Output {
+    /// Adds a paragraph or a row, and shows it.
+    pub fn line(&mut self, line: &str) {
+        if stderr().is_terminal() {
+            eprint!("\r\x1b[K");
+        }
+        println!("{line}");
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
+
+    /// Begins a table.
+    pub fn table(&mut self, heading: &str, columns: &[&str]) {
+        self.line("");
+        self.line(heading);
+        self.line("");
+        self.line(&format!("| {} |", columns.join(" | ")));
+        self.line(&format!("|{}", "---|".repeat(columns.len())));
+    }
+
+    /// Adds a row to the table.
+    pub fn row(&mut self, cells: &[String]) {
+        self.line(&format!("| {} |", cells.join(" | ")));
+    }
+
+    pub fn write_to(&self, file: &Path) {
+        std::fs::write(file, &self.text).unwrap();
+    }
+
+    /// Puts the tables in the place of those that the file has.
+    pub fn write_into(&self, file: &Path) {
+        let text = std::fs::read_to_string(file).unwrap();
+        let (before, rest) = text.split_once(BEGIN).unwrap();
+        let (_, after) = rest.split_once(END).unwrap();
+        let tables = &self.text;
+        std::fs::write(file, format!("{before}{BEGIN}\n{tables}\n{END}{after}")).unwrap();
+    }
+}
+
+/// Says what is being done.
+pub fn progress(what: &str) {
+    let mut terminal = stderr();
+    if terminal.is_terminal() {
+        eprint!("\r\x1b[K{what} ...");
+        terminal.flush().unwrap();
+    } else {
+        eprintln!("{what} ...");
+    }
+}
+
+/// The middle of the values, or the mean of the two in the middle.
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 0 {
+        (values[middle - 1] + values[middle]) / 2.0
+    } else {
+        values[middle]
+    }
+}

@@ -1,0 +1,153 @@
+//! The programs that are measured: the function as it is deployed, the floor, and the peers that are installed.
+
+use std::path::{Path, PathBuf};
+
+use tokio::process::Command;
+
+use crate::support::runtime_api::Function;
+
+/// Something that Lambda could run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// Takes an invocation and answers it, and does nothing else.
+    Floor,
+    /// The function, built as it is deployed.
+    Stopper,
+    PythonLoop,
+    PythonThreads,
+    JavaScript,
+}
+
+impl Program {
+    /// All programs that there are here. Builds those that have to be built.
+    pub fn all() -> Vec<Self> {
+        build_stopper();
+        build_floor();
+        let all = [
+            Self::Floor,
+            Self::Stopper,
+            Self::PythonLoop,
+            Self::PythonThreads,
+            Self::JavaScript,
+        ];
+        let (installed, missing): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|program| program.path().exists());
+        for program in missing {
+            let name = program.name();
+            eprintln!("not measured, since benches/peers/install has not installed it: {name}");
+        }
+        installed
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "the floor",
+            Self::Stopper => "rekognition-stopper",
+            Self::PythonLoop => "Python, a loop",
+            Self::PythonThreads => "Python, 8 threads",
+            Self::JavaScript => "JavaScript",
+        }
+    }
+
+    /// Whether it stops models.
+    pub fn stops_models(self) -> bool {
+        self != Self::Floor
+    }
+
+    /// What has to be there for the program to run: itself, or what it is made of.
+    pub fn path(self) -> PathBuf {
+        let target = target_directory();
+        match self {
+            Self::Floor => target.join("peers/floor"),
+            Self::Stopper => target.join("release/rekognition-stopper"),
+            Self::PythonLoop | Self::PythonThreads => target.join("peers/python/bin/python"),
+            Self::JavaScript => target.join("peers/javascript/bundle.mjs"),
+        }
+    }
+
+    fn command(self) -> Command {
+        let handler = match self {
+            Self::Floor | Self::Stopper => return Command::new(self.path()),
+            Self::JavaScript => {
+                // Found here, since the program's environment has no PATH.
+                let paths = std::env::var_os("PATH").unwrap_or_default();
+                let mut nodes = std::env::split_paths(&paths).map(|path| path.join("node"));
+                let node = nodes.find(|node| node.exists());
+                let mut command = Command::new(node.unwrap());
+                command.arg(self.path());
+                return command;
+            }
+            Self::PythonLoop => "stop_models.loop",
+            Self::PythonThreads => "stop_models.threads",
+        };
+        let mut command = Command::new(self.path());
+        command.args(["-m", "awslambdaric", handler]);
+        command.current_dir(peers().join("python"));
+        command
+    }
+
+    /// Starts it with these variables beside those that Lambda sets.
+    pub async fn start(self, environment: &[(&str, &str)]) -> Function {
+        Function::start_program(self.command(), environment).await
+    }
+}
+
+/// Where `cargo bench` builds.
+pub fn target_directory() -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
+    directory.unwrap().to_path_buf()
+}
+
+fn peers() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers")
+}
+
+/// Builds the function as its users do. What `cargo bench` itself builds has the features that tests need as well.
+fn build_stopper() {
+    let built = std::process::Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--bin",
+            "rekognition-stopper",
+        ])
+        .arg("--target-dir")
+        .arg(target_directory())
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .unwrap();
+    assert!(built.success(), "the release build failed");
+}
+
+fn build_floor() {
+    std::fs::create_dir_all(target_directory().join("peers")).unwrap();
+    let built = std::process::Command::new("rustc")
+        .args([
+            "--edition",
+            "2024",
+            "-C",
+            "opt-level=z",
+            "-C",
+            "lto",
+            "-C",
+            "strip=symbols",
+        ])
+        .arg("-o")
+        .arg(Program::Floor.path())
+        .arg(peers().join("floor.rs"))
+        .status()
+        .unwrap();
+    assert!(built.success(), "the floor's build failed");
+}
+
+/// The most memory that a process had resident, in millions of bytes.
+pub fn most_resident(id: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM"))
+        .unwrap();
+    let kibibytes: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kibibytes * 1024.0 / 1e6
+}

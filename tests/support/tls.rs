@@ -1,0 +1,157 @@
+//! Certificates of a private authority, and what stands between the function and the emulator: TLS and proxies.
+
+// Each program uses its part of this.
+#![allow(dead_code)]
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+/// A certificate authority that no system trusts.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    /// An authority of this name, which is what its certificates are known by.
+    pub fn new(name: &str) -> Self {
+        let mut parameters = CertificateParams::default();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let subject = &mut parameters.distinguished_name;
+        subject.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        Self(CertifiedIssuer::self_signed(parameters, key).unwrap())
+    }
+
+    /// The authority's own certificate, as PEM.
+    pub fn certificate(&self) -> String {
+        self.0.pem()
+    }
+
+    /// Writes the authority's certificate into a directory, and tells the file's path.
+    pub fn write_to(&self, directory: &Path) -> String {
+        let file = directory.join("authority.pem");
+        std::fs::write(&file, self.certificate()).unwrap();
+        file.into_os_string().into_string().unwrap()
+    }
+
+    /// What a server needs that is called `localhost`.
+    fn server_config(&self) -> ServerConfig {
+        let key = KeyPair::generate().unwrap();
+        let parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let certificate = parameters.signed_by(&key, &self.0).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap()
+    }
+}
+
+/// TLS in front of a server, under the name `localhost`.
+pub struct TlsFront {
+    pub url: String,
+    task: JoinHandle<()>,
+}
+
+impl TlsFront {
+    /// In front of the server at `url`, with a certificate of this authority.
+    pub async fn start(url: &str, authority: &Authority) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(authority.server_config()));
+        let behind = url.replace("http://", "");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("https://localhost:{}", port(&listener));
+        let task = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                let (acceptor, behind) = (acceptor.clone(), behind.clone());
+                tokio::spawn(async move {
+                    // A client that does not trust the certificate goes away, which is its own to tell.
+                    let mut stream = acceptor.accept(stream).await?;
+                    let mut behind = TcpStream::connect(behind).await?;
+                    behind.set_nodelay(true)?;
+                    copy_bidirectional(&mut stream, &mut behind).await
+                });
+            }
+        });
+        Self { url, task }
+    }
+}
+
+impl Drop for TlsFront {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// An HTTP proxy: it makes tunnels for CONNECT, and passes on all else.
+pub struct Proxy {
+    pub url: String,
+    /// The first line of each connection.
+    asked: Arc<Mutex<Vec<String>>>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://127.0.0.1:{}", port(&listener));
+        let asked = Arc::<Mutex<Vec<String>>>::default();
+        let record = Arc::clone(&asked);
+        let task = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(pass_on(stream, Arc::clone(&record)));
+            }
+        });
+        Self { url, asked, task }
+    }
+
+    /// The first line of each connection so far, such as `CONNECT localhost:443 HTTP/1.1`.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn pass_on(client: TcpStream, asked: Arc<Mutex<Vec<String>>>) -> io::Result<()> {
+    let mut client = BufReader::new(client);
+    let mut line = String::new();
+    client.read_line(&mut line).await?;
+    asked.lock().unwrap().push(line.trim_end().to_owned());
+    let mut words = line.split(' ');
+    let (method, target) = (words.next().unwrap(), words.next().unwrap());
+    if method == "CONNECT" {
+        let mut header = String::from("a header");
+        while !header.trim_end().is_empty() {
+            header.clear();
+            client.read_line(&mut header).await?;
+        }
+        let mut server = TcpStream::connect(target).await?;
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+        copy_bidirectional(&mut client, &mut server).await?;
+    } else {
+        let authority = target.strip_prefix("http://").unwrap();
+        let authority = authority.split('/').next().unwrap();
+        let mut server = TcpStream::connect(authority).await?;
+        server.write_all(line.as_bytes()).await?;
+        copy_bidirectional(&mut client, &mut server).await?;
+    }
+    Ok(())
+}
+
+fn port(listener: &TcpListener) -> u16 {
+    listener.local_addr().unwrap().port()
+}
