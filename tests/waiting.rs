@@ -349,6 +349,45 @@ async fn under_a_small_quota_every_model_is_confirmed() {
     assert!(emulator.calls().iter().any(|call| call.answer == throttled));
 }
 
+/// Without a pace nine of ten are throttled, and with it one of four.
+#[tokio::test(start_paused = true)]
+async fn under_a_small_quota_most_calls_are_let_through() {
+    let arns = spread(60, 1);
+    let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+    emulator.set_quota(Some(Quota::per_second(5.0).burst(5).for_each_operation()));
+    let arns: Vec<&str> = arns.iter().map(String::as_str).collect();
+    let report = stop(&emulator, &arns).await.unwrap();
+    assert_eq!(report.summary.stopped, 60);
+    let throttled = Answer::Error("ThrottlingException".to_owned());
+    let calls = emulator.calls();
+    let throttled = calls.iter().filter(|call| call.answer == throttled).count();
+    assert!(
+        2 * throttled < calls.len(),
+        "{throttled} of {}",
+        calls.len()
+    );
+}
+
+/// The call itself is not made again for these: the list has to be begun anew.
+#[tokio::test(start_paused = true)]
+async fn a_look_whose_list_is_refused_half_way_or_is_none_is_begun_anew() {
+    for operation in [
+        Operation::DescribeProjects,
+        Operation::DescribeProjectVersions,
+    ] {
+        for fault in [
+            Fault::error("InvalidPaginationTokenException"),
+            Fault::garbage("{}"),
+        ] {
+            let arn = arn("shelf", "v1");
+            let emulator = emulator([running(&arn)]).await;
+            emulator.add_fault(fault.clone().operation(operation).attempts(..=2));
+            let report = stop(&emulator, &[&arn]).await.unwrap();
+            assert_eq!(outcomes(&report), ["stopped"], "{operation} {fault:?}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_attempt_without_an_answer_is_given_up_after_ten_seconds() {
     for operation in [
