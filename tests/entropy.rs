@@ -5,9 +5,9 @@
 use object::{File, Object, ObjectSection, ObjectSymbol, SectionKind};
 
 /// Functions of the library that measures the processor's jitter, as their names end.
-const JITTER: [&str; 2] = ["jent_entropy_init", "jent_read_entropy"];
-/// What that library reads to learn the size of the caches. It is there also where symbols are stripped.
-const CACHES: &str = "/sys/devices/system/cpu/cpu0/cache";
+const JITTER: [&str; 2] = ["jent_entropy_init_ex", "jent_read_entropy"];
+/// How the library's table of cutoffs for its own health test begins. It is there also where symbols are stripped.
+const CUTOFFS: [u32; 4] = [325, 422, 459, 477];
 /// The function that asks the kernel.
 const KERNEL: &str = "CRYPTO_sysrand";
 
@@ -27,17 +27,24 @@ fn entropy_comes_from_the_kernel_and_not_from_the_processors_jitter() {
     // What is not found would be found if it were there, unless the profile strips symbols.
     assert!(has(KERNEL) || !cfg!(debug_assertions), "{KERNEL}");
 
-    let constants = binary.sections().filter(|section| {
+    let cutoffs = CUTOFFS.map(u32::to_ne_bytes).concat();
+    let is_constant = |kind| {
         matches!(
-            section.kind(),
+            kind,
             SectionKind::ReadOnlyData | SectionKind::ReadOnlyString
         )
-    });
-    for section in constants {
-        let constants = String::from_utf8_lossy(section.data().unwrap());
+    };
+    let constants: Vec<_> = binary
+        .sections()
+        .filter(|section| is_constant(section.kind()))
+        .map(|section| section.data().unwrap())
+        .collect();
+    assert!(!constants.is_empty());
+    for constants in constants {
+        let mut found = constants.windows(cutoffs.len());
         assert!(
-            !constants.contains(CACHES),
-            "is AWS_LC_SYS_NO_JITTER_ENTROPY set?"
+            !found.any(|bytes| bytes == cutoffs),
+            "its cutoffs: is AWS_LC_SYS_NO_JITTER_ENTROPY set?"
         );
     }
 }

@@ -74,7 +74,8 @@ impl Program {
                 let mut nodes = std::env::split_paths(&paths).map(|path| path.join("node"));
                 let node = nodes.find(|node| node.exists());
                 let mut command = Command::new(node.unwrap());
-                command.arg(self.path());
+                // It would say on each start which version of Node.js it wants.
+                command.arg("--no-warnings").arg(self.path());
                 return command;
             }
             Self::PythonLoop => "stop_models.loop",

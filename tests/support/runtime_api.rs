@@ -101,6 +101,7 @@ impl Function {
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
             .env("AWS_REGION", "us-east-1")
+            .env("AWS_DEFAULT_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", super::ACCESS_KEY)
             .env("AWS_SECRET_ACCESS_KEY", super::SECRET_KEY)
             .env("AWS_SESSION_TOKEN", super::SESSION_TOKEN)
@@ -132,7 +133,10 @@ impl Function {
         };
         self.invocations.send(invocation).unwrap();
         self.invoked += 1;
-        self.answers.recv().await.unwrap()
+        tokio::select! {
+            answer = self.answers.recv() => answer.unwrap(),
+            ended = self.process.wait() => panic!("it ended without an answer: {ended:?}"),
+        }
     }
 
     /// Waits until the function has done with all invocations, and asks for the next.
@@ -203,6 +207,7 @@ async fn next(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let mut set = |name: &'static str, value: &str| {
         headers.insert(name, HeaderValue::from_str(value).unwrap());
     };
+    set("content-type", "application/json");
     set("lambda-runtime-aws-request-id", &request_id);
     set(
         "lambda-runtime-deadline-ms",
