@@ -54,7 +54,7 @@ where
 /// standard library writes several to standard error, which a query for errors would not find.
 ///
 /// Where a panic ends is not decided here: one of the handler is the runtime's to catch, which tells Lambda of it
-/// and goes on; any other ends the process, and Lambda starts a new one.
+/// and goes on; one of the runtime ends the process, and Lambda starts a new one.
 pub fn log_panics() {
     panic::set_hook(Box::new(|panic| {
         let error = panic

@@ -16,7 +16,9 @@ const LONGEST_SENTENCE: usize = 8 * 1024;
 /// The most bytes of an entry, which is what an ARN may have, and of a reason in the sentence.
 const LONGEST_ENTRY: usize = 2048;
 const LONGEST_REASON: usize = 512;
-/// The most bytes of a reason in the log, which takes a line of 256 KB.
+/// The most bytes of a code. The service's longest has 40.
+const LONGEST_CODE: usize = 128;
+/// The most bytes of a reason in the log.
 const LONGEST_LOGGED_REASON: usize = 8 * 1024;
 
 /// The most bytes of the answer. Lambda takes 6 MB and makes an error of more, so that a good run would be a failed one.
@@ -162,7 +164,7 @@ impl ModelReport {
                 model_arn,
                 outcome,
                 status,
-                code = &*failure.code,
+                code = &*cut(&failure.code, LONGEST_CODE),
                 error = &*cut(&failure.message, LONGEST_LOGGED_REASON),
                 "model"
             ),
@@ -346,9 +348,9 @@ impl fmt::Display for Report {
             };
             let part = format!(
                 "{separator}{} ({}: {})",
-                one_line(&cut(&model.model_arn, LONGEST_ENTRY)),
-                one_line(&failure.code),
-                one_line(&cut(&failure.message, LONGEST_REASON))
+                cut(&one_line(&model.model_arn), LONGEST_ENTRY),
+                cut(&one_line(&failure.code), LONGEST_CODE),
+                cut(&one_line(&failure.message), LONGEST_REASON)
             );
             let room_for_the_rest = "; and 10000 more".len();
             if sentence.len() + part.len() + room_for_the_rest > LONGEST_SENTENCE {
@@ -487,10 +489,15 @@ mod tests {
 
     #[test]
     fn an_entry_of_any_length_hides_no_other() {
-        let report = Report::new(vec![failed(&"é".repeat(9000)), failed("b")], None);
-        let sentence = report.to_string();
-        assert!(sentence.len() <= LONGEST_SENTENCE);
-        assert!(sentence.contains("ééé... (StillStarting"), "{sentence}");
-        assert!(sentence.contains("; b (StillStarting"), "{sentence}");
+        for (entry, cut) in [
+            ("é", "ééé... (StillStarting"),
+            ("\u{1}", "\\u{... (StillStarting"),
+        ] {
+            let report = Report::new(vec![failed(&entry.repeat(9000)), failed("b")], None);
+            let sentence = report.to_string();
+            assert!(sentence.len() <= LONGEST_SENTENCE);
+            assert!(sentence.contains(cut), "{sentence}");
+            assert!(sentence.contains("; b (StillStarting"), "{sentence}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::env::VarError;
 use std::fmt;
 use std::num::NonZeroUsize;
 
+use crate::excerpt::quoted;
 use crate::request::Entry;
 
 /// The most characters of a tag's key, from the tagging API.
@@ -51,7 +52,7 @@ impl Settings {
         let price = read("INFERENCE_UNIT_HOUR_PRICE").filter(|value| !value.is_empty());
 
         let mut bad = |name: &str, found: &str, right: &str| {
-            wrong.push(format!("{name} is `{found}`; it should be {right}"));
+            wrong.push(format!("{name} is {}; it should be {right}", quoted(found)));
         };
         let max_concurrency = match max_concurrency.as_deref() {
             None => NonZeroUsize::new(8),

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::stop::Stopper;
 
 /// The most time for finding out which models that are named an earlier pattern matches as well. Thousands of long patterns
 /// can take minutes. It only decides where a model stands in the report, so that it comes last, and is given up.
-const TIME_TO_ORDER: Duration = Duration::from_millis(500);
+const TIME_TO_ORDER: Duration = Duration::from_millis(250);
 
 /// One run over a list of entries.
 pub(crate) struct Sweep<'a> {
@@ -49,13 +50,25 @@ struct Asked {
 }
 
 impl Asked {
-    /// The position of the first entry that a model belongs to which is named at `position`: an earlier pattern may
-    /// match it too.
-    fn first_position(&self, model_arn: &ModelArn, position: usize) -> usize {
-        let patterns = self.patterns.iter().zip(&self.pattern_positions);
-        let mut earlier = patterns.take_while(|(_, earlier)| **earlier < position);
-        let first = earlier.find(|(pattern, _)| pattern.matches(model_arn));
-        first.map_or(position, |(_, earlier)| *earlier)
+    /// The models that are named after a pattern that matches them too, and the position of the first such pattern.
+    /// What is not found out until the time is up is left out.
+    fn matched_earlier(&self, is_over: impl Fn() -> bool) -> HashMap<&str, usize> {
+        let mut matched = HashMap::new();
+        for (position, model_arn) in &self.models {
+            for (pattern, earlier) in self.patterns.iter().zip(&self.pattern_positions) {
+                if is_over() {
+                    return matched;
+                }
+                if earlier > position {
+                    break;
+                }
+                if pattern.matches(model_arn) {
+                    matched.insert(model_arn.as_str(), *earlier);
+                    break;
+                }
+            }
+        }
+        matched
     }
 }
 
@@ -93,9 +106,18 @@ impl Sweep<'_> {
         }
 
         let sweeps = regions
-            .into_iter()
+            .iter()
             .map(|(region, asked)| self.sweep_region(region, asked));
         reports.extend(join_all(sweeps).await.into_iter().flatten());
+        let ordering = Instant::now();
+        let is_over = || ordering.elapsed() > TIME_TO_ORDER;
+        let matched = regions.values().map(|asked| asked.matched_earlier(is_over));
+        let matched: HashMap<&str, usize> = matched.flatten().collect();
+        for (position, report) in &mut reports {
+            if let Some(earlier) = matched.get(&*report.model_arn) {
+                *position = *earlier;
+            }
+        }
         reports.sort_by(|(one, first), (other, second)| {
             one.cmp(other)
                 .then_with(|| first.model_arn.cmp(&second.model_arn))
@@ -103,7 +125,7 @@ impl Sweep<'_> {
         reports.into_iter().map(|(_, report)| report).collect()
     }
 
-    async fn sweep_region(&self, name: &str, asked: Asked) -> Vec<Positioned> {
+    async fn sweep_region(&self, name: &str, asked: &Asked) -> Vec<Positioned> {
         let region = Region::new(
             self.rekognition,
             name,
@@ -119,7 +141,7 @@ impl Sweep<'_> {
         };
         tokio::select! {
             biased;
-            reports = self.stop_all(&stopper, &asked) => reports,
+            reports = self.stop_all(&stopper, asked) => reports,
             // Ends only when nobody can ask it any more, and until then the branch above can.
             () = poller_task.run() => Vec::new(),
         }
@@ -131,7 +153,7 @@ impl Sweep<'_> {
         let mut models = FuturesUnordered::new();
         for (position, model_arn) in &asked.models {
             positions.insert(model_arn.clone(), *position);
-            models.push(stopper.stop(model_arn.clone(), None).boxed());
+            models.push(caught(model_arn, stopper.stop(model_arn.clone(), None)).boxed());
         }
 
         let (sender, mut found) = mpsc::unbounded_channel();
@@ -146,7 +168,9 @@ impl Sweep<'_> {
                     let position = asked.pattern_positions.get(found.pattern).copied().unwrap_or_default();
                     if let Entry::Vacant(unknown) = positions.entry(found.model_arn.clone()) {
                         unknown.insert(position);
-                        models.push(self.stop_found(stopper, found).boxed());
+                        let model_arn = found.model_arn.clone();
+                        let stopping = self.stop_found(stopper, found);
+                        models.push(async move { caught(&model_arn, stopping).await }.boxed());
                     }
                 }
                 Some(report) = models.next() => {
@@ -158,14 +182,6 @@ impl Sweep<'_> {
             }
         }
 
-        let ordering = Instant::now();
-        for (position, model_arn) in &asked.models {
-            let first = asked.first_position(model_arn, *position);
-            positions.insert(model_arn.clone(), first);
-            if ordering.elapsed() > TIME_TO_ORDER {
-                break;
-            }
-        }
         let mut positioned: Vec<Positioned> = Vec::with_capacity(reports.len());
         for report in reports {
             let position = positions
@@ -240,5 +256,42 @@ impl Sweep<'_> {
             );
         }
         None
+    }
+}
+
+/// What comes of a model, also where finding out panics: the log tells of that, and no other model is left running for it.
+async fn caught(model_arn: &ModelArn, report: impl Future<Output = ModelReport>) -> ModelReport {
+    let report = AssertUnwindSafe(report).catch_unwind().await;
+    report.unwrap_or_else(|_| {
+        let failure = Failure::new(
+            "Panicked",
+            "a fault in this program, of which the line `panic` in the log tells more",
+        );
+        ModelReport::failed_entry(&model_arn.as_str().into(), failure)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_model_stands_where_an_earlier_pattern_does_if_there_is_time_to_find_out() {
+        let arn = |version: &str| {
+            format!("arn:aws:rekognition:us-east-1:123456789012:project/shelf/version/{version}/1")
+        };
+        let model = |version: &str| arn(version).parse::<ModelArn>().unwrap();
+        let pattern = |version: &str| match arn(version).parse() {
+            Ok(Target::Pattern(pattern)) => pattern,
+            other => panic!("{other:?}"),
+        };
+        let asked = Asked {
+            models: vec![(0, model("a1")), (2, model("a2")), (5, model("b1"))],
+            patterns: vec![pattern("a*"), pattern("*2"), pattern("b*")],
+            pattern_positions: vec![1, 3, 6],
+        };
+        let matched = asked.matched_earlier(|| false);
+        assert_eq!(matched, HashMap::from([(&*arn("a2"), 1)]));
+        assert!(asked.matched_earlier(|| true).is_empty());
     }
 }

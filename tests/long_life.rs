@@ -134,19 +134,19 @@ async fn invocations_that_wait_for_their_models_take_no_more_than_the_first() {
     let emulator = emulator(&arns).await;
     let mut function = function(&emulator, "true").await;
     let event = json!({ "model_arns": arns });
-    // Each takes a second, which is the first pause before a look.
-    for _ in 0..5 {
+    // Few, since each takes the first pause before a look.
+    for _ in 0..2 {
         leave_running(&emulator, &arns);
         invoke(&mut function, &event, "stopped").await;
     }
     let mut growth = Growth::begin(&function);
     let connections = emulator.connections();
-    for _ in 0..15 {
+    for _ in 0..4 {
         leave_running(&emulator, &arns);
         invoke(&mut function, &event, "stopped").await;
         growth.measure();
     }
-    growth.end(20);
+    growth.end(6);
     assert_eq!(emulator.connections(), connections);
 }
 

@@ -23,19 +23,20 @@ use rekognition_stopper::settings::Settings;
 use rekognition_stopper::{Handler, log};
 use serde_json::json;
 use support::runtime_api::{Function, lines_of};
-use support::{PLENTY, arns, running, sdk_config};
+use support::{PLENTY, arns, pattern, running, sdk_config};
 use tokio::process::Command;
 
 /// The emulator's address, for the process that panics.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_REKOGNITION";
-/// The call that panics: in the midst of a run.
-const LAST_STRAW: usize = 3;
+/// The variable that says which call of the process panics.
+const LAST_STRAW: &str = "LAST_STRAW";
 
 /// An HTTP client that panics once.
 #[derive(Clone, Debug)]
 struct PanicsOnce {
     http_client: SharedHttpClient,
     calls: Arc<AtomicUsize>,
+    last_straw: usize,
 }
 
 impl HttpClient for PanicsOnce {
@@ -47,6 +48,7 @@ impl HttpClient for PanicsOnce {
         SharedHttpConnector::new(PanicsOnceConnector {
             connector: self.http_client.http_connector(settings, components),
             calls: Arc::clone(&self.calls),
+            last_straw: self.last_straw,
         })
     }
 }
@@ -55,12 +57,13 @@ impl HttpClient for PanicsOnce {
 struct PanicsOnceConnector {
     connector: SharedHttpConnector,
     calls: Arc<AtomicUsize>,
+    last_straw: usize,
 }
 
 impl HttpConnector for PanicsOnceConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        assert_ne!(call, LAST_STRAW, "the last straw");
+        assert_ne!(call, self.last_straw, "the last straw");
         self.connector.call(request)
     }
 }
@@ -74,6 +77,7 @@ async fn function(endpoint_url: &str) {
     let http_client = PanicsOnce {
         http_client: aws_smithy_http_client::Builder::new().build_http(),
         calls: Arc::default(),
+        last_straw: std::env::var(LAST_STRAW).unwrap().parse().unwrap(),
     };
     let config = sdk_config(endpoint_url)
         .into_builder()
@@ -84,31 +88,95 @@ async fn function(endpoint_url: &str) {
     Runtime::new(serve).run().await.unwrap();
 }
 
-// The function needs Lambda's environment, and with it a process of its own: this test, once more.
+/// The function in a process of its own, since it needs Lambda's environment: the test of this name, once more.
+async fn start(test: &str, emulator: &Emulator, format: &str, last_straw: &str) -> Function {
+    let url = emulator.url();
+    let variables = [
+        (ENDPOINT, &*url),
+        (LAST_STRAW, last_straw),
+        ("CONFIRM_STOPPED", "false"),
+        ("AWS_LAMBDA_LOG_FORMAT", format),
+    ];
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    program.args(["--exact", test, "--nocapture"]);
+    Function::start_program(program, &variables).await
+}
+
+async fn emulator(arns: &[String]) -> Emulator {
+    let models = arns.iter().map(|arn| running(arn));
+    Emulator::builder().models(models).start().await.unwrap()
+}
+
+/// Fails unless the log has one line for the panic, in its own format.
+fn check_panic_line(log: &str, format: &str) {
+    if format == "JSON" {
+        let panics = lines_of(log, "panic");
+        let [panic] = &panics[..] else {
+            panic!("{log}");
+        };
+        assert_eq!(panic["level"], "ERROR");
+        let said = panic["error"].as_str().unwrap();
+        assert!(said.contains("the last straw"), "{said}");
+        let location = panic["location"].as_str().unwrap();
+        assert!(location.contains("tests/panics.rs:"), "{location}");
+    } else {
+        let mut panics = log.lines().filter(|line| line.contains("the last straw"));
+        let panic = panics.next().unwrap();
+        assert!(panic.starts_with("ERROR panic error="), "{panic}");
+        assert!(panic.contains("tests/panics.rs:"), "{panic}");
+        assert_eq!(panics.next(), None);
+    }
+}
+
 #[tokio::test]
-async fn a_panic_is_an_error_that_lambda_counts_and_the_log_has_and_the_process_goes_on() {
+async fn a_panic_over_one_model_fails_that_model_and_keeps_no_other_from_being_stopped() {
     if let Ok(endpoint_url) = std::env::var(ENDPOINT) {
         return function(&endpoint_url).await;
     }
+    let test = "a_panic_over_one_model_fails_that_model_and_keeps_no_other_from_being_stopped";
     for format in ["JSON", "Text"] {
         let arns = arns(5);
-        let models = arns.iter().map(|arn| running(arn));
-        let emulator = Emulator::builder().models(models).start().await.unwrap();
-        let url = emulator.url();
-        let variables = [
-            (ENDPOINT, &*url),
-            ("CONFIRM_STOPPED", "false"),
-            ("AWS_LAMBDA_LOG_FORMAT", format),
-        ];
-        let mut program = Command::new(std::env::current_exe().unwrap());
-        program.args([
-            "--exact",
-            "a_panic_is_an_error_that_lambda_counts_and_the_log_has_and_the_process_goes_on",
-            "--nocapture",
-        ]);
-        let mut function = Function::start_program(program, &variables).await;
-        let id = function.id();
+        let emulator = emulator(&arns).await;
+        let mut function = start(test, &emulator, format, "3").await;
         let event = json!({"model_arns": arns}).to_string();
+
+        let answer = function.invoke(event.clone(), PLENTY).await;
+        assert!(!answer.is_ok, "{answer:?}");
+        assert_eq!(answer.body["errorType"], "NotAllStopped");
+        let left: Vec<&String> = arns
+            .iter()
+            .filter(|arn| emulator.status(arn).unwrap() == "RUNNING")
+            .collect();
+        let [left] = left[..] else {
+            panic!("{left:?}");
+        };
+        let message = answer.body["errorMessage"].as_str().unwrap();
+        let expected = format!("1 of 5 models were not stopped: {left} (Panicked: ");
+        assert!(message.starts_with(&expected), "{message}");
+
+        let answer = function.invoke(event, PLENTY).await;
+        assert!(answer.is_ok, "{answer:?}");
+        assert!(emulator.statuses().values().all(|it| it != "RUNNING"));
+        let output = function.end_with_output().await;
+        assert_eq!(output.stderr, "");
+        check_panic_line(&output.stdout, format);
+    }
+}
+
+#[tokio::test]
+async fn a_panic_of_a_run_is_an_error_that_lambda_counts_and_the_log_has_and_the_process_goes_on() {
+    if let Ok(endpoint_url) = std::env::var(ENDPOINT) {
+        return function(&endpoint_url).await;
+    }
+    let test =
+        "a_panic_of_a_run_is_an_error_that_lambda_counts_and_the_log_has_and_the_process_goes_on";
+    for format in ["JSON", "Text"] {
+        let arns = arns(5);
+        let emulator = emulator(&arns).await;
+        // The first call of a pattern lists projects.
+        let mut function = start(test, &emulator, format, "1").await;
+        let id = function.id();
+        let event = json!({"model_arns": [pattern("*", "*")]}).to_string();
 
         let answer = function.invoke(event.clone(), PLENTY).await;
         assert!(!answer.is_ok, "{answer:?}");
@@ -128,29 +196,12 @@ async fn a_panic_is_an_error_that_lambda_counts_and_the_log_has_and_the_process_
 
         let output = function.end_with_output().await;
         assert_eq!(output.stderr, "");
-        let log = output.stdout;
-        if format == "JSON" {
-            let panics = lines_of(&log, "panic");
-            let [panic] = &panics[..] else {
-                panic!("{log}");
-            };
-            assert_eq!(panic["level"], "ERROR");
-            let said = panic["error"].as_str().unwrap();
-            assert!(said.contains("the last straw"), "{said}");
-            let location = panic["location"].as_str().unwrap();
-            assert!(location.contains("tests/panics.rs:"), "{location}");
-            assert_eq!(lines_of(&log, "run").len(), 1);
-        } else {
-            let mut panics = log.lines().filter(|line| line.contains("the last straw"));
-            let panic = panics.next().unwrap();
-            assert!(panic.starts_with("ERROR panic error="), "{panic}");
-            assert!(panic.contains("tests/panics.rs:"), "{panic}");
-            assert_eq!(panics.next(), None);
-        }
+        check_panic_line(&output.stdout, format);
         // The runtime's own line says that there was one, and not which.
-        let runtimes = log
+        let runtimes = output
+            .stdout
             .lines()
             .find(|line| line.contains("user handler panicked"));
-        assert!(runtimes.unwrap().contains("ERROR"), "{log}");
+        assert!(runtimes.unwrap().contains("ERROR"), "{}", output.stdout);
     }
 }

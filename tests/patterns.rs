@@ -328,6 +328,24 @@ async fn a_wildcard_in_partition_region_or_account_asks_for_one_entry_a_region()
 }
 
 #[tokio::test]
+async fn a_listed_version_without_a_readable_arn_fails_the_patterns_of_its_project_unless_it_is_stopped()
+ {
+    for (status, failed) in [("RUNNING", 1), ("PAUSED", 1), ("STOPPED", 0)] {
+        let emulator = emulator([model(&arn("shelf", "v1"), "STOPPED")]).await;
+        let version = json!({"ProjectVersionArn": "arn:aws:rekognition", "Status": status});
+        let list = json!({"ProjectVersionDescriptions": [version]}).to_string();
+        emulator.add_fault(Fault::garbage(&list).operation(Operation::DescribeProjectVersions));
+        let (matched, other) = (pattern("shelf", "*"), pattern("dock", "*"));
+        let report = report(stop(&emulator, &[&matched, &other]).await);
+        assert_eq!(report.summary.failed, failed, "{status}");
+        assert_eq!(
+            reported(&report),
+            [&*matched].into_iter().take(failed).collect::<Vec<_>>()
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_found_status_that_nobody_knows_is_unexpected() {
     let arn = arn("shelf", "v1");
     let emulator = emulator([model(&arn, "HIBERNATING")]).await;

@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rekognition_emulator::{Emulator, Fault, Operation};
 use serde_json::json;
@@ -235,7 +235,7 @@ async fn the_largest_list_that_an_event_can_hold_is_stopped_whole() {
 }
 
 #[tokio::test]
-async fn a_list_that_is_hard_to_compare_is_stopped_and_answered_in_time() {
+async fn a_list_that_is_hard_to_compare_is_stopped_all_the_same() {
     let hard = "*a".repeat(100);
     let models: Vec<String> = (0..4000)
         .map(|number| arn(&"a".repeat(250), &format!("v{number}")))
@@ -247,15 +247,9 @@ async fn a_list_that_is_hard_to_compare_is_stopped_and_answered_in_time() {
         .collect();
     entries.extend(models.iter().cloned());
     let event = json!({ "model_arns": entries }).to_string();
-    // All comparisons would take more than a minute of a debug build.
-    let (start, limit) = (Instant::now(), Duration::from_secs(30));
-    let answer = function.invoke(event, limit).await;
-    println!(
-        "{} entries, answered after {:?}",
-        entries.len(),
-        start.elapsed()
-    );
-    assert!(start.elapsed() < limit, "{:?}", start.elapsed());
+    // All comparisons would take more than a minute of a debug build: where a model stands in the report is given up, and
+    // no model is.
+    let answer = function.invoke(event, Duration::from_secs(30)).await;
     assert_eq!(answer.body["errorType"], "NotAllStopped");
     assert!(
         models[..10]

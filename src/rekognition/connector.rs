@@ -139,7 +139,7 @@ async fn whole(mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError>
     Ok(answer)
 }
 
-/// What a request proves its right with.
+/// What a request proves its right with, and how JSON may write that.
 fn secrets(request: &HttpRequest) -> Vec<String> {
     let headers = request.headers();
     let secrets = ["x-amz-security-token", "authorization"]
@@ -147,7 +147,7 @@ fn secrets(request: &HttpRequest) -> Vec<String> {
         .filter_map(|name| headers.get(name));
     secrets
         .filter(|secret| !secret.is_empty())
-        .map(str::to_owned)
+        .flat_map(|secret| [secret.to_owned(), secret.replace('/', r"\/")])
         .collect()
 }
 

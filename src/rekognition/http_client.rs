@@ -19,7 +19,8 @@ pub(super) fn http_client() -> SharedHttpClient {
         plain: sdk_client(TrustStore::empty()),
         proxy_needs_tls: env::vars_os().any(|(name, value)| {
             let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
-            name.to_ascii_lowercase().ends_with("_proxy") && value.starts_with("https:")
+            name.to_ascii_lowercase().ends_with("_proxy")
+                && value.to_ascii_lowercase().starts_with("https:")
         }),
     })
 }

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 
 pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
 pub const SECRET_KEY: &str = "wJalrXUtnFEMI-secret-key-of-a-test";
-pub const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2Vj-session-token-of-a-test";
+pub const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2Vj/session+token/of+a+test==";
 
 /// More time than any test takes.
 pub const PLENTY: Duration = Duration::from_secs(60);
