@@ -208,6 +208,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn calls_on_the_way_when_one_is_throttled_tell_nothing_new() {
+        let pace = Pace::default();
+        let sent = [pace.wait().await, pace.wait().await, pace.wait().await];
+        tokio::time::advance(Duration::from_millis(20)).await;
+        for sent in sent {
+            pace.learn(sent, true);
+            assert_eq!(pace.state().rate, Some(1.0 / FIRST_PAUSE.as_secs_f64()));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_from_before_a_throttled_call_holds_no_more() {
+        let pace = Pace::default();
+        let early = pace.wait().await;
+        assert!(pace.holds(early));
+        tokio::time::advance(Duration::from_millis(20)).await;
+        pace.learn(early, true);
+        assert!(!pace.holds(early));
+        let late = pace.wait().await;
+        assert_eq!(late - early, Duration::from_millis(20) + FIRST_PAUSE);
+        assert!(pace.holds(late));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn without_a_quota_nothing_is_held_back() {
         let (throttled, time) = Quota::new(0.0, 1e6).take(&Pace::default(), 10_000).await;
         assert_eq!((throttled, time), (0, Duration::ZERO));
