@@ -167,6 +167,18 @@ async fn a_stop_that_is_not_seen_done_by_the_deadline_is_not_confirmed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_stops_after_the_last_regular_look_is_seen_stopped_shortly_before_the_deadline() {
+    let arn = arn("shelf", "v1");
+    // Looks come after 1, 3, 7, 15, 31, 61 and 91 seconds, and the next would come after 121.
+    let slow = running(&arn).stop_takes(Duration::from_secs(105));
+    let emulator = emulator([slow]).await;
+    let handler = handler(&emulator, &[]);
+    let event = json!({"model_arns": [arn]});
+    let report = report(invoke(&handler, event, Duration::from_secs(120)).await);
+    assert_eq!(outcomes(&report), ["stopped"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_model_found_stopping_ends_stopped() {
     let arn = arn("shelf", "v1");
     let stopping = model(&arn, "STOPPING").stop_takes(SHORT);
