@@ -473,6 +473,21 @@ async fn many_models_of_a_project_are_looked_at_by_the_page_and_a_few_by_name() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn looks_that_take_many_calls_come_less_often() {
+    // A look at all of them is a call for each project.
+    let arns = spread(100, 100);
+    let slow = Duration::from_secs(60);
+    let emulator = emulator(arns.iter().map(|arn| running(arn).stop_takes(slow))).await;
+    let handler = handler(&emulator, &[]);
+    let event = json!({"model_arns": arns});
+    let report = report(invoke(&handler, event, 5 * slow).await);
+    assert_eq!(report.summary.stopped, 100);
+    let looks = emulator.count(Operation::DescribeProjectVersions);
+    // With the short pauses of a few models the last of them would be the sixth of all.
+    assert!(looks <= 500, "{looks} looks");
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_projects_arn_is_looked_up_once_and_ten_of_them_with_a_call() {
     let arns = spread(25, 25);
     let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
