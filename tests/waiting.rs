@@ -473,6 +473,22 @@ async fn many_models_of_a_project_are_looked_at_by_the_page_and_a_few_by_name() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn when_a_model_has_changed_the_next_looks_come_soon_again() {
+    let arns = spread(2, 1);
+    // Looks come after 31 and 61 seconds, and would come after 91 if the first model's end changed nothing.
+    let takes = [50, 63].map(Duration::from_secs);
+    let models = arns.iter().zip(takes);
+    let emulator = emulator(models.map(|(arn, takes)| running(arn).stop_takes(takes))).await;
+    let handler = handler(&emulator, &[]);
+    let event = json!({"model_arns": arns});
+    let start = Instant::now();
+    let report = report(invoke(&handler, event, Duration::from_secs(300)).await);
+    assert_eq!(outcomes(&report), ["stopped", "stopped"]);
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(70), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn looks_that_take_many_calls_come_less_often() {
     // A look at all of them is a call for each project.
     let arns = spread(100, 100);
