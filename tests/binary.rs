@@ -133,6 +133,18 @@ async fn a_failed_run_is_a_function_error_and_its_metrics_are_written_all_the_sa
 }
 
 #[tokio::test]
+async fn what_a_dry_run_would_stop_is_in_its_report_and_no_saving_in_its_metrics() {
+    let arns = arns(1);
+    let emulator = emulator([running(&arns[0]).inference_units(2)]).await;
+    let mut function = function(&emulator, &[]).await;
+    let event = json!({"model_arns": arns, "dry_run": true}).to_string();
+    let answer = function.invoke(event, PLENTY).await;
+    assert_eq!(answer.body["summary"]["inference_units_stopped"], 2);
+    let records = records(&function.end().await);
+    assert_eq!(records[0]["InferenceUnitsStopped"], 0);
+}
+
+#[tokio::test]
 async fn a_run_that_hangs_is_answered_before_the_deadline() {
     let arns = arns(3);
     let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
