@@ -23,7 +23,7 @@ use rekognition_stopper::settings::Settings;
 use rekognition_stopper::{Handler, log};
 use serde_json::json;
 use support::runtime_api::{Function, lines_of};
-use support::{PLENTY, arns, pattern, running, sdk_config};
+use support::{PLENTY, arns, pattern, running_emulator, sdk_config};
 use tokio::process::Command;
 
 /// The emulator's address, for the process that panics.
@@ -102,11 +102,6 @@ async fn start(test: &str, emulator: &Emulator, format: &str, last_straw: &str) 
     Function::start_program(program, &variables).await
 }
 
-async fn emulator(arns: &[String]) -> Emulator {
-    let models = arns.iter().map(|arn| running(arn));
-    Emulator::builder().models(models).start().await.unwrap()
-}
-
 /// Fails unless the log has one line for the panic, in its own format.
 fn check_panic_line(log: &str, format: &str) {
     if format == "JSON" {
@@ -136,7 +131,7 @@ async fn a_panic_over_one_model_fails_that_model_and_keeps_no_other_from_being_s
     let test = "a_panic_over_one_model_fails_that_model_and_keeps_no_other_from_being_stopped";
     for format in ["JSON", "Text"] {
         let arns = arns(5);
-        let emulator = emulator(&arns).await;
+        let emulator = running_emulator(&arns).await;
         let mut function = start(test, &emulator, format, "3").await;
         let event = json!({"model_arns": arns}).to_string();
 
@@ -172,7 +167,7 @@ async fn a_panic_of_a_run_is_an_error_that_lambda_counts_and_the_log_has_and_the
         "a_panic_of_a_run_is_an_error_that_lambda_counts_and_the_log_has_and_the_process_goes_on";
     for format in ["JSON", "Text"] {
         let arns = arns(5);
-        let emulator = emulator(&arns).await;
+        let emulator = running_emulator(&arns).await;
         // The first call of a pattern lists projects.
         let mut function = start(test, &emulator, format, "1").await;
         let id = function.id();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rekognition_emulator::{Emulator, Fault, Operation};
 use serde_json::{Value, json};
 use support::runtime_api::Function;
-use support::{ACCESS_KEY, PLENTY, SECRET_KEY, SESSION_TOKEN, arns, pattern, running};
+use support::{ACCESS_KEY, PLENTY, SECRET_KEY, SESSION_TOKEN, arns, pattern, running_emulator};
 
 /// What nobody may log of an event: it can hold anything.
 const OF_THE_EVENT: &str = "something that only the event says";
@@ -23,11 +23,6 @@ const WORDS: [&str; 6] = [
     "credential=",
     "canonical",
 ];
-
-async fn emulator(arns: &[String]) -> Emulator {
-    let models = arns.iter().map(|arn| running(arn));
-    Emulator::builder().models(models).start().await.unwrap()
-}
 
 /// The function with every knob for its log turned up.
 async fn function(emulator: &Emulator, format: &str) -> Function {
@@ -63,7 +58,7 @@ async fn at_the_level_trace_nothing_secret_is_written() {
     const STOPS: Operation = Operation::StopProjectVersion;
     for format in ["JSON", "Text"] {
         let arns = arns(3);
-        let emulator = emulator(&arns).await;
+        let emulator = running_emulator(&arns).await;
         let mut function = function(&emulator, format).await;
         let event = |entries: Value| {
             let detail = json!({ "model_arns": entries });
@@ -126,7 +121,7 @@ async fn at_the_level_trace_nothing_secret_is_written() {
 async fn an_error_that_repeats_the_requests_headers_is_written_without_their_secrets() {
     let arns = arns(1);
     for format in ["JSON", "Text"] {
-        let emulator = emulator(&arns).await;
+        let emulator = running_emulator(&arns).await;
         let message = format!(
             "The request signature we calculated does not match the signature you provided. The Canonical String for \
              this request should have been\n'POST\n/\n\nx-amz-date:20260102T200000Z\nx-amz-security-token:{SESSION_TOKEN}\n'"

@@ -11,7 +11,7 @@ use rekognition_emulator::{Emulator, Fault, Operation};
 use serde_json::json;
 use support::process::Resources;
 use support::runtime_api::{Answer, Function, LARGEST_ANSWER, lines_of};
-use support::{PLENTY, arn, arns, pattern, running};
+use support::{PLENTY, arn, arns, pattern, running_emulator};
 
 /// The largest event that Lambda hands on.
 const LARGEST_EVENT: usize = LARGEST_ANSWER;
@@ -21,11 +21,6 @@ const MEMORY: u64 = 128 * 1024;
 const MEMORY_TO_REFUSE: u64 = 64 * 1024;
 /// The longest line of the log.
 const LONGEST_LINE: usize = 64 * 1024;
-
-async fn emulator(arns: &[String]) -> Emulator {
-    let models = arns.iter().map(|arn| running(arn));
-    Emulator::builder().models(models).start().await.unwrap()
-}
 
 /// The function with the settings that it has by itself.
 async fn function(emulator: &Emulator, format: &str) -> Function {
@@ -102,7 +97,7 @@ async fn six_megabytes_of_anything_are_refused_in_bounded_memory_and_in_few_word
             format!("{{\"{}\": 1}}", "\\n".repeat(LARGEST_EVENT / 2 - 100)),
         ),
     ];
-    let emulator = emulator(&[]).await;
+    let emulator = running_emulator(&[]).await;
     for format in ["JSON", "Text"] {
         let mut function = function(&emulator, format).await;
         for (what, event) in &events {
@@ -130,7 +125,7 @@ async fn six_megabytes_of_anything_are_refused_in_bounded_memory_and_in_few_word
 async fn an_envelope_of_aws_is_an_empty_request_whatever_fills_its_six_megabytes() {
     let begin = r#"{"source": "aws.events", "detail-type": "x", "detail": "#;
     let arns = arns(1);
-    let emulator = emulator(&arns).await;
+    let emulator = running_emulator(&arns).await;
     let url = emulator.url();
     let mut function = Function::start(&[
         ("AWS_ENDPOINT_URL_REKOGNITION", &url),
@@ -152,7 +147,7 @@ async fn an_envelope_of_aws_is_an_empty_request_whatever_fills_its_six_megabytes
 #[tokio::test]
 async fn one_entry_too_many_is_refused_with_the_number_and_nothing_is_stopped() {
     let arns = arns(10_001);
-    let emulator = emulator(&arns[..1]).await;
+    let emulator = running_emulator(&arns[..1]).await;
     let mut function = function(&emulator, "JSON").await;
     let event = json!({ "model_arns": arns }).to_string();
     let answer = function.invoke(event, PLENTY).await;
@@ -167,7 +162,7 @@ async fn one_entry_too_many_is_refused_with_the_number_and_nothing_is_stopped() 
 #[tokio::test]
 async fn an_entry_may_have_2048_characters_and_a_longer_one_fails_alone() {
     let arns = arns(1);
-    let emulator = emulator(&arns).await;
+    let emulator = running_emulator(&arns).await;
     let mut function = function(&emulator, "JSON").await;
     // The number at the end is the only part without a length of its own.
     let longest = |length: usize| {
@@ -205,7 +200,7 @@ async fn the_largest_list_that_an_event_can_hold_is_stopped_whole() {
     let arns: Vec<String> = (0..10_000)
         .map(|number| arn(&"p".repeat(255), &format!("{number:0>255}")))
         .collect();
-    let emulator = emulator(&arns).await;
+    let emulator = running_emulator(&arns).await;
     let mut function = function(&emulator, "JSON").await;
     let event = json!({ "model_arns": arns }).to_string();
     println!("an event of {} bytes", event.len());
@@ -240,7 +235,7 @@ async fn a_list_that_is_hard_to_compare_is_stopped_all_the_same() {
     let models: Vec<String> = (0..4000)
         .map(|number| arn(&"a".repeat(250), &format!("v{number}")))
         .collect();
-    let emulator = emulator(&models[..10]).await;
+    let emulator = running_emulator(&models[..10]).await;
     let mut function = function(&emulator, "JSON").await;
     let mut entries: Vec<String> = (0..4000)
         .map(|number| pattern(&format!("{hard}b"), &format!("{number}*")))
@@ -263,7 +258,7 @@ async fn nobody_can_forge_a_line_of_the_log() {
     const FORGED: &str = "\nERROR run forged\r\n\u{1b}[31m{\"message\":\"run\"}\n";
     let arns = arns(1);
     for format in ["JSON", "Text"] {
-        let emulator = emulator(&arns).await;
+        let emulator = running_emulator(&arns).await;
         let mut function = function(&emulator, format).await;
         for event in [
             json!({"model_arns": [FORGED, arns[0]]}),
@@ -285,7 +280,7 @@ async fn nobody_can_forge_a_line_of_the_log() {
 #[tokio::test]
 async fn a_word_of_the_service_of_any_length_is_cut() {
     let arns = arns(1);
-    let emulator = emulator(&arns).await;
+    let emulator = running_emulator(&arns).await;
     let message = "\"\n".repeat(500_000);
     let body = json!({"__type": "InvalidParameterException", "message": message}).to_string();
     emulator.add_fault(Fault::http_status(400, &body));

@@ -53,6 +53,12 @@ pub fn running(arn: &str) -> Model {
     Model::new(arn).unwrap().status("RUNNING")
 }
 
+/// An emulator of these models, which all run.
+pub async fn running_emulator(arns: &[String]) -> Emulator {
+    let models = arns.iter().map(|arn| running(arn));
+    Emulator::builder().models(models).start().await.unwrap()
+}
+
 /// A model with this status.
 pub fn model(arn: &str, status: &str) -> Model {
     Model::new(arn).unwrap().status(status)
