@@ -1,5 +1,6 @@
 //! Cold starts and cold runs: from the start of the process to the answer to its first invocation.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rekognition_emulator::Emulator;
@@ -21,53 +22,75 @@ pub enum Way {
     NoCall,
     /// One model, over plain HTTP.
     Plain,
-    /// One model, over TLS.
+    /// One model, over TLS. The certificates are RSA, as those of AWS are.
     Tls,
+    /// The same with certificates of the curve P-256.
+    TlsP256,
 }
 
 const WAYS: [Way; 3] = [Way::NoCall, Way::Plain, Way::Tls];
 
-/// The service and what clients trust, for runs of one model.
+/// The service and the ways to it, for runs of one model.
 pub struct Service {
     emulator: Emulator,
+    pub tls: Tls,
+    p256: Tls,
+}
+
+/// TLS in front of a service.
+pub struct Tls {
     front: TlsFront,
     /// The file with the one certificate that clients trust.
     pub trusted: String,
 }
 
+impl Tls {
+    pub async fn start(emulator: &Emulator, authority: &Authority, name: &str) -> Self {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&directory).unwrap();
+        Self {
+            front: TlsFront::start(&emulator.url(), authority).await,
+            trusted: authority.write_to(&directory),
+        }
+    }
+
+    /// What a client needs to take this way.
+    pub fn variables(&self) -> [(&'static str, &str); 4] {
+        // One name for the certificates in each SDK.
+        [
+            ("AWS_ENDPOINT_URL", &self.front.url),
+            ("SSL_CERT_FILE", &self.trusted),
+            ("AWS_CA_BUNDLE", &self.trusted),
+            ("NODE_EXTRA_CA_CERTS", &self.trusted),
+        ]
+    }
+}
+
 impl Service {
     pub async fn start() -> Self {
-        let authority = Authority::new("benchmark");
-        let trusted = authority.write_to(env!("CARGO_TARGET_TMPDIR").as_ref());
         let emulator = Emulator::builder().start().await.unwrap();
-        let front = TlsFront::start(&emulator.url(), &authority).await;
         Self {
+            tls: Tls::start(&emulator, &Authority::rsa("benchmark"), "rsa").await,
+            p256: Tls::start(&emulator, &Authority::new("benchmark"), "p256").await,
             emulator,
-            front,
-            trusted,
         }
     }
 
     /// The variables and the event of an invocation. The model that it stops is running again.
-    pub fn invocation(&self, way: Way) -> (Vec<(&str, String)>, String) {
+    pub fn invocation(&self, way: Way) -> (Vec<(&'static str, String)>, String) {
         let arns = if way == Way::NoCall { vec![] } else { arns(1) };
         for arn in &arns {
             self.emulator.add_model(running(arn));
         }
-        let url = match way {
-            Way::Tls => self.front.url.clone(),
-            _ => self.emulator.url(),
-        };
         let mut environment = vec![
-            ("AWS_ENDPOINT_URL", url),
             ("CONFIRM_STOPPED", "false".to_owned()),
             ("AWS_LAMBDA_LOG_FORMAT", "JSON".to_owned()),
         ];
-        if way == Way::Tls {
-            // One name for each SDK.
-            for name in ["SSL_CERT_FILE", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"] {
-                environment.push((name, self.trusted.clone()));
-            }
+        let own = |(name, value): (_, &str)| (name, value.to_owned());
+        match way {
+            Way::NoCall | Way::Plain => environment.push(("AWS_ENDPOINT_URL", self.emulator.url())),
+            Way::Tls => environment.extend(self.tls.variables().map(own)),
+            Way::TlsP256 => environment.extend(self.p256.variables().map(own)),
         }
         (environment, json!({ "model_arns": arns }).to_string())
     }
@@ -113,7 +136,8 @@ pub async fn measure(programs: &[Program], output: &mut Output) {
     output.table(
         &format!(
             "**Cold.** From the start of the process to the answer to its first invocation, medians of {RUNS}; in \
-             brackets, times the floor. The floor takes an invocation and answers it, and does nothing else."
+             brackets, times the floor. The floor takes an invocation and answers it, and does nothing else. The \
+             certificates are RSA, as those of AWS are."
         ),
         &[
             "program",

@@ -32,11 +32,11 @@ pub async fn measure(programs: &[Program], output: &mut Output) {
         return;
     }
     let service = Service::start().await;
-    let whole = whole_store(&service.trusted);
+    let whole = whole_store(&service.tls.trusted);
 
     output.table(
         "**Instructions** of the whole process, from its start until it asks for the next invocation \
-         (`valgrind --tool=callgrind`), in millions.",
+         (`valgrind --tool=callgrind`), in millions. Certificates are RSA where nothing else is said.",
         &["program", "run", "instructions"],
     );
     let mut rows = vec![
@@ -47,6 +47,12 @@ pub async fn measure(programs: &[Program], output: &mut Output) {
             Program::Stopper,
             "1 model, TLS, one trusted certificate",
             Way::Tls,
+            None,
+        ),
+        (
+            Program::Stopper,
+            "the same, all certificates P-256",
+            Way::TlsP256,
             None,
         ),
     ];

@@ -6,9 +6,11 @@ use futures_util::future::join_all;
 use rekognition_emulator::{Answer, Emulator, Quota};
 use serde_json::json;
 
+use crate::cold::Tls;
 use crate::output::{Output, median, progress};
 use crate::program::{Program, most_resident};
 use crate::support::{arns, running};
+use crate::tls::Authority;
 
 /// Each night is measured so often.
 const RUNS: usize = 3;
@@ -28,6 +30,8 @@ struct Night {
 enum Limit {
     /// No quota; every call takes its time.
     Latency,
+    /// The same over TLS.
+    LatencyOverTls,
     /// Calls a second, and as many at once after a pause.
     Quota(f64),
     /// The same, and half of them are taken by another client.
@@ -40,8 +44,9 @@ const fn night(models: usize, limit: Limit) -> Night {
     Night { models, limit }
 }
 
-const NIGHTS: [Night; 9] = [
+const NIGHTS: [Night; 10] = [
     night(1000, Limit::Latency),
+    night(1000, Limit::LatencyOverTls),
     night(100, Limit::Quota(5.0)),
     night(40, Limit::Quota(2.0)),
     night(300, Limit::Quota(10.0)),
@@ -68,6 +73,14 @@ impl Night {
     fn name(&self) -> String {
         match self.limit {
             Limit::Latency => format!("no quota, {} ms a call", SECONDS_A_CALL * 1000.0),
+            Limit::LatencyOverTls => format!(
+                "{}, TLS",
+                Self {
+                    limit: Limit::Latency,
+                    ..*self
+                }
+                .name()
+            ),
             Limit::Quota(rate) => format!("{rate}/s"),
             Limit::Shared(rate) => format!("{rate}/s, half taken by another"),
             Limit::Changed(before, after) => format!("{before}/s, then {after}/s"),
@@ -78,7 +91,7 @@ impl Night {
     fn ideal(&self) -> f64 {
         let models = self.models as f64;
         match self.limit {
-            Limit::Latency => models * SECONDS_A_CALL / CONCURRENCY,
+            Limit::Latency | Limit::LatencyOverTls => models * SECONDS_A_CALL / CONCURRENCY,
             Limit::Quota(rate) => (models - rate) / rate,
             Limit::Shared(rate) => (models - rate) / (rate / 2.0),
             Limit::Changed(before, after) => {
@@ -91,7 +104,7 @@ impl Night {
         let arns = arns(self.models);
         let emulator = Emulator::builder().models(arns.iter().map(|arn| running(arn)));
         let emulator = match self.limit {
-            Limit::Latency => emulator.latency(LATENCY),
+            Limit::Latency | Limit::LatencyOverTls => emulator.latency(LATENCY),
             Limit::Quota(rate) | Limit::Changed(rate, _) => emulator.quota(quota(rate)),
             Limit::Shared(rate) => {
                 emulator.quota(quota(rate).background_calls_per_second(rate / 2.0))
@@ -99,11 +112,20 @@ impl Night {
         };
         let emulator = emulator.start().await.unwrap();
         let url = emulator.url();
-        let variables = [
-            ("AWS_ENDPOINT_URL", &*url),
+        let mut variables = vec![
             ("CONFIRM_STOPPED", "false"),
             ("AWS_LAMBDA_LOG_LEVEL", "WARN"),
         ];
+        let tls = match self.limit {
+            Limit::LatencyOverTls => {
+                Some(Tls::start(&emulator, &Authority::rsa("night"), "night").await)
+            }
+            _ => None,
+        };
+        match &tls {
+            Some(tls) => variables.extend(tls.variables()),
+            None => variables.push(("AWS_ENDPOINT_URL", &url)),
+        }
         let mut function = program.start(&variables).await;
         let event = json!({ "model_arns": arns }).to_string();
         let start = Instant::now();
@@ -136,7 +158,7 @@ impl Night {
 
     /// All runs of these programs: at once where the quota is what takes the time, else one after the other.
     async fn runs(&self, programs: &[Program]) -> Vec<Vec<Run>> {
-        if matches!(self.limit, Limit::Latency) {
+        if let Limit::Latency | Limit::LatencyOverTls = self.limit {
             let mut all = Vec::new();
             for program in programs {
                 let mut runs = Vec::new();
@@ -169,7 +191,7 @@ pub async fn measure(programs: &[Program], output: &mut Output) {
 
     output.table(
         &format!(
-            "**Quotas.** rekognition-stopper with `CONFIRM_STOPPED=false`, over plain HTTP, medians of {RUNS}. The ideal is \
+            "**Quotas.** rekognition-stopper with `CONFIRM_STOPPED=false`, over plain HTTP but for one row, medians of {RUNS}. The ideal is \
              what the quota allows, or, without one, the answering time and eight calls at once."
         ),
         &["models", "quota", "ideal", "taken", "ratio", "throttled", "left running", "memory"],

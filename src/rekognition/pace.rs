@@ -21,7 +21,7 @@ const SEARCH: f64 = 1.4;
 /// stays the same.
 const GROWTH: f64 = 1.02;
 /// When so many calls in a row are let through, the quota has grown, and is searched for again.
-const CALLS_BEFORE_SEARCH: f64 = 25.0;
+const CALLS_BEFORE_SEARCH: f64 = 12.0;
 /// How many calls the rate that a search has found counts for in the estimate.
 const SEARCHED_CALLS: f64 = 4.0;
 /// What is left of older times in the estimate when a newer one is added.

@@ -7,7 +7,10 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
+    PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, SignatureAlgorithm,
+};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -16,22 +19,36 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 /// A certificate authority that no system trusts.
-pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    /// Of its own certificate, and of those that it signs.
+    algorithm: &'static SignatureAlgorithm,
+}
 
 impl Authority {
-    /// An authority of this name, which is what its certificates are known by.
+    /// An authority of this name, which is what its certificates are known by. All keys are of the curve P-256.
     pub fn new(name: &str) -> Self {
+        Self::with_algorithm(name, &PKCS_ECDSA_P256_SHA256)
+    }
+
+    /// The same with RSA keys of 2,048 bits, as AWS's endpoints have.
+    pub fn rsa(name: &str) -> Self {
+        Self::with_algorithm(name, &PKCS_RSA_SHA256)
+    }
+
+    fn with_algorithm(name: &str, algorithm: &'static SignatureAlgorithm) -> Self {
         let mut parameters = CertificateParams::default();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let subject = &mut parameters.distinguished_name;
         subject.push(DnType::CommonName, name);
-        let key = KeyPair::generate().unwrap();
-        Self(CertifiedIssuer::self_signed(parameters, key).unwrap())
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let issuer = CertifiedIssuer::self_signed(parameters, key).unwrap();
+        Self { issuer, algorithm }
     }
 
     /// The authority's own certificate, as PEM.
     pub fn certificate(&self) -> String {
-        self.0.pem()
+        self.issuer.pem()
     }
 
     /// Writes the authority's certificate into a directory, and tells the file's path.
@@ -43,9 +60,9 @@ impl Authority {
 
     /// What a server needs that is called `localhost`.
     fn server_config(&self) -> ServerConfig {
-        let key = KeyPair::generate().unwrap();
+        let key = KeyPair::generate_for(self.algorithm).unwrap();
         let parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
-        let certificate = parameters.signed_by(&key, &self.0).unwrap();
+        let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         ServerConfig::builder()
             .with_no_client_auth()
