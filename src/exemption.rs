@@ -1,7 +1,5 @@
 //! The tag that exempts a model from patterns, and what its value says.
 
-use std::fmt;
-
 use time::{Date, Month};
 
 /// What the value of the exempting tag means for one model.
@@ -34,20 +32,6 @@ impl Exemption {
                 None => Self::KeepUnclear,
             }
         }
-    }
-}
-
-/// Why a model was kept: its tag, as `tag keep-running=2026-12-24`.
-pub struct Reason<'a> {
-    /// The tag's key.
-    pub key: &'a str,
-    /// The tag's value.
-    pub value: &'a str,
-}
-
-impl fmt::Display for Reason<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tag {}={}", self.key, self.value)
     }
 }
 

@@ -158,9 +158,9 @@ fn time_left(deadline: u64, now: SystemTime) -> Duration {
     deadline_or_time.saturating_sub(now)
 }
 
-/// The part of the time left that is kept for the report, when every line may have to be written at once: a second,
-/// or a little for each entry at the smallest memory's share of a processor and for what patterns find, but never
-/// more than a fifth.
+/// The part of the time left that is kept for the report, when every line may have to be written at once: a second, and
+/// half a millisecond for each entry, at the smallest memory's share of a processor. It is at least a two-hundredth of the
+/// time, for what patterns find, and at most a fifth.
 fn time_to_report(left: Duration, entries: usize) -> Duration {
     let lines = u32::try_from(entries).unwrap_or(u32::MAX);
     let wanted = Duration::from_secs(1) + Duration::from_micros(500).saturating_mul(lines);

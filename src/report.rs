@@ -140,8 +140,8 @@ impl fmt::Display for Failure {
 }
 
 impl ModelReport {
-    /// The report of an entry that failed as a whole.
-    pub(crate) fn failed_entry(text: &Arc<str>, failure: Failure) -> Self {
+    /// The report of a model of which nothing else is known, or of an entry that failed as a whole.
+    pub(crate) fn failed(text: &str, failure: Failure) -> Self {
         Self {
             model_arn: cut(text, LONGEST_ENTRY).into(),
             outcome: Outcome::Failed(failure),
@@ -209,11 +209,11 @@ pub struct Report {
     /// Every model, in the order of the request; those of a pattern by their ARNs.
     pub models: Vec<ModelReport>,
     /// How many of them are left out at the end, where the answer would be larger than Lambda takes.
-    #[serde(skip_serializing_if = "is_none")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub models_left_out: usize,
 }
 
-fn is_none(count: &usize) -> bool {
+fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
@@ -368,7 +368,6 @@ impl fmt::Display for Report {
 fn savings(price: f64, inference_units: u64) -> f64 {
     const PARTS: f64 = 1e6;
     // Units are counted in hundreds at most, which a float holds exactly.
-    #[allow(clippy::cast_precision_loss)]
     let cost = price * inference_units as f64;
     (cost * PARTS).round() / PARTS
 }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::arn::{InvalidModelArn, Target};
@@ -16,7 +15,7 @@ use json::{Fields, List, describe};
 
 /// The most entries of one list. Far above any account's quota of models, and few enough that a run of
 /// them fits in the function's smallest memory.
-pub const MOST_ENTRIES: usize = 10_000;
+const MOST_ENTRIES: usize = 10_000;
 
 const MODEL_ARNS: &str = "model_arns";
 const DRY_RUN: &str = "dry_run";
@@ -39,15 +38,6 @@ impl<'de> Deserialize<'de> for Payload {
             Ok(value) => Self::Json(value),
             Err(error) => Self::NotJson(error.to_string()),
         })
-    }
-}
-
-impl From<Value> for Payload {
-    fn from(value: Value) -> Self {
-        match RawValue::from_string(value.to_string()) {
-            Ok(value) => Self::Json(value),
-            Err(error) => Self::NotJson(error.to_string()),
-        }
     }
 }
 
@@ -250,13 +240,14 @@ fn unknown_field(path: &str, unknown: &str) -> InvalidRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::value::to_raw_value;
+    use serde_json::{Value, json};
 
     const ARN: &str =
         "arn:aws:rekognition:us-east-1:123456789012:project/shelf/version/v1/1700000000000";
 
     fn read(event: Value) -> Result<Request, InvalidRequest> {
-        Request::read(&event.into())
+        Request::read(&Payload::Json(to_raw_value(&event).unwrap()))
     }
 
     fn refused(event: Value) -> String {

@@ -52,8 +52,9 @@ impl Stopper<'_> {
     async fn see_stopped(&self, model_arn: &ModelArn, progress: &mut Progress) -> Outcome {
         let mut refusals = 0;
         loop {
-            let looked = match progress.phase() {
-                None | Some(Phase::Running) => {
+            let seen = progress.seen.as_ref().map(|seen| &seen.status);
+            let looked = match seen.map(|status| (status.phase(), status)) {
+                None | Some((Phase::Running, _)) => {
                     self.pause_after(refusals).await;
                     match self.region.stop_project_version(model_arn).await {
                         Ok(Some(status)) if status.phase() == Phase::Stopping => {
@@ -76,17 +77,19 @@ impl Stopper<'_> {
                     refusals += 1;
                     self.poller.look(model_arn).await
                 }
-                Some(Phase::Starting) => self.wait(model_arn, progress).await,
-                Some(Phase::Stopping) => {
+                Some((Phase::Starting, known)) => {
+                    self.poller.wait_for_change(model_arn, known).await
+                }
+                Some((Phase::Stopping, known)) => {
                     progress.accepted = true;
                     if !self.confirm_stopped {
                         return Outcome::Stopping;
                     }
-                    self.wait(model_arn, progress).await
+                    self.poller.wait_for_change(model_arn, known).await
                 }
-                Some(Phase::NotRunning) if progress.accepted => return Outcome::Stopped,
-                Some(Phase::NotRunning) => return Outcome::AlreadyStopped,
-                Some(Phase::Unknown) => return progress.unexpected_status(),
+                Some((Phase::NotRunning, _)) if progress.accepted => return Outcome::Stopped,
+                Some((Phase::NotRunning, _)) => return Outcome::AlreadyStopped,
+                Some((Phase::Unknown, _)) => return progress.unexpected_status(),
             };
             match looked {
                 Ok(observed) => progress.see(observed),
@@ -106,13 +109,6 @@ impl Stopper<'_> {
             Some(Phase::Starting | Phase::Running | Phase::Stopping) => Outcome::WouldStop,
             Some(Phase::NotRunning) => Outcome::AlreadyStopped,
             Some(Phase::Unknown) | None => progress.unexpected_status(),
-        }
-    }
-
-    async fn wait(&self, model_arn: &ModelArn, progress: &Progress) -> Result<Observed, CallError> {
-        match &progress.seen {
-            Some(seen) => self.poller.wait_for_change(model_arn, &seen.status).await,
-            None => self.poller.look(model_arn).await,
         }
     }
 
@@ -143,6 +139,7 @@ impl Progress {
 
     fn accepted(&mut self, status: Status) {
         self.accepted = true;
+        self.refusal = None;
         self.see(Observed {
             status,
             inference_units: None,

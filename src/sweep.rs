@@ -1,9 +1,7 @@
 //! All models of a run: region by region, found and stopped at the same time.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{FusedFuture, join_all};
@@ -14,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::arn::{ModelArn, ModelPattern, Target};
-use crate::exemption::{Exemption, Reason};
+use crate::exemption::Exemption;
 use crate::rekognition::{Discovery, Found, LookedUp, Poller, Region, Rekognition};
 use crate::report::{Failure, ModelReport, Outcome};
 use crate::request;
@@ -45,8 +43,7 @@ pub(crate) struct Sweep<'a> {
 #[derive(Default)]
 struct Asked {
     models: Vec<(usize, ModelArn)>,
-    patterns: Vec<ModelPattern>,
-    pattern_positions: Vec<usize>,
+    patterns: Vec<(usize, ModelPattern)>,
 }
 
 impl Asked {
@@ -55,7 +52,7 @@ impl Asked {
     fn matched_earlier(&self, is_over: impl Fn() -> bool) -> HashMap<&str, usize> {
         let mut matched = HashMap::new();
         for (position, model_arn) in &self.models {
-            for (pattern, earlier) in self.patterns.iter().zip(&self.pattern_positions) {
+            for (earlier, pattern) in &self.patterns {
                 if is_over() {
                     return matched;
                 }
@@ -93,12 +90,11 @@ impl Sweep<'_> {
                 }
                 Ok(Target::Pattern(pattern)) => {
                     let asked = regions.entry(pattern.region()).or_default();
-                    asked.patterns.push(pattern.clone());
-                    asked.pattern_positions.push(position);
+                    asked.patterns.push((position, pattern.clone()));
                 }
                 Err(invalid) => {
                     let failure = Failure::new("InvalidModelArn", invalid.to_string());
-                    let report = ModelReport::failed_entry(&entry.text, failure);
+                    let report = ModelReport::failed(&entry.text, failure);
                     report.log(self.request_id);
                     reports.push((position, report));
                 }
@@ -149,11 +145,12 @@ impl Sweep<'_> {
 
     /// Stops the models that are named, and those that patterns stand for as soon as they are found.
     async fn stop_all(&self, stopper: &Stopper<'_>, asked: &Asked) -> Vec<Positioned> {
-        let mut positions: HashMap<ModelArn, usize> = HashMap::new();
+        let mut known: HashSet<ModelArn> = HashSet::new();
         let mut models = FuturesUnordered::new();
         for (position, model_arn) in &asked.models {
-            positions.insert(model_arn.clone(), *position);
-            models.push(caught(model_arn, stopper.stop(model_arn.clone(), None)).boxed());
+            known.insert(model_arn.clone());
+            let stopping = stopper.stop(model_arn.clone(), None);
+            models.push(caught(*position, model_arn.clone(), stopping).boxed());
         }
 
         let (sender, mut found) = mpsc::unbounded_channel();
@@ -165,38 +162,27 @@ impl Sweep<'_> {
             tokio::select! {
                 biased;
                 Some(found) = found.recv() => {
-                    let position = asked.pattern_positions.get(found.pattern).copied().unwrap_or_default();
-                    if let Entry::Vacant(unknown) = positions.entry(found.model_arn.clone()) {
-                        unknown.insert(position);
-                        let model_arn = found.model_arn.clone();
+                    let (position, model_arn) = (found.position, found.model_arn.clone());
+                    if known.insert(model_arn.clone()) {
                         let stopping = self.stop_found(stopper, found);
-                        models.push(async move { caught(&model_arn, stopping).await }.boxed());
+                        models.push(caught(position, model_arn, stopping).boxed());
                     }
                 }
-                Some(report) = models.next() => {
+                Some((position, report)) = models.next() => {
                     report.log(self.request_id);
-                    reports.push(report);
+                    reports.push((position, report));
                 }
                 results = &mut discovery, if !discovery.is_terminated() => looked_up = results,
                 else => break,
             }
         }
 
-        let mut positioned: Vec<Positioned> = Vec::with_capacity(reports.len());
-        for report in reports {
-            let position = positions
-                .get(&*report.model_arn)
-                .copied()
-                .unwrap_or_default();
-            positioned.push((position, report));
-        }
-        let patterns = asked.patterns.iter().zip(&asked.pattern_positions);
-        for ((pattern, position), result) in patterns.zip(looked_up) {
+        for ((position, pattern), result) in asked.patterns.iter().zip(looked_up) {
             if let Some(report) = self.pattern_report(pattern, result) {
-                positioned.push((*position, report));
+                reports.push((*position, report));
             }
         }
-        positioned
+        reports
     }
 
     /// Stops a model that a pattern found, unless its tag exempts it.
@@ -224,7 +210,7 @@ impl Sweep<'_> {
             }
         };
         let exemption = Exemption::read(&value, self.today);
-        let reason = Reason { key, value: &value }.to_string();
+        let reason = format!("tag {key}={value}");
         match exemption {
             Exemption::None => return None,
             Exemption::Keep => {}
@@ -242,7 +228,7 @@ impl Sweep<'_> {
     fn pattern_report(&self, pattern: &ModelPattern, result: LookedUp) -> Option<ModelReport> {
         if let Some(error) = result.error {
             let failure = Failure::from(error).explain("the pattern could not be looked up");
-            let report = ModelReport::failed_entry(&Arc::from(pattern.as_str()), failure);
+            let report = ModelReport::failed(pattern.as_str(), failure);
             report.log(self.request_id);
             return Some(report);
         }
@@ -260,15 +246,20 @@ impl Sweep<'_> {
 }
 
 /// What comes of a model, also where finding out panics: the log tells of that, and no other model is left running for it.
-async fn caught(model_arn: &ModelArn, report: impl Future<Output = ModelReport>) -> ModelReport {
-    let report = AssertUnwindSafe(report).catch_unwind().await;
-    report.unwrap_or_else(|_| {
+async fn caught(
+    position: usize,
+    model_arn: ModelArn,
+    stopping: impl Future<Output = ModelReport>,
+) -> Positioned {
+    let report = AssertUnwindSafe(stopping).catch_unwind().await;
+    let report = report.unwrap_or_else(|_| {
         let failure = Failure::new(
             "Panicked",
             "a fault in this program, of which the line `panic` in the log tells more",
         );
-        ModelReport::failed_entry(&model_arn.as_str().into(), failure)
-    })
+        ModelReport::failed(model_arn.as_str(), failure)
+    });
+    (position, report)
 }
 
 #[cfg(test)]
@@ -287,8 +278,7 @@ mod tests {
         };
         let asked = Asked {
             models: vec![(0, model("a1")), (2, model("a2")), (5, model("b1"))],
-            patterns: vec![pattern("a*"), pattern("*2"), pattern("b*")],
-            pattern_positions: vec![1, 3, 6],
+            patterns: vec![(1, pattern("a*")), (3, pattern("*2")), (6, pattern("b*"))],
         };
         let matched = asked.matched_earlier(|| false);
         assert_eq!(matched, HashMap::from([(&*arn("a2"), 1)]));

@@ -1,21 +1,19 @@
 //! What goes in and what comes out: events, settings, the report, the error, and the log.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
 mod support;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lambda_runtime::Diagnostic;
-use rekognition_emulator::{Emulator, Fault, Model, Operation};
+use rekognition_emulator::{Emulator, Fault, Operation};
 use rekognition_stopper::handler::Error;
 use rekognition_stopper::report::{Outcome, Report};
 use serde_json::{Map, Value, json};
 use support::log::Log;
 use support::{
-    PLENTY, SECRET_KEY, SESSION_TOKEN, arns, handler, invoke, model, outcomes, pattern, report,
-    running,
+    PLENTY, SECRET_KEY, SESSION_TOKEN, arns, emulator, handler, invoke, model, outcomes, pattern,
+    report, running,
 };
 use tokio::time::Instant;
 
@@ -25,10 +23,6 @@ const WELD_SEAMS: &str = "arn:aws:rekognition:eu-west-1:123456789012:project/wel
 const BOTTLE_CAPS: &str = "arn:aws:rekognition:us-east-1:123456789012:project/bottle-caps/version/bottle-caps.2026-09-14T16.40.05/1789404005000";
 const OF_THE_SETTINGS: &str =
     "arn:aws:rekognition:us-east-1:123456789012:project/dock/version/v1/1700000000000";
-
-async fn emulator(models: impl IntoIterator<Item = Model>) -> Emulator {
-    Emulator::builder().models(models).start().await.unwrap()
-}
 
 /// One invocation with these settings, of models that all run and stop at once.
 async fn answer(variables: &[(&str, &str)], event: Value) -> (Emulator, Result<Report, Error>) {

@@ -1,21 +1,15 @@
 //! The built function, as Lambda runs it.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
 mod support;
 
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use rekognition_emulator::{Emulator, Fault, Model};
+use rekognition_emulator::{Emulator, Fault};
 use serde_json::{Value, json};
 use support::runtime_api::{Function, lines_of};
-use support::{PLENTY, arns, model, running};
+use support::{PLENTY, arns, emulator, model, running};
 use tokio::process::Command;
-
-async fn emulator(models: impl IntoIterator<Item = Model>) -> Emulator {
-    Emulator::builder().models(models).start().await.unwrap()
-}
 
 /// The function against this emulator, without waiting for a confirmation.
 async fn function(emulator: &Emulator, variables: &[(&str, &str)]) -> Function {

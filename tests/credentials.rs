@@ -1,8 +1,5 @@
 //! Where credentials come from: Lambda's environment, or the SDK's default chain on somebody's own machine.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-#[path = "support/mod.rs"]
 mod support;
 
 use std::path::{Path, PathBuf};

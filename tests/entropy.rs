@@ -1,7 +1,5 @@
 //! What the build makes of the TLS library's sources of entropy, read off the built binary.
 
-#![allow(clippy::unwrap_used)]
-
 use object::{File, Object, ObjectSection, ObjectSymbol, SectionKind};
 
 /// Functions of the library that measures the processor's jitter, as their names end.

@@ -1,9 +1,6 @@
 //! The way to the service through TLS and proxies, as the environment describes it: the built function, a private
 //! certificate authority and a proxy.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
-#[path = "support/mod.rs"]
 mod support;
 #[path = "support/tls.rs"]
 mod tls;

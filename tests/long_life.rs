@@ -1,8 +1,6 @@
 //! A process that lives on from one invocation to the next, as Lambda keeps it warm: nothing in it may grow.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
 mod support;
 
 use std::time::Duration;

@@ -3,8 +3,6 @@
 //! Nothing that can be done to the function from outside is known to make it panic. So its HTTP client does here, in a
 //! process that is otherwise what `main` makes of it: the same log, the same handler, the same runtime.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 mod support;
 
 use std::sync::Arc;

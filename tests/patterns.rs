@@ -1,26 +1,21 @@
 //! Patterns: which models they find, which of those their tags keep, and what a look alone tells.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
 mod support;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rekognition_emulator::{Emulator, Fault, Model, Operation};
+use rekognition_emulator::{Emulator, Fault, Operation};
 use rekognition_stopper::report::{Outcome, Report};
 use serde_json::{Value, json};
 use support::log::Log;
 use support::{
-    PLENTY, arn, arn_in, failure, handler, invoke, model, outcomes, pattern, report, running, stop,
+    PLENTY, arn, arn_in, emulator, failure, handler, invoke, model, outcomes, pattern, report,
+    running, stop,
 };
 use tokio::time::Instant;
 
 const KEEP: &str = "keep-running";
-
-async fn emulator(models: impl IntoIterator<Item = Model>) -> Emulator {
-    Emulator::builder().models(models).start().await.unwrap()
-}
 
 /// One invocation with other settings than the default ones.
 async fn stop_with(emulator: &Emulator, variables: &[(&str, &str)], event: Value) -> Report {

@@ -1,7 +1,5 @@
 //! What the built function writes at the level TRACE, to standard output and to standard error: everything but secrets.
 
-#![allow(clippy::unwrap_used)]
-
 mod support;
 
 use std::time::Duration;

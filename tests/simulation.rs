@@ -5,8 +5,6 @@
 //! others, and `SEED=7 NIGHTS=1` before it and `no_night -- --nocapture` behind it through one, and tells all of it.
 //! `tests/simulation/README.md` says how it works.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-
 mod support;
 /// In the order in which they come into play.
 mod simulation {
@@ -18,7 +16,6 @@ mod simulation {
     // How it happens.
     pub mod clock;
     pub mod run;
-    pub mod wire;
     // What is asked of it.
     pub mod accounts;
     pub mod limits;

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use rekognition_emulator::{Emulator, Fault, Model, Operation, Quota, ThrottleWith};
+use rekognition_emulator::{Answer, Emulator, Fault, Model, Operation, Quota, ThrottleWith};
 use serde_json::json;
 use support::{
     PLENTY, arn, arn_in, arns, failure, handler, invoke, model, outcomes, report, running, stop,
@@ -126,10 +126,10 @@ async fn a_model_that_does_not_exist_fails_with_the_services_code() {
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_read_is_settled_by_looking() {
-    for fault in [
-        Fault::garbage("{\"Status\":"),
-        Fault::garbage("[]"),
-        Fault::status_override("MELTING"),
+    for (fault, outcome) in [
+        (Fault::garbage("{\"Status\":"), "already_stopped"),
+        (Fault::garbage("[]"), "already_stopped"),
+        (Fault::status_override("MELTING"), "stopped"),
     ] {
         let arn = arn("shelf", "v1");
         let emulator = emulator([running(&arn)]).await;
@@ -138,7 +138,7 @@ async fn an_answer_that_cannot_be_read_is_settled_by_looking() {
             .attempts(..=1);
         emulator.add_fault(fault.clone().after_effect());
         let report = report(stop(&emulator, &[&arn]).await);
-        assert_ne!(report.summary.failed, 1, "{fault:?}: {report:?}");
+        assert_eq!(outcomes(&report), [outcome], "{fault:?}: {report:?}");
         assert_eq!(
             emulator.status(&arn).as_deref(),
             Some("STOPPED"),
@@ -259,9 +259,12 @@ async fn models_whose_calls_keep_failing_hold_up_nobody() {
 #[tokio::test]
 async fn under_a_small_quota_every_model_is_stopped() {
     let arns = arns(30);
-    for error in [
-        ThrottleWith::ThrottlingException,
-        ThrottleWith::ProvisionedThroughputExceededException,
+    for (error, code) in [
+        (ThrottleWith::ThrottlingException, "ThrottlingException"),
+        (
+            ThrottleWith::ProvisionedThroughputExceededException,
+            "ProvisionedThroughputExceededException",
+        ),
     ] {
         let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
         emulator.set_quota(Some(Quota::per_second(20.0).burst(5).throttle_with(error)));
@@ -270,6 +273,8 @@ async fn under_a_small_quota_every_model_is_stopped() {
             .await
             .unwrap();
         assert_eq!(report.summary.stopping, 30);
+        let throttled = Answer::Error(code.to_owned());
+        assert!(emulator.calls().iter().any(|call| call.answer == throttled));
     }
 }
 

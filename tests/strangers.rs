@@ -1,8 +1,6 @@
 //! Events that nobody in their right mind sends: the built function refuses them or does them whole, in bounded memory.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
 mod support;
 
 use std::time::Duration;

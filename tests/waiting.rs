@@ -2,26 +2,21 @@
 //!
 //! The clock is paused, so that minutes pass at once.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-
 mod support;
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use rekognition_emulator::{Answer, Emulator, Fault, Model, Operation, Quota};
+use rekognition_emulator::{Answer, Emulator, Fault, Operation, Quota};
 use serde_json::json;
 use support::{
-    PLENTY, arn, arn_in, failure, handler, invoke, model, outcomes, pattern, report, running, stop,
+    PLENTY, arn, arn_in, emulator, failure, handler, invoke, model, outcomes, pattern, report,
+    running, stop,
 };
 use tokio::time::Instant;
 
 /// More than a stop takes, and less than a test waits for.
 const SHORT: Duration = Duration::from_secs(5);
-
-async fn emulator(models: impl IntoIterator<Item = Model>) -> Emulator {
-    Emulator::builder().models(models).start().await.unwrap()
-}
 
 /// So many models, spread over so many projects.
 fn spread(models: usize, projects: usize) -> Vec<String> {
@@ -217,7 +212,7 @@ async fn a_model_that_is_said_to_run_to_the_end_is_never_reported_stopped() {
     for fault in [
         // Refused and running, for ever.
         Fault::error("ResourceInUseException").operation(Operation::StopProjectVersion),
-        // Accepted and running, for ever.
+        // Accepted, then refused and said to be running, for ever.
         Fault::status_override("RUNNING").operation(Operation::DescribeProjectVersions),
     ] {
         let emulator = emulator([running(&arn)]).await;
@@ -225,6 +220,8 @@ async fn a_model_that_is_said_to_run_to_the_end_is_never_reported_stopped() {
         let handler = handler(&emulator, &[]);
         let report = report(invoke(&handler, json!({"model_arns": [arn]}), SHORT).await);
         assert_eq!(outcomes(&report), ["DeadlineExceeded"], "{fault:?}");
+        let reason = "the last time after: ResourceInUseException";
+        assert!(failure(&report).contains(reason), "{report:?}");
         let status = report.models[0].status.as_ref().unwrap();
         assert_eq!(status.as_str(), "RUNNING", "{fault:?}");
     }

@@ -17,8 +17,8 @@ pub(crate) struct Found {
     pub(crate) model_arn: ModelArn,
     /// Its status at that moment, and what it costs.
     pub(crate) observed: Observed,
-    /// The position, among the patterns looked up, of the first that matches it.
-    pub(crate) pattern: usize,
+    /// The position of the first pattern that matches it.
+    pub(crate) position: usize,
 }
 
 /// What became of one pattern.
@@ -35,7 +35,8 @@ pub(crate) struct LookedUp {
 /// The patterns of one region, and what has become of them.
 pub(crate) struct Discovery<'a> {
     region: &'a Region,
-    patterns: &'a [ModelPattern],
+    /// Each with its position in the list of entries.
+    patterns: &'a [(usize, ModelPattern)],
     results: Vec<LookedUp>,
     found: mpsc::UnboundedSender<Found>,
     calls: FuturesUnordered<BoxFuture<'a, Listed>>,
@@ -55,14 +56,14 @@ enum Listed {
 }
 
 impl<'a> Discovery<'a> {
-    /// Looks up patterns, and sends each model that one of them stands for as soon as it is found.
+    /// Looks up patterns, each with its position, and sends each model that one of them stands for as soon as it is found.
     ///
     /// A model is sent when it is running, starting or stopping, or when nobody knows whether it is. A list that
     /// cannot be read to its end fails the patterns that it matters to; what was found before is not lost.
     /// Memory grows with what is found, not with what is listed.
     pub(crate) async fn run(
         region: &'a Region,
-        patterns: &'a [ModelPattern],
+        patterns: &'a [(usize, ModelPattern)],
         found: mpsc::UnboundedSender<Found>,
     ) -> Vec<LookedUp> {
         let mut discovery = Self {
@@ -84,7 +85,7 @@ impl<'a> Discovery<'a> {
         let names: Option<Vec<&str>> = self
             .patterns
             .iter()
-            .map(ModelPattern::project_name)
+            .map(|(_, pattern)| pattern.project_name())
             .collect();
         match names {
             Some(mut names) => {
@@ -153,7 +154,7 @@ impl<'a> Discovery<'a> {
     fn take_project(&mut self, project: Project) {
         let account = project.arn.split(':').nth(4).unwrap_or_default();
         let mut wanted = false;
-        for (pattern, result) in self.patterns.iter().zip(&mut self.results) {
+        for ((_, pattern), result) in self.patterns.iter().zip(&mut self.results) {
             if pattern.account() != account {
                 result.other_account = Some(account.to_owned());
             } else if pattern.matches_project(&project.name) {
@@ -175,26 +176,26 @@ impl<'a> Discovery<'a> {
             return;
         };
         let mut first = None;
-        let patterns = self.patterns.iter().zip(&mut self.results).enumerate();
-        for (index, (_, result)) in patterns.filter(|(_, (pattern, _))| pattern.matches(&model_arn))
-        {
-            result.matches += 1;
-            first = first.or(Some(index));
+        for ((position, pattern), result) in self.patterns.iter().zip(&mut self.results) {
+            if pattern.matches(&model_arn) {
+                result.matches += 1;
+                first = first.or(Some(*position));
+            }
         }
-        if let Some(pattern) = first
+        if let Some(position) = first
             && version.observed.status.phase() != Phase::NotRunning
         {
             // Nobody to receive it means that the run is over.
             let _ = self.found.send(Found {
                 model_arn,
                 observed: version.observed,
-                pattern,
+                position,
             });
         }
     }
 
     fn fail(&mut self, error: &CallError, matters_to: impl Fn(&ModelPattern) -> bool) {
-        for (pattern, result) in self.patterns.iter().zip(&mut self.results) {
+        for ((_, pattern), result) in self.patterns.iter().zip(&mut self.results) {
             if matters_to(pattern) {
                 result.error.get_or_insert_with(|| error.clone());
             }

@@ -75,10 +75,10 @@ impl Poller {
         let (answer, answered) = oneshot::channel();
         let question = Question {
             model_arn: model_arn.clone(),
-            turn: if known.is_some() {
-                Turn::NextRound
+            due: if known.is_some() {
+                Due::NextRound
             } else {
-                Turn::Now
+                Due::Now
             },
             known,
             answer,
@@ -98,13 +98,13 @@ struct Question {
     model_arn: ModelArn,
     /// What is known already, and no news.
     known: Option<Status>,
-    turn: Turn,
+    due: Due,
     answer: oneshot::Sender<Result<Observed, CallError>>,
 }
 
 /// When a question is to be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+enum Due {
     /// With the next call for its project.
     Now,
     /// Together with all others that wait for a change.
@@ -127,13 +127,13 @@ struct Watched {
 
 impl Watched {
     /// The models to ask for now.
-    fn take_turn(&mut self) -> Vec<ModelArn> {
+    fn take_due(&mut self) -> Vec<ModelArn> {
         let due = self
             .questions
             .iter_mut()
-            .filter(|question| question.turn == Turn::Now);
+            .filter(|question| question.due == Due::Now);
         due.map(|question| {
-            question.turn = Turn::Asked;
+            question.due = Due::Asked;
             question.model_arn.clone()
         })
         .collect()
@@ -144,7 +144,7 @@ impl Watched {
             && self
                 .questions
                 .iter()
-                .any(|question| question.turn == Turn::Now)
+                .any(|question| question.due == Due::Now)
     }
 }
 
@@ -213,7 +213,7 @@ impl<'a> PollerTask<'a> {
     }
 
     fn note(&mut self, question: Question) {
-        if question.turn == Turn::NextRound {
+        if question.due == Due::NextRound {
             self.look_soon();
         }
         let project = self.projects.entry(question.model_arn.project().to_owned());
@@ -232,8 +232,8 @@ impl<'a> PollerTask<'a> {
             .projects
             .values_mut()
             .flat_map(|project| &mut project.questions);
-        for question in questions.filter(|question| question.turn == Turn::NextRound) {
-            question.turn = Turn::Now;
+        for question in questions.filter(|question| question.due == Due::NextRound) {
+            question.due = Due::Now;
         }
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         let now = Instant::now();
@@ -265,7 +265,7 @@ impl<'a> PollerTask<'a> {
                 continue;
             };
             let project_arn = project_arn.clone();
-            let asked = project.take_turn();
+            let asked = project.take_due();
             let calls: Vec<Vec<ModelArn>> = if asked.len() > NAMES_A_CALL && !project.large {
                 vec![asked]
             } else {
@@ -319,7 +319,7 @@ impl<'a> PollerTask<'a> {
             },
             Err(error) if error.may_pass() => {
                 for question in &mut project.questions {
-                    question.turn = Turn::NextRound;
+                    question.due = Due::NextRound;
                 }
                 self.look_soon();
                 return;
@@ -348,13 +348,13 @@ impl<'a> PollerTask<'a> {
         // Something has changed, or has to be asked again.
         let mut again = false;
         for mut question in std::mem::take(&mut project.questions) {
-            if question.turn != Turn::Asked || !asked.contains(&question.model_arn) {
+            if question.due != Due::Asked || !asked.contains(&question.model_arn) {
                 project.questions.push(question);
                 continue;
             }
             let answer = match &found {
                 Err(error) if error.may_pass() => {
-                    question.turn = Turn::NextRound;
+                    question.due = Due::NextRound;
                     again = true;
                     project.questions.push(question);
                     continue;
@@ -362,7 +362,7 @@ impl<'a> PollerTask<'a> {
                 Err(error) => Err(error.clone()),
                 Ok(listed) => match listed.versions.get(question.model_arn.as_str()) {
                     Some(observed) if question.known.as_ref() == Some(&observed.status) => {
-                        question.turn = Turn::NextRound;
+                        question.due = Due::NextRound;
                         project.questions.push(question);
                         continue;
                     }
@@ -371,7 +371,7 @@ impl<'a> PollerTask<'a> {
                         "DescribeProjectVersions does not list this model in project `{name}`"
                     ))),
                     None => {
-                        question.turn = Turn::Now;
+                        question.due = Due::Now;
                         project.questions.push(question);
                         continue;
                     }

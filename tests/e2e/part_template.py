@@ -41,7 +41,7 @@ VALUES = {
     "ConfirmStopped": (["true", "false"], ["", "yes", "True"]),
     "ScheduleState": (["ENABLED", "DISABLED"], ["", "enabled"]),
     "Architecture": (["arm64", "x86_64"], ["", "amd64"]),
-    "LogLevel": (["TRACE", "DEBUG", "INFO"], ["", "info", "WARN"]),
+    "LogLevel": (["DEBUG", "INFO"], ["", "info", "TRACE", "WARN"]),
     "LogRetentionDays": (["1", "90", "3653"], ["0", "2", "forever"]),
 }
 

@@ -20,8 +20,8 @@ use tokio::time::{Instant, sleep, timeout};
 use super::clock::{PausedClock, Timers};
 use super::night::Night;
 use super::weather::Weather;
-use super::wire::{Told, Wire};
 use crate::support;
+use crate::support::wire::{Told, Wire};
 
 /// The pause before Lambda invokes a function again that has failed.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -153,7 +153,7 @@ impl Scene<'_> {
         context.request_id = format!("night-{}", night.seed);
         // A number this small is taken for the time itself.
         context.deadline = u64::try_from(time.as_millis()).unwrap();
-        let event = LambdaEvent::new(night.list.event(night.dry_run).into(), context);
+        let event = LambdaEvent::new(support::payload(&night.list.event(night.dry_run)), context);
 
         let begun = Instant::now();
         let answer = timeout(time + GRACE, self.handler.handle(event)).await.ok();

@@ -6,6 +6,7 @@
 pub mod log;
 pub mod process;
 pub mod runtime_api;
+pub mod wire;
 
 use std::env::VarError;
 use std::fs::File;
@@ -22,7 +23,9 @@ use rekognition_stopper::Handler;
 use rekognition_stopper::handler::Error;
 use rekognition_stopper::rekognition::Rekognition;
 use rekognition_stopper::report::{ModelReport, Outcome, Report};
+use rekognition_stopper::request::Payload;
 use rekognition_stopper::settings::Settings;
+use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 
 pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
@@ -55,7 +58,11 @@ pub fn running(arn: &str) -> Model {
 
 /// An emulator of these models, which all run.
 pub async fn running_emulator(arns: &[String]) -> Emulator {
-    let models = arns.iter().map(|arn| running(arn));
+    emulator(arns.iter().map(|arn| running(arn))).await
+}
+
+/// An emulator of these models.
+pub async fn emulator(models: impl IntoIterator<Item = Model>) -> Emulator {
     Emulator::builder().models(models).start().await.unwrap()
 }
 
@@ -119,8 +126,13 @@ pub async fn invoke(
     // A number this small is taken for the time itself.
     context.deadline = u64::try_from(time_limit.as_millis()).unwrap();
     handler
-        .handle(LambdaEvent::new(event.into(), context))
+        .handle(LambdaEvent::new(payload(&event), context))
         .await
+}
+
+/// An event as the runtime hands it over.
+pub fn payload(event: &Value) -> Payload {
+    Payload::Json(to_raw_value(event).unwrap())
 }
 
 /// One invocation for these entries, with default settings and plenty of time.

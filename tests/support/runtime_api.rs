@@ -125,7 +125,7 @@ impl Function {
         }
     }
 
-    /// Invokes the function with an event and a time limit, and waits for its answer.
+    /// Invokes the function with an event and a time limit, and waits for its answer. As on Lambda, there is none after that.
     pub async fn invoke(&mut self, event: impl Into<Vec<u8>>, time_limit: Duration) -> Answer {
         let invocation = Invocation {
             event: event.into(),
@@ -136,6 +136,7 @@ impl Function {
         tokio::select! {
             answer = self.answers.recv() => answer.unwrap(),
             ended = self.process.wait() => panic!("it ended without an answer: {ended:?}"),
+            () = tokio::time::sleep(time_limit) => panic!("no answer in {time_limit:?}"),
         }
     }
 
