@@ -159,11 +159,11 @@ fn time_left(deadline: u64, now: SystemTime) -> Duration {
 }
 
 /// The part of the time left that is kept for the report, when every line may have to be written at once: a second, and
-/// half a millisecond for each entry, at the smallest memory's share of a processor. It is at least a two-hundredth of the
+/// a millisecond for each entry, at the smallest memory's share of a processor. It is at least a two-hundredth of the
 /// time, for what patterns find, and at most a fifth.
 fn time_to_report(left: Duration, entries: usize) -> Duration {
     let lines = u32::try_from(entries).unwrap_or(u32::MAX);
-    let wanted = Duration::from_secs(1) + Duration::from_micros(500).saturating_mul(lines);
+    let wanted = Duration::from_secs(1) + Duration::from_millis(1).saturating_mul(lines);
     wanted.max(left / 200).min(left / 5)
 }
 
@@ -191,7 +191,7 @@ mod tests {
         );
         assert_eq!(
             time_to_report(Duration::from_secs(900), 10_000),
-            Duration::from_secs(6)
+            Duration::from_secs(11)
         );
         assert_eq!(
             time_to_report(Duration::from_secs(2), 1),

@@ -167,9 +167,16 @@ impl Progress {
                 "its stop was accepted, but it was not seen stopped by the deadline",
             )
             .after(last_failure),
-            CallError::OutOfTime { last_failure } => Failure::from(CallError::OutOfTime {
-                last_failure: last_failure.or_else(|| self.refusal.clone()),
-            }),
+            CallError::OutOfTime { last_failure } => {
+                let failure = Failure::from(CallError::OutOfTime {
+                    last_failure: last_failure.or_else(|| self.refusal.clone()),
+                });
+                if self.accepted && self.phase() == Some(Phase::Running) {
+                    failure.explain("its stop was accepted, and then it was running")
+                } else {
+                    failure
+                }
+            }
             error if awaited => Failure::from(error)
                 .explain("its stop was accepted, but it could not be seen stopped"),
             error => Failure::from(error),

@@ -209,11 +209,17 @@ async fn a_running_model_whose_stop_is_refused_as_in_use_is_tried_again() {
 #[tokio::test(start_paused = true)]
 async fn a_model_that_is_said_to_run_to_the_end_is_never_reported_stopped() {
     let arn = arn("shelf", "v1");
-    for fault in [
+    for (fault, is_accepted) in [
         // Refused and running, for ever.
-        Fault::error("ResourceInUseException").operation(Operation::StopProjectVersion),
+        (
+            Fault::error("ResourceInUseException").operation(Operation::StopProjectVersion),
+            false,
+        ),
         // Accepted, then refused and said to be running, for ever.
-        Fault::status_override("RUNNING").operation(Operation::DescribeProjectVersions),
+        (
+            Fault::status_override("RUNNING").operation(Operation::DescribeProjectVersions),
+            true,
+        ),
     ] {
         let emulator = emulator([running(&arn)]).await;
         emulator.add_fault(fault.clone());
@@ -222,6 +228,8 @@ async fn a_model_that_is_said_to_run_to_the_end_is_never_reported_stopped() {
         assert_eq!(outcomes(&report), ["DeadlineExceeded"], "{fault:?}");
         let reason = "the last time after: ResourceInUseException";
         assert!(failure(&report).contains(reason), "{report:?}");
+        let accepted = failure(&report).contains("its stop was accepted, and then it was running");
+        assert_eq!(accepted, is_accepted, "{report:?}");
         let status = report.models[0].status.as_ref().unwrap();
         assert_eq!(status.as_str(), "RUNNING", "{fault:?}");
     }
@@ -394,6 +402,49 @@ async fn a_look_whose_list_is_refused_half_way_or_is_none_is_begun_anew() {
             let report = stop(&emulator, &[&arn]).await.unwrap();
             assert_eq!(outcomes(&report), ["stopped"], "{operation} {fault:?}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_cannot_be_read_until_the_deadline_is_the_reason_that_is_told() {
+    for operation in [
+        Operation::DescribeProjects,
+        Operation::DescribeProjectVersions,
+    ] {
+        let arn = arn("shelf", "v1");
+        let emulator = emulator([running(&arn)]).await;
+        emulator.add_fault(Fault::garbage("{}").operation(operation));
+        let handler = handler(&emulator, &[]);
+        for (event, code) in [
+            (
+                json!({"model_arns": [arn], "dry_run": true}),
+                "DeadlineExceeded",
+            ),
+            (json!({"model_arns": [arn]}), "NotConfirmed"),
+        ] {
+            let report = report(invoke(&handler, event, SHORT).await);
+            assert_eq!(outcomes(&report), [code]);
+            let reason = format!("{operation} was answered with a list that cannot be read");
+            assert!(failure(&report).contains(&reason), "{report:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_fails_a_look_at_several_fails_alone() {
+    for code in ["ResourceNotFoundException", "InvalidParameterException"] {
+        let arns = spread(3, 1);
+        let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+        // The look at all three, and then that at one of them.
+        let fault = Fault::error(code).operation(Operation::DescribeProjectVersions);
+        emulator.add_fault(fault.attempts(..=2));
+        let handler = handler(&emulator, &[]);
+        let event = json!({"model_arns": arns, "dry_run": true});
+        let report = report(invoke(&handler, event, PLENTY).await);
+        let mut outcomes = outcomes(&report);
+        outcomes.sort_unstable();
+        assert_eq!(outcomes, [code, "would_stop", "would_stop"]);
+        assert_eq!(emulator.count(Operation::DescribeProjectVersions), 4);
     }
 }
 

@@ -81,6 +81,16 @@ impl CallError {
         }
     }
 
+    /// Whether the error of a call for several models may be that of one of them: the service does not know it, or does not
+    /// take its name.
+    pub(super) fn may_be_of_one(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused { code, .. }
+                if code == "ResourceNotFoundException" || code == "InvalidParameterException"
+        )
+    }
+
     /// Whether only a look at the model can tell what a stop has done to it: the service says that it is in no
     /// status to be stopped in, or says nothing that can be read.
     pub(crate) fn leaves_doubt(&self) -> bool {
@@ -130,6 +140,20 @@ impl CallError {
         Self::NotSent {
             code,
             message: with_causes(error),
+        }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { code, message } => write!(f, "{code}: {message}"),
+            Self::Unclear { message } => f.write_str(message),
+            Self::NotSent { code, message } => write!(f, "{code}: {message}"),
+            Self::OutOfTime {
+                last_failure: Some(last_failure),
+            } => f.write_str(last_failure),
+            Self::OutOfTime { last_failure: None } => f.write_str("time ran out"),
         }
     }
 }

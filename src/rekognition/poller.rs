@@ -81,6 +81,7 @@ impl Poller {
                 Due::Now
             },
             known,
+            failure: None,
             answer,
         };
         // Sending and receiving fail only where the task has ended, which it does after everybody who asks.
@@ -99,6 +100,8 @@ struct Question {
     /// What is known already, and no news.
     known: Option<Status>,
     due: Due,
+    /// What the last look failed with, if that may pass.
+    failure: Option<CallError>,
     answer: oneshot::Sender<Result<Observed, CallError>>,
 }
 
@@ -107,6 +110,8 @@ struct Question {
 enum Due {
     /// With the next call for its project.
     Now,
+    /// The same, but with a call of its own: a call for several has failed, maybe for another of them.
+    Alone,
     /// Together with all others that wait for a change.
     NextRound,
     /// It has been, and its answer is on the way.
@@ -126,25 +131,23 @@ struct Watched {
 }
 
 impl Watched {
-    /// The models to ask for now.
-    fn take_due(&mut self) -> Vec<ModelArn> {
-        let due = self
+    /// The models to ask for now, in this way.
+    fn take_due(&mut self, due: Due) -> Vec<ModelArn> {
+        let taken = self
             .questions
             .iter_mut()
-            .filter(|question| question.due == Due::Now);
-        due.map(|question| {
-            question.due = Due::Asked;
-            question.model_arn.clone()
-        })
-        .collect()
+            .filter(|question| question.due == due);
+        taken
+            .map(|question| {
+                question.due = Due::Asked;
+                question.model_arn.clone()
+            })
+            .collect()
     }
 
     fn is_due(&self) -> bool {
-        self.calls == 0
-            && self
-                .questions
-                .iter()
-                .any(|question| question.due == Due::Now)
+        let mut due = self.questions.iter().map(|question| question.due);
+        self.calls == 0 && due.any(|due| matches!(due, Due::Now | Due::Alone))
     }
 }
 
@@ -178,6 +181,8 @@ pub(crate) struct PollerTask<'a> {
     next_round: Instant,
     pause: Duration,
     calls_in_round: u32,
+    /// Whether the deadline has come.
+    is_over: bool,
 }
 
 impl<'a> PollerTask<'a> {
@@ -190,6 +195,7 @@ impl<'a> PollerTask<'a> {
             next_round: Instant::now() + LONGEST_PAUSE,
             pause: FIRST_PAUSE,
             calls_in_round: 0,
+            is_over: false,
         }
     }
 
@@ -206,6 +212,7 @@ impl<'a> PollerTask<'a> {
                     }
                 }
                 Some(answer) = self.calls.next(), if !self.calls.is_empty() => self.deliver(answer),
+                () = sleep_until(self.region.deadline()), if !self.is_over => self.end(),
                 () = sleep_until(self.next_round) => self.begin_round(),
             }
             self.make_calls();
@@ -252,6 +259,22 @@ impl<'a> PollerTask<'a> {
         self.calls_in_round = 0;
     }
 
+    /// Tells those who wait for another look that there is none. The calls on the way end by themselves.
+    fn end(&mut self) {
+        self.is_over = true;
+        for project in self.projects.values_mut() {
+            let waiting = project
+                .questions
+                .extract_if(.., |question| question.due == Due::NextRound);
+            for question in waiting {
+                let last_failure = question.failure.map(|failure| failure.to_string());
+                let _ = question
+                    .answer
+                    .send(Err(CallError::OutOfTime { last_failure }));
+            }
+        }
+    }
+
     /// Makes the calls for all that is to be asked now.
     fn make_calls(&mut self) {
         let mut unknown = Vec::new();
@@ -265,8 +288,8 @@ impl<'a> PollerTask<'a> {
                 continue;
             };
             let project_arn = project_arn.clone();
-            let asked = project.take_due();
-            let calls: Vec<Vec<ModelArn>> = if asked.len() > NAMES_A_CALL && !project.large {
+            let asked = project.take_due(Due::Now);
+            let mut calls: Vec<Vec<ModelArn>> = if asked.len() > NAMES_A_CALL && !project.large {
                 vec![asked]
             } else {
                 asked
@@ -274,6 +297,8 @@ impl<'a> PollerTask<'a> {
                     .map(<[ModelArn]>::to_vec)
                     .collect()
             };
+            let alone = project.take_due(Due::Alone);
+            calls.extend(alone.into_iter().map(|model_arn| vec![model_arn]));
             project.calls += calls.len();
             for asked in calls {
                 self.calls_in_round += 1;
@@ -320,6 +345,7 @@ impl<'a> PollerTask<'a> {
             Err(error) if error.may_pass() => {
                 for question in &mut project.questions {
                     question.due = Due::NextRound;
+                    question.failure = Some(error.clone());
                 }
                 self.look_soon();
                 return;
@@ -344,6 +370,7 @@ impl<'a> PollerTask<'a> {
         if let Ok(listed) = &found {
             project.large |= !listed.whole;
         }
+        let asked_by_name = asked.len() <= NAMES_A_CALL;
         let asked: HashSet<&ModelArn> = asked.iter().collect();
         // Something has changed, or has to be asked again.
         let mut again = false;
@@ -355,7 +382,13 @@ impl<'a> PollerTask<'a> {
             let answer = match &found {
                 Err(error) if error.may_pass() => {
                     question.due = Due::NextRound;
+                    question.failure = Some(error.clone());
                     again = true;
+                    project.questions.push(question);
+                    continue;
+                }
+                Err(error) if asked_by_name && asked.len() > 1 && error.may_be_of_one() => {
+                    question.due = Due::Alone;
                     project.questions.push(question);
                     continue;
                 }
@@ -363,6 +396,7 @@ impl<'a> PollerTask<'a> {
                 Ok(listed) => match listed.versions.get(question.model_arn.as_str()) {
                     Some(observed) if question.known.as_ref() == Some(&observed.status) => {
                         question.due = Due::NextRound;
+                        question.failure = None;
                         project.questions.push(question);
                         continue;
                     }

@@ -90,7 +90,8 @@ impl Region {
         Ok(answer.status().map(|status| Status::new(status.as_str())))
     }
 
-    /// The value of one tag of a model, if it has that tag.
+    /// The value of one tag of a model, if it has that tag. An answer that has no tags at all is that of a model without any:
+    /// nothing says that the service sends an empty map for it, and such a model is to be stopped.
     pub(crate) async fn tag(
         &self,
         model_arn: &ModelArn,
