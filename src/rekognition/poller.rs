@@ -81,7 +81,6 @@ impl Poller {
                 Due::Now
             },
             known,
-            failure: None,
             answer,
         };
         // Sending and receiving fail only where the task has ended, which it does after everybody who asks.
@@ -100,8 +99,6 @@ struct Question {
     /// What is known already, and no news.
     known: Option<Status>,
     due: Due,
-    /// What the last look failed with, if that may pass.
-    failure: Option<CallError>,
     answer: oneshot::Sender<Result<Observed, CallError>>,
 }
 
@@ -126,6 +123,8 @@ struct Watched {
     questions: Vec<Question>,
     /// Calls for it that are on the way. The next are made when all of these are answered.
     calls: usize,
+    /// What the last look failed with, if it failed and that may pass.
+    failure: Option<CallError>,
     /// Whether listing the whole project has turned out to take more calls than asking by name.
     large: bool,
 }
@@ -266,8 +265,9 @@ impl<'a> PollerTask<'a> {
             let waiting = project
                 .questions
                 .extract_if(.., |question| question.due == Due::NextRound);
+            let last_failure = project.failure.as_ref().map(CallError::to_string);
             for question in waiting {
-                let last_failure = question.failure.map(|failure| failure.to_string());
+                let last_failure = last_failure.clone();
                 let _ = question
                     .answer
                     .send(Err(CallError::OutOfTime { last_failure }));
@@ -345,8 +345,8 @@ impl<'a> PollerTask<'a> {
             Err(error) if error.may_pass() => {
                 for question in &mut project.questions {
                     question.due = Due::NextRound;
-                    question.failure = Some(error.clone());
                 }
+                project.failure = Some(error.clone());
                 self.look_soon();
                 return;
             }
@@ -367,8 +367,12 @@ impl<'a> PollerTask<'a> {
             return;
         };
         project.calls -= 1;
-        if let Ok(listed) = &found {
-            project.large |= !listed.whole;
+        match &found {
+            Ok(listed) => {
+                project.failure = None;
+                project.large |= !listed.whole;
+            }
+            Err(error) => project.failure = error.may_pass().then(|| error.clone()),
         }
         let asked_by_name = asked.len() <= NAMES_A_CALL;
         let asked: HashSet<&ModelArn> = asked.iter().collect();
@@ -382,7 +386,6 @@ impl<'a> PollerTask<'a> {
             let answer = match &found {
                 Err(error) if error.may_pass() => {
                     question.due = Due::NextRound;
-                    question.failure = Some(error.clone());
                     again = true;
                     project.questions.push(question);
                     continue;
@@ -396,7 +399,6 @@ impl<'a> PollerTask<'a> {
                 Ok(listed) => match listed.versions.get(question.model_arn.as_str()) {
                     Some(observed) if question.known.as_ref() == Some(&observed.status) => {
                         question.due = Due::NextRound;
-                        question.failure = None;
                         project.questions.push(question);
                         continue;
                     }
