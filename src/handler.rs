@@ -78,8 +78,15 @@ impl Handler {
         report.log(request_id, duration);
         let function_name = &context.env_config.function_name;
         let mut stdout = io::stdout().lock();
-        let written = metrics::write(&mut stdout, function_name, &report.summary, duration)
-            .and_then(|()| stdout.flush());
+        let summary = &report.summary;
+        let written = metrics::write(
+            &mut stdout,
+            function_name,
+            summary,
+            request.dry_run,
+            duration,
+        )
+        .and_then(|()| stdout.flush());
         if let Err(error) = written {
             tracing::warn!(requestId = request_id, %error, "the metrics could not be written");
         }

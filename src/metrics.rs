@@ -39,6 +39,7 @@ pub(crate) fn write(
     output: &mut impl io::Write,
     function_name: &str,
     summary: &Summary,
+    dry_run: bool,
     duration: Duration,
 ) -> io::Result<()> {
     let count = |models: usize| u64::try_from(models).unwrap_or(u64::MAX);
@@ -50,7 +51,7 @@ pub(crate) fn write(
         models_kept: count(summary.kept),
         models_failed: count(summary.failed),
         // What a dry run would have stopped is in its report, and is no saving.
-        inference_units_stopped: if summary.would_stop > 0 {
+        inference_units_stopped: if dry_run {
             0
         } else {
             summary.inference_units_stopped

@@ -10,7 +10,7 @@ use aws_sdk_rekognition::config::timeout::TimeoutConfig;
 use aws_sdk_rekognition::config::{self, IdentityCache, SharedHttpClient, SharedIdentityCache};
 
 use super::call::ServerErrors;
-use super::connector::{LimitedHttpClient, Turns};
+use super::connector::{LimitedHttpClient, Limits};
 use super::credentials::{DefaultChain, config_loader, load};
 use super::http_client::http_client;
 
@@ -58,12 +58,12 @@ impl Rekognition {
         }
     }
 
-    /// A client for one region and one run, whose calls take these turns. It shares connections and credentials
+    /// A client for one region and one run, whose calls keep these limits. It shares connections and credentials
     /// with every other one.
-    pub(super) fn client(&self, region: &str, turns: Turns) -> Client {
+    pub(super) fn client(&self, region: &str, limits: Limits) -> Client {
         let http_client = LimitedHttpClient {
             http_client: self.http_client.clone(),
-            turns: Arc::new(turns),
+            limits: Arc::new(limits),
         };
         let config = config::Builder::from(&self.config)
             .region(config::Region::new(region.to_owned()))

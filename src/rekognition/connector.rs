@@ -30,17 +30,17 @@ const SHORTEST_ATTEMPT: Duration = Duration::from_millis(50);
 /// The calls of one region: how many may be in flight at once, how fast those of each operation may be made, and the
 /// time there is for them.
 #[derive(Debug)]
-pub(super) struct Turns {
-    free: Semaphore,
+pub(super) struct Limits {
+    in_flight: Semaphore,
     paces: Mutex<HashMap<String, Arc<Pace>>>,
     deadline: Instant,
 }
 
-impl Turns {
+impl Limits {
     /// At most `max_concurrency` calls at once, and time until `deadline`.
     pub(super) fn new(max_concurrency: usize, deadline: Instant) -> Self {
         Self {
-            free: Semaphore::new(max_concurrency),
+            in_flight: Semaphore::new(max_concurrency),
             paces: Mutex::default(),
             deadline,
         }
@@ -72,7 +72,7 @@ impl Sent {
 #[derive(Clone, Debug)]
 pub(super) struct LimitedHttpClient {
     pub(super) http_client: SharedHttpClient,
-    pub(super) turns: Arc<Turns>,
+    pub(super) limits: Arc<Limits>,
 }
 
 // The client's own `validate_base_client_config` is left out on purpose: it makes a connector only to throw it
@@ -85,7 +85,7 @@ impl HttpClient for LimitedHttpClient {
     ) -> SharedHttpConnector {
         SharedHttpConnector::new(LimitedConnector {
             connector: self.http_client.http_connector(settings, components),
-            turns: Arc::clone(&self.turns),
+            limits: Arc::clone(&self.limits),
         })
     }
 }
@@ -93,27 +93,27 @@ impl HttpClient for LimitedHttpClient {
 #[derive(Clone, Debug)]
 struct LimitedConnector {
     connector: SharedHttpConnector,
-    turns: Arc<Turns>,
+    limits: Arc<Limits>,
 }
 
 impl HttpConnector for LimitedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let this = self.clone();
         HttpConnectorFuture::new(async move {
-            let pace = this.turns.pace(&request);
-            // First the pace, so that what waits for it takes no turn from other operations.
-            let _turn = loop {
+            let pace = this.limits.pace(&request);
+            // First the pace, so that what waits for it takes no place from other operations.
+            let _permit = loop {
                 let paced = pace.wait().await;
-                let turn = this.turns.free.acquire().await;
-                let turn = turn.map_err(|closed| ConnectorError::other(closed.into(), None))?;
+                let permit = this.limits.in_flight.acquire().await;
+                let permit = permit.map_err(|closed| ConnectorError::other(closed.into(), None))?;
                 if pace.holds(paced) {
-                    break turn;
+                    break permit;
                 }
             };
             let secrets = secrets(&request);
             let at = Instant::now();
             let attempt = async { whole(this.connector.call(request).await?).await };
-            match timeout(attempt_timeout(this.turns.deadline), attempt).await {
+            match timeout(attempt_timeout(this.limits.deadline), attempt).await {
                 Ok(Ok(mut answer)) => {
                     strike_out(&secrets, &mut answer);
                     answer.add_extension(Sent { at, pace });

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::call::{Attempts, CallError, UnreadableAnswers};
 use super::client::Rekognition;
-use super::connector::Turns;
+use super::connector::Limits;
 use super::status::{Observed, Status};
 use crate::arn::ModelArn;
 
@@ -61,7 +61,7 @@ impl Region {
         deadline: Instant,
     ) -> Self {
         Self {
-            client: rekognition.client(name, Turns::new(max_concurrency, deadline)),
+            client: rekognition.client(name, Limits::new(max_concurrency, deadline)),
             places: Arc::new(Semaphore::new(2 * max_concurrency)),
             deadline,
         }
