@@ -78,11 +78,10 @@ impl Handler {
         report.log(request_id, duration);
         let function_name = &context.env_config.function_name;
         let mut stdout = io::stdout().lock();
-        let summary = &report.summary;
         let written = metrics::write(
             &mut stdout,
             function_name,
-            summary,
+            &report.summary,
             request.dry_run,
             duration,
         )

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
+use crate::support::process::Resources;
 use crate::support::runtime_api::Function;
 
 /// Something that Lambda could run.
@@ -144,11 +145,5 @@ fn build_floor() {
 
 /// The most memory that a process had resident, in millions of bytes.
 pub fn most_resident(id: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM"))
-        .unwrap();
-    let kibibytes: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kibibytes * 1024.0 / 1e6
+    Resources::of(id).peak as f64 * 1024.0 / 1e6
 }

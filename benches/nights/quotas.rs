@@ -29,9 +29,7 @@ struct Night {
 #[derive(Clone, Copy)]
 enum Limit {
     /// No quota; every call takes its time.
-    Latency,
-    /// The same over TLS.
-    LatencyOverTls,
+    Latency { tls: bool },
     /// Calls a second, and as many at once after a pause.
     Quota(f64),
     /// The same, and half of them are taken by another client.
@@ -45,8 +43,8 @@ const fn night(models: usize, limit: Limit) -> Night {
 }
 
 const NIGHTS: [Night; 10] = [
-    night(1000, Limit::Latency),
-    night(1000, Limit::LatencyOverTls),
+    night(1000, Limit::Latency { tls: false }),
+    night(1000, Limit::Latency { tls: true }),
     night(100, Limit::Quota(5.0)),
     night(40, Limit::Quota(2.0)),
     night(300, Limit::Quota(10.0)),
@@ -72,15 +70,10 @@ fn quota(calls_a_second: f64) -> Quota {
 impl Night {
     fn name(&self) -> String {
         match self.limit {
-            Limit::Latency => format!("no quota, {} ms a call", SECONDS_A_CALL * 1000.0),
-            Limit::LatencyOverTls => format!(
-                "{}, TLS",
-                Self {
-                    limit: Limit::Latency,
-                    ..*self
-                }
-                .name()
-            ),
+            Limit::Latency { tls } => {
+                let way = if tls { ", TLS" } else { "" };
+                format!("no quota, {} ms a call{way}", SECONDS_A_CALL * 1000.0)
+            }
             Limit::Quota(rate) => format!("{rate}/s"),
             Limit::Shared(rate) => format!("{rate}/s, half taken by another"),
             Limit::Changed(before, after) => format!("{before}/s, then {after}/s"),
@@ -91,7 +84,7 @@ impl Night {
     fn ideal(&self) -> f64 {
         let models = self.models as f64;
         match self.limit {
-            Limit::Latency | Limit::LatencyOverTls => models * SECONDS_A_CALL / CONCURRENCY,
+            Limit::Latency { .. } => models * SECONDS_A_CALL / CONCURRENCY,
             Limit::Quota(rate) => (models - rate) / rate,
             Limit::Shared(rate) => (models - rate) / (rate / 2.0),
             Limit::Changed(before, after) => {
@@ -104,7 +97,7 @@ impl Night {
         let arns = arns(self.models);
         let emulator = Emulator::builder().models(arns.iter().map(|arn| running(arn)));
         let emulator = match self.limit {
-            Limit::Latency | Limit::LatencyOverTls => emulator.latency(LATENCY),
+            Limit::Latency { .. } => emulator.latency(LATENCY),
             Limit::Quota(rate) | Limit::Changed(rate, _) => emulator.quota(quota(rate)),
             Limit::Shared(rate) => {
                 emulator.quota(quota(rate).background_calls_per_second(rate / 2.0))
@@ -117,7 +110,7 @@ impl Night {
             ("AWS_LAMBDA_LOG_LEVEL", "WARN"),
         ];
         let tls = match self.limit {
-            Limit::LatencyOverTls => {
+            Limit::Latency { tls: true } => {
                 Some(Tls::start(&emulator, &Authority::rsa("night"), "night").await)
             }
             _ => None,
@@ -158,7 +151,7 @@ impl Night {
 
     /// All runs of these programs: at once where the quota is what takes the time, else one after the other.
     async fn runs(&self, programs: &[Program]) -> Vec<Vec<Run>> {
-        if let Limit::Latency | Limit::LatencyOverTls = self.limit {
+        if let Limit::Latency { .. } = self.limit {
             let mut all = Vec::new();
             for program in programs {
                 let mut runs = Vec::new();

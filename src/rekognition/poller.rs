@@ -374,7 +374,7 @@ impl<'a> PollerTask<'a> {
             }
             Err(error) => project.failure = error.may_pass().then(|| error.clone()),
         }
-        let asked_by_name = asked.len() <= NAMES_A_CALL;
+        let several_by_name = (2..=NAMES_A_CALL).contains(&asked.len());
         let asked: HashSet<&ModelArn> = asked.iter().collect();
         // Something has changed, or has to be asked again.
         let mut again = false;
@@ -390,7 +390,7 @@ impl<'a> PollerTask<'a> {
                     project.questions.push(question);
                     continue;
                 }
-                Err(error) if asked_by_name && asked.len() > 1 && error.may_be_of_one() => {
+                Err(error) if several_by_name && error.may_be_of_one() => {
                     question.due = Due::Alone;
                     project.questions.push(question);
                     continue;
