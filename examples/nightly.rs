@@ -6,18 +6,17 @@
 use std::env::VarError;
 use std::error::Error;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use lambda_runtime::{Config, Context, LambdaEvent};
 use rekognition_emulator::{Emulator, Model, Quota};
-use rekognition_stopper::rekognition::Rekognition;
+use rekognition_stopper::aws::Aws;
 use rekognition_stopper::request::Payload;
 use rekognition_stopper::settings::Settings;
-use rekognition_stopper::{Handler, log};
+use rekognition_stopper::{Handler, Invocation, log};
+use tokio::time::Instant;
 
 /// The event of an EventBridge schedule. It names no models, so `MODEL_ARNS` does.
 const EVENT: &str = include_str!("../events/schedule-scheduler.json");
@@ -76,7 +75,8 @@ fn function(emulator: &Emulator) -> Handler {
         .endpoint_url(emulator.url())
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .build();
-    Handler::new(Settings::read(variable), Rekognition::new(config))
+    let rekognition = Aws::new(config);
+    Handler::new(Settings::read(variable), rekognition, io::stdout())
 }
 
 #[tokio::main]
@@ -89,17 +89,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "It is night, and the schedule invokes the function. Its log, and its metrics in the last line:\n"
     );
     let event: Payload = serde_json::from_str(EVENT)?;
-    let mut context = Context::default();
-    context.request_id = "tonight".to_owned();
-    context.env_config = Arc::new(Config {
+    let invocation = Invocation {
+        request_id: "tonight".to_owned(),
         function_name: "nightly".to_owned(),
-        ..Config::default()
-    });
-    // Lambda says when it ends the invocation; a number this small is the time itself.
-    context.deadline = 60_000;
-    let report = function(&emulator)
-        .handle(LambdaEvent::new(event, context))
-        .await?;
+        function_arn: "arn:aws:lambda:us-east-1:123456789012:function:nightly".to_owned(),
+        deadline: Instant::now() + Duration::from_secs(60),
+    };
+    let report = function(&emulator).invoke(event, invocation).await?;
 
     let after = emulator.statuses();
     println!("\nregion    model              before    outcome          after");

@@ -143,6 +143,7 @@ pub struct ModelPattern {
     text: Arc<str>,
     /// The ARN up to the project, which is literal.
     prefix: Box<str>,
+    partition: Box<str>,
     region: Box<str>,
     account: Box<str>,
     project: WildMatch,
@@ -155,6 +156,11 @@ impl ModelPattern {
     /// The whole pattern.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The partition that its models live in.
+    pub fn partition(&self) -> &str {
+        &self.partition
     }
 
     /// The region that its models live in.
@@ -202,6 +208,7 @@ impl FromStr for ModelPattern {
                 parts.partition, parts.region, parts.account
             )
             .into(),
+            partition: parts.partition.into(),
             region: parts.region.into(),
             account: parts.account.into(),
             project: WildMatch::new(parts.project),

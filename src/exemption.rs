@@ -1,63 +1,63 @@
 //! The tag that exempts a model from patterns, and what its value says.
 
-use time::{Date, Month};
+use time::format_description::well_known::Rfc3339;
+use time::{Date, OffsetDateTime, UtcOffset};
 
 /// What the value of the exempting tag means for one model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exemption {
     /// The model is kept running.
     Keep,
-    /// The model is kept running, since the value says nothing else that can be understood.
+    /// The model is kept running because the value says nothing that can be understood.
     KeepUnclear,
-    /// The exemption does not hold, or holds no longer.
+    /// The exemption does not hold, or no longer.
     None,
 }
 
 impl Exemption {
-    /// Reads a tag's value, on a day that is `today` in UTC.
+    /// Reads a tag's value at this time.
     ///
-    /// Empty and `true` keep the model running; a date such as `2026-12-24` keeps it through that day;
-    /// `false` does not keep it. Any other value keeps it, since somebody meant something by it, and is to
-    /// be warned of.
-    pub fn read(value: &str, today: Date) -> Self {
+    /// Empty and `true` keep the model running; a date such as `2026-12-24` keeps it through that day in UTC, and a time
+    /// as [RFC 3339] writes it, such as `2026-12-24T18:00:00+01:00`, until then; `false` does not keep it. Any other
+    /// value, including a time without an offset, keeps it, since somebody meant something by it, and is to be warned of.
+    ///
+    /// [RFC 3339]: https://www.rfc-editor.org/rfc/rfc3339#section-5.6
+    pub fn read(value: &str, now: OffsetDateTime) -> Self {
         let value = value.trim();
         if value.is_empty() || value.eq_ignore_ascii_case("true") {
-            Self::Keep
-        } else if value.eq_ignore_ascii_case("false") {
-            Self::None
-        } else {
-            match date(value) {
-                Some(last_day) if today <= last_day => Self::Keep,
-                Some(_) => Self::None,
-                None => Self::KeepUnclear,
-            }
+            return Self::Keep;
         }
+        if value.eq_ignore_ascii_case("false") {
+            return Self::None;
+        }
+        let holds = if let Ok(end) = OffsetDateTime::parse(value, &Rfc3339) {
+            now < end
+        } else if let Some(last_day) = date(value) {
+            now.to_offset(UtcOffset::UTC).date() <= last_day
+        } else {
+            return Self::KeepUnclear;
+        };
+        if holds { Self::Keep } else { Self::None }
     }
 }
 
-/// The date of a text like `2026-12-24`, in exactly this form.
+/// The date of a text like `2026-12-24`. RFC 3339 is stricter about it than the other descriptions of `time`, which take
+/// a sign in front.
 fn date(text: &str) -> Option<Date> {
-    let mut parts = text.split('-');
-    let mut number = |digits: usize| {
-        let part = parts.next()?;
-        let is_number = part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
-        is_number.then(|| part.parse::<u16>().ok()).flatten()
-    };
-    let (year, month, day) = (number(4)?, number(2)?, number(2)?);
-    if parts.next().is_some() {
-        return None;
-    }
-    let month = Month::try_from(u8::try_from(month).ok()?).ok()?;
-    Date::from_calendar_date(i32::from(year), month, u8::try_from(day).ok()?).ok()
+    let midnight = OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339);
+    midnight.ok().map(OffsetDateTime::date)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read_at(value: &str, now: &str) -> Exemption {
+        Exemption::read(value, OffsetDateTime::parse(now, &Rfc3339).unwrap())
+    }
+
     fn read(value: &str) -> Exemption {
-        let today = Date::from_calendar_date(2026, Month::December, 24).unwrap();
-        Exemption::read(value, today)
+        read_at(value, "2026-12-24T17:00:00Z")
     }
 
     #[test]
@@ -68,11 +68,34 @@ mod tests {
     }
 
     #[test]
-    fn a_date_keeps_a_model_running_through_that_day_and_no_longer() {
+    fn a_date_keeps_a_model_running_through_that_day_in_utc_and_no_longer() {
         assert_eq!(read("2026-12-24"), Exemption::Keep);
         assert_eq!(read("2027-01-01"), Exemption::Keep);
+        assert_eq!(read("9999-12-31"), Exemption::Keep);
         assert_eq!(read("2026-12-23"), Exemption::None);
         assert_eq!(read("2024-02-29"), Exemption::None);
+        for (now, exemption) in [
+            ("2026-12-24T23:59:59.999Z", Exemption::Keep),
+            ("2026-12-25T00:00:00Z", Exemption::None),
+            ("2026-12-25T00:30:00+01:00", Exemption::Keep),
+            ("2026-12-24T23:30:00-01:00", Exemption::None),
+        ] {
+            assert_eq!(read_at("2026-12-24", now), exemption, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_time_keeps_a_model_running_until_then() {
+        for (value, exemption) in [
+            ("2026-12-24T17:00:01Z", Exemption::Keep),
+            ("2026-12-24T17:00:00Z", Exemption::None),
+            ("2026-12-24T18:00:00.5+01:00", Exemption::Keep),
+            ("2026-12-24T18:00:00+01:00", Exemption::None),
+            ("2026-12-24 12:00:01-05:00", Exemption::Keep),
+            ("2026-12-24t16:59:59z", Exemption::None),
+        ] {
+            assert_eq!(read(value), exemption, "{value}");
+        }
     }
 
     #[test]
@@ -88,11 +111,16 @@ mod tests {
             "2026-13-01",
             "2025-02-29",
             "24.12.2026",
-            "2026-12-24T00:00",
+            "2020-12-24T00:00",
+            "2020-12-24T00:00:00",
+            "2020-12-24T00:00Z",
+            "2020-12-24T24:00:00Z",
             "2026-12-24-1",
             "26-12-24",
             "2026-1-1",
             "+026-12-24",
+            "-2020-12-24",
+            "20201224",
             "-",
             "é",
         ] {

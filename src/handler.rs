@@ -2,44 +2,76 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use lambda_runtime::{Diagnostic, LambdaEvent};
+use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use crate::aws::{Aws, Caller};
+use crate::deadline::Deadline;
 use crate::metrics;
-use crate::rekognition::Rekognition;
-use crate::report::Report;
+use crate::report::{Report, Summary};
 use crate::request::{InvalidRequest, Payload, Request};
+use crate::run::Run;
 use crate::settings::{InvalidSettings, Settings};
-use crate::sweep::Sweep;
 
-/// The function: its settings, and the service that it calls. Made once a process.
-#[derive(Clone, Debug)]
+/// The function: its settings, the service that it calls, and where its metrics go. Made once per
+/// process.
 pub struct Handler {
     settings: Result<Settings, InvalidSettings>,
-    rekognition: Rekognition,
+    aws: Aws,
+    metrics: Mutex<Box<dyn Write + Send>>,
+}
+
+/// One invocation as a run sees it.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// Lambda's ID of the request, which every log line of the run carries.
+    pub request_id: String,
+    /// The function's name, under which its metrics are kept.
+    pub function_name: String,
+    /// The ARN that the function was invoked by.
+    pub function_arn: String,
+    /// When Lambda ends the invocation, answered or not.
+    pub deadline: Instant,
 }
 
 impl Handler {
-    /// A handler with these settings. Bad ones are told on every invocation.
-    pub fn new(settings: Result<Settings, InvalidSettings>, rekognition: Rekognition) -> Self {
+    /// A handler with these settings, which writes the metric record of each run to `metrics`. Bad
+    /// settings are reported on every invocation.
+    pub fn new(
+        settings: Result<Settings, InvalidSettings>,
+        aws: Aws,
+        metrics: impl Write + Send + 'static,
+    ) -> Self {
         Self {
             settings,
-            rekognition,
+            aws,
+            metrics: Mutex::new(Box::new(metrics)),
         }
     }
 
-    /// Stops the models that the event or the settings name, and answers before the invocation's deadline.
-    ///
-    /// Every model and the run are logged, and the run's metrics are written to standard output.
+    /// Handles an event of the Lambda runtime: see [`Handler::invoke`].
     ///
     /// # Errors
-    /// Bad settings and bad requests, before anything is called; and a run after which a model may be running.
+    /// Those of [`Handler::invoke`].
     pub async fn handle(&self, event: LambdaEvent<Payload>) -> Result<Report, Error> {
-        let start = Instant::now();
         let (payload, context) = event.into_parts();
+        self.invoke(payload, Invocation::from(context)).await
+    }
+
+    /// Stops the models that the event or the settings name, and answers before the invocation's
+    /// deadline.
+    ///
+    /// Every model and the run are logged, and the run's metrics are written.
+    ///
+    /// # Errors
+    /// Bad settings and bad requests, before anything is called; and a run after which a model may
+    /// be running.
+    pub async fn invoke(&self, payload: Payload, invocation: Invocation) -> Result<Report, Error> {
+        let start = Instant::now();
         let settings = self
             .settings
             .as_ref()
@@ -53,47 +85,66 @@ impl Handler {
             }
             None => &settings.model_arns,
         };
-        let request_id = &context.request_id;
         if entries.is_empty() {
             tracing::warn!(
-                requestId = request_id,
+                requestId = invocation.request_id,
                 "model_arns is empty: there is nothing to do"
             );
         }
 
-        let now = SystemTime::now();
-        let left = time_left(context.deadline, now);
-        let sweep = Sweep {
-            rekognition: &self.rekognition,
-            settings,
-            dry_run: request.dry_run,
-            today: OffsetDateTime::from(now).date(),
-            deadline: start + left.saturating_sub(time_to_report(left, entries.len())),
-            request_id,
+        let caller = Caller {
+            deadline: Arc::new(Deadline::new(invocation.deadline)),
+            request_id: (&*invocation.request_id).into(),
         };
-        let models = sweep.run(entries).await;
+        let now = OffsetDateTime::from(SystemTime::now());
+        let run = Run::new(settings, request.dry_run, now, caller);
+        let models = run.run(&self.aws, entries).await;
 
         let mut report = Report::new(models, settings.inference_unit_hour_price);
         let duration = start.elapsed();
-        report.log(request_id, duration);
-        let function_name = &context.env_config.function_name;
-        let mut stdout = io::stdout().lock();
-        let written = metrics::write(
-            &mut stdout,
-            function_name,
-            &report.summary,
-            request.dry_run,
-            duration,
-        )
-        .and_then(|()| stdout.flush());
+        report.log(&invocation.request_id, duration);
+        let written = self.write_metrics(&invocation, &report.summary, request.dry_run, duration);
         if let Err(error) = written {
-            tracing::warn!(requestId = request_id, %error, "the metrics could not be written");
+            tracing::warn!(requestId = invocation.request_id, %error, "the metrics could not be written");
         }
         if report.is_good() {
             report.fit_answer();
             Ok(report)
         } else {
             Err(Error::NotAllStopped(report))
+        }
+    }
+
+    fn write_metrics(
+        &self,
+        invocation: &Invocation,
+        summary: &Summary,
+        dry_run: bool,
+        duration: Duration,
+    ) -> io::Result<()> {
+        let name = &invocation.function_name;
+        let mut output = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics::write(&mut *output, name, summary, dry_run, duration)?;
+        output.flush()
+    }
+}
+
+impl fmt::Debug for Handler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("Handler");
+        text.field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<Context> for Invocation {
+    fn from(context: Context) -> Self {
+        let left = time_left(context.deadline, SystemTime::now());
+        Self {
+            request_id: context.request_id,
+            function_name: context.env_config.function_name.clone(),
+            function_arn: context.invoked_function_arn,
+            deadline: Instant::now() + left,
         }
     }
 }
@@ -150,27 +201,20 @@ impl From<Error> for Diagnostic {
 
 /// The time until a deadline in milliseconds since 1970.
 ///
-/// A number too small for a date is taken for the time itself: `cargo lambda watch` gives every invocation a
-/// deadline of 600000, and means ten minutes.
+/// A number too small for a date is taken for the time itself: `cargo lambda watch` gives every
+/// invocation a deadline of 600000, and means ten minutes. A deadline that no invocation can have
+/// counts as a day.
 fn time_left(deadline: u64, now: SystemTime) -> Duration {
     const FIRST_DATE: u64 = 1_000_000_000_000;
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let deadline_or_time = Duration::from_millis(deadline);
-    if deadline < FIRST_DATE {
-        return deadline_or_time;
-    }
-    let now = now
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    deadline_or_time.saturating_sub(now)
-}
-
-/// The part of the time left that is kept for the report, when every line may have to be written at once: a second, and
-/// a millisecond for each entry, at the smallest memory's share of a processor. It is at least a two-hundredth of the
-/// time, for what patterns find, and at most a fifth.
-fn time_to_report(left: Duration, entries: usize) -> Duration {
-    let lines = u32::try_from(entries).unwrap_or(u32::MAX);
-    let wanted = Duration::from_secs(1) + Duration::from_millis(1).saturating_mul(lines);
-    wanted.max(left / 200).min(left / 5)
+    let left = if deadline < FIRST_DATE {
+        deadline_or_time
+    } else {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH);
+        deadline_or_time.saturating_sub(now.unwrap_or_default())
+    };
+    left.min(DAY)
 }
 
 #[cfg(test)]
@@ -183,25 +227,6 @@ mod tests {
         assert_eq!(time_left(1_800_000_900_000, now), Duration::from_secs(900));
         assert_eq!(time_left(1_799_999_999_000, now), Duration::ZERO);
         assert_eq!(time_left(600_000, now), Duration::from_secs(600));
-    }
-
-    #[test]
-    fn the_report_gets_a_second_and_at_most_a_fifth_of_the_time() {
-        assert_eq!(
-            time_to_report(Duration::from_secs(60), 0),
-            Duration::from_secs(1)
-        );
-        assert_eq!(
-            time_to_report(Duration::from_secs(900), 0),
-            Duration::from_millis(4500)
-        );
-        assert_eq!(
-            time_to_report(Duration::from_secs(900), 10_000),
-            Duration::from_secs(11)
-        );
-        assert_eq!(
-            time_to_report(Duration::from_secs(2), 1),
-            Duration::from_millis(400)
-        );
+        assert_eq!(time_left(u64::MAX, now), Duration::from_secs(86_400));
     }
 }

@@ -14,7 +14,7 @@
 use std::process::ExitCode;
 
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
-use rekognition_stopper::rekognition::Rekognition;
+use rekognition_stopper::aws::Aws;
 use rekognition_stopper::settings::Settings;
 use rekognition_stopper::{Handler, log};
 
@@ -42,7 +42,7 @@ async fn main() -> ExitCode {
     }
     log::log_panics();
     let settings = Settings::read(|name| std::env::var(name));
-    let handler = Handler::new(settings, Rekognition::from_env().await);
+    let handler = Handler::new(settings, Aws::from_env().await, std::io::stdout());
     let serve = service_fn(|event: LambdaEvent<_>| handler.handle(event));
     match Runtime::new(serve).run().await {
         Ok(()) => ExitCode::SUCCESS,

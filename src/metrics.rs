@@ -36,7 +36,7 @@ struct Run<'run> {
 /// # Errors
 /// Those of the output.
 pub(crate) fn write(
-    output: &mut impl io::Write,
+    mut output: &mut dyn io::Write,
     function_name: &str,
     summary: &Summary,
     dry_run: bool,
@@ -60,6 +60,6 @@ pub(crate) fn write(
     };
     let dimensions = vec![vec![DIMENSION.to_owned()]];
     Emf::no_validations(NAMESPACE.to_owned(), dimensions)
-        .format(&run, output)
+        .format(&run, &mut output)
         .map_err(io::Error::other)
 }

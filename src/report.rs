@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use crate::arn::ModelArn;
+use crate::aws::{CallError, Observation, Status};
 use crate::excerpt::{cut, one_line};
-use crate::rekognition::{CallError, Status};
 
 /// The most bytes of the error's sentence. Lambda passes it on whole, but not every destination does.
 const LONGEST_SENTENCE: usize = 8 * 1024;
@@ -117,6 +118,10 @@ impl From<CallError> for Failure {
             },
             CallError::NotSent { code, message } => Self::new(code, message),
             CallError::Unclear { message } => Self::new("UnexpectedAnswer", message),
+            CallError::Panicked => Self::new(
+                "Panicked",
+                "a fault in this program, of which the line `panic` in the log says more",
+            ),
             CallError::OutOfTime {
                 last_failure: Some(last_failure),
             } => Self::new(
@@ -140,6 +145,16 @@ impl fmt::Display for Failure {
 }
 
 impl ModelReport {
+    /// The report of a model, with the service's last word on it.
+    pub(crate) fn of(model_arn: &ModelArn, outcome: Outcome, seen: Option<Observation>) -> Self {
+        Self {
+            model_arn: model_arn.as_str().into(),
+            outcome,
+            inference_units: seen.as_ref().and_then(|seen| seen.inference_units),
+            status: seen.map(|seen| seen.status),
+        }
+    }
+
     /// The report of a model of which nothing else is known, or of an entry that failed as a whole.
     pub(crate) fn failed(text: &str, failure: Failure) -> Self {
         Self {

@@ -407,7 +407,7 @@ async fn the_log_has_a_line_for_each_model_and_one_for_the_run() {
     assert_eq!(
         line_of(&arns[2]),
         json!({"level": "ERROR", "message": "model", "model_arn": arns[2], "outcome": "failed", "status": "STARTING",
-               "code": "StillStarting", "error": "it was STARTING up to the deadline"})
+               "code": "StillStarting", "error": "it was STARTING when it was last seen, 2 s before the deadline"})
     );
     assert_eq!(
         line_of(&arns[3]),

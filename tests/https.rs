@@ -178,13 +178,3 @@ async fn the_trusted_certificates_are_read_once_whatever_the_number_of_regions_a
     let log = function.end().await;
     assert_eq!(log.matches(READ).count(), 1, "{log}");
 }
-
-#[tokio::test]
-async fn a_run_without_tls_reads_no_certificates() {
-    let (emulator, arn) = emulator().await;
-    let missing = directory("not-read").join("missing");
-    let variables = [("SSL_CERT_DIR", missing.to_str().unwrap())];
-    let (answer, log) = stop(&arn, &emulator.url(), &variables, PLENTY).await;
-    assert!(answer.is_ok, "{answer:?}");
-    assert!(!log.contains(READ), "{log}");
-}

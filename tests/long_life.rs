@@ -15,6 +15,9 @@ use support::{PLENTY, arns, pattern, running};
 const MODELS: usize = 50;
 /// The most that the memory may grow by, in kB.
 const GROWTH: u64 = 1024;
+/// Twice as many as there may be calls at once: the HTTP client makes one for a call that finds none
+/// free, and keeps it where another becomes free before it is made.
+const MOST_CONNECTIONS: usize = 16;
 
 async fn emulator(arns: &[String]) -> Emulator {
     let models = arns.iter().map(|arn| running(arn));
@@ -82,7 +85,8 @@ impl Growth {
         );
         assert!(self.memory <= self.first.memory + GROWTH);
         assert!(last.peak <= self.first.peak + GROWTH);
-        assert!(self.files <= self.first.files);
+        // The first invocations may have needed fewer connections than the function may make.
+        assert!(self.files < self.first.files + MOST_CONNECTIONS);
     }
 }
 
@@ -108,7 +112,6 @@ async fn a_thousand_invocations_take_no_more_than_the_first_fifty() {
         invoke(&mut function, event, outcome).await;
     }
     let mut growth = Growth::begin(&function);
-    let connections = emulator.connections();
     for number in 50..1000 {
         leave_running(&emulator, &arns);
         let (event, outcome) = kind(number);
@@ -116,13 +119,12 @@ async fn a_thousand_invocations_take_no_more_than_the_first_fifty() {
         growth.measure();
     }
     growth.end(1000);
+    let connections = emulator.connections();
     println!(
         "{} calls over {connections} connections",
         emulator.calls().len()
     );
-    assert_eq!(emulator.connections(), connections);
-    // As many as there may be calls at once.
-    assert!(connections <= 8, "{connections}");
+    assert!(connections <= MOST_CONNECTIONS, "{connections}");
     assert_eq!(lines_of(&function.end().await, "run").len(), 1000);
 }
 
@@ -138,14 +140,17 @@ async fn invocations_that_wait_for_their_models_take_no_more_than_the_first() {
         invoke(&mut function, &event, "stopped").await;
     }
     let mut growth = Growth::begin(&function);
-    let connections = emulator.connections();
     for _ in 0..4 {
         leave_running(&emulator, &arns);
         invoke(&mut function, &event, "stopped").await;
         growth.measure();
     }
     growth.end(6);
-    assert_eq!(emulator.connections(), connections);
+    assert!(
+        emulator.connections() <= MOST_CONNECTIONS,
+        "{}",
+        emulator.connections()
+    );
 }
 
 #[tokio::test]

@@ -12,9 +12,9 @@ use proptest::prelude::*;
 use regex::Regex;
 use rekognition_emulator::Emulator;
 use rekognition_stopper::arn::{ModelArn, ModelPattern, Target};
+use rekognition_stopper::aws::Aws;
 use rekognition_stopper::exemption::Exemption;
 use rekognition_stopper::handler::Error;
-use rekognition_stopper::rekognition::Rekognition;
 use rekognition_stopper::report::Report;
 use rekognition_stopper::request::{Payload, Request};
 use rekognition_stopper::settings::Settings;
@@ -22,7 +22,7 @@ use rekognition_stopper::{Handler, log};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use support::wire::Wire;
-use time::{Date, Month};
+use time::{Date, Month, Time};
 
 /// The `ProjectVersionArn` of StopProjectVersion. Its `\d` is ASCII.
 const SERVICE_PATTERN: &str = r"(^arn:[a-z0-9-]+:rekognition:[a-z0-9-]+:[0-9]{12}:project/[a-zA-Z0-9_.\-]{1,255}/version/[a-zA-Z0-9_.\-]{1,255}/[0-9]+$)";
@@ -172,12 +172,11 @@ fn answer(payload: Payload) -> (Result<Report, Error>, usize) {
         let config = support::sdk_config(&emulator.url()).into_builder();
         let config = config.http_client(Wire::new(&emulator)).build();
         let settings = Settings::read(|_| Err(VarError::NotPresent));
-        let handler = Handler::new(settings, Rekognition::new(config));
-        let mut context = lambda_runtime::Context::default();
-        // A number this small is taken for the time itself.
-        context.deadline = 5000;
-        let event = lambda_runtime::LambdaEvent::new(payload, context);
-        let answer = tokio::time::timeout(Duration::from_secs(5), handler.handle(event)).await;
+        let rekognition = Aws::new(config);
+        let handler = Handler::new(settings, rekognition, std::io::sink());
+        let time = Duration::from_secs(5);
+        let answer = handler.invoke(payload, support::invocation(time));
+        let answer = tokio::time::timeout(time, answer).await;
         (answer.unwrap(), emulator.calls().len())
     })
 }
@@ -280,7 +279,8 @@ proptest! {
                 None => Exemption::KeepUnclear,
             }
         };
-        prop_assert_eq!(Exemption::read(&value, today), right, "{}", value);
+        let noon = today.with_time(Time::from_hms(12, 0, 0).unwrap()).assume_utc();
+        prop_assert_eq!(Exemption::read(&value, noon), right, "{}", value);
     }
 
     #[test]

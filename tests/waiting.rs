@@ -424,7 +424,7 @@ async fn a_list_that_cannot_be_read_until_the_deadline_is_the_reason_that_is_tol
         ] {
             let report = report(invoke(&handler, event, SHORT).await);
             assert_eq!(outcomes(&report), [code]);
-            let reason = format!("{operation} was answered with a list that cannot be read");
+            let reason = format!("{operation} was answered with a response that cannot be read");
             assert!(failure(&report).contains(&reason), "{report:?}");
         }
     }

@@ -13,6 +13,7 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
     nothing_unasked(view, wrong);
     in_order(view, wrong);
     summary(view, wrong);
+    metrics(view, wrong);
 }
 
 /// One row for an ARN and for an invalid entry; at most one for a pattern, and nothing twice.
@@ -71,12 +72,11 @@ fn nothing_unasked(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// Models stand in the order of the list, each at the first place where it is asked for, and those of a pattern by ARN.
+/// Rows stand in the order of the list, and those of a pattern by ARN.
 fn in_order(view: &View, wrong: &mut Vec<String>) {
-    let mut last = (0, "");
+    let mut last = ((None, false), "");
     for row in &view.rows {
-        let first = view.wanted.first_position_of(&row.model_arn);
-        let place = (first.unwrap_or_default(), row.model_arn.as_str());
+        let place = (view.wanted.place_of(&row.model_arn), row.model_arn.as_str());
         if place < last {
             wrong.push(format!("{} stands after {}", row.model_arn, last.1));
         }
@@ -132,5 +132,37 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
             "is the run good? {is_good}, with {} failures",
             count("failed")
         ));
+    }
+}
+
+/// One metric record, which counts what the summary counts.
+fn metrics(view: &View, wrong: &mut Vec<String>) {
+    let summary = &view.report["summary"];
+    let count = |name: &str| summary[name].as_u64().unwrap_or_default();
+    let saved = match view.night.dry_run {
+        true => 0,
+        false => count("inference_units_stopped"),
+    };
+    let right = json!({
+        "ModelsStopped": count("stopped") + count("stopping"),
+        "ModelsAlreadyStopped": count("already_stopped"),
+        "ModelsKept": count("kept"),
+        "ModelsFailed": count("failed"),
+        "InferenceUnitsStopped": saved,
+    });
+    let [record] = &view.run.metrics[..] else {
+        let records = &view.run.metrics;
+        wrong.push(format!(
+            "the metric records are {records:?} and should be one"
+        ));
+        return;
+    };
+    for (name, value) in right.as_object().unwrap() {
+        if record[name] != *value {
+            let found = &record[name];
+            wrong.push(format!(
+                "the metric {name} is {found} and should be {value}"
+            ));
+        }
     }
 }

@@ -37,12 +37,15 @@ fn time(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
+/// The bound is on each account, and those that are not known answer in the same region.
 fn turns(view: &View, wrong: &mut Vec<String>) {
     let most = view.night.settings.max_concurrency.get() as usize;
     for (region, calls) in &view.run.most_in_flight {
-        if *calls > most {
+        let accounts = view.wanted.accounts_in(region).len().max(1);
+        if *calls > most * accounts {
             wrong.push(format!(
-                "{calls} calls were in flight in {region}, of {most} allowed"
+                "{calls} calls were in flight in {region}, of {most} allowed in each of {accounts} \
+                 accounts"
             ));
         }
     }

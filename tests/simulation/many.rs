@@ -1,67 +1,55 @@
-//! Many nights: side by side in processes of their own, whose standard output, a line of metrics for each run, goes
-//! nowhere.
+//! Many nights, side by side in as many threads as the machine has processors. A night is the same
+//! whichever thread it runs in: what it throws in a thread's own dice it seeds first.
 
-use std::env;
-use std::process::{Child, Command, Stdio};
-use std::thread::available_parallelism;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-/// The variable by which a process knows its share, as `INDEX/COUNT`.
-const SHARE: &str = "SHARE_OF_NIGHTS";
-/// A process that has seen so many nights fail stops there.
-const ENOUGH: usize = 5;
+/// Once so many nights have failed, no further one begins.
+const ENOUGH: usize = 10;
 
-/// Judges the night of each seed, and fails the test of this name with all that is wrong.
-pub fn judge(test: &str, seeds: &[u64], judge: fn(u64) -> Vec<String>) {
-    if let Ok(share) = env::var(SHARE) {
-        let (index, count) = share.split_once('/').unwrap();
-        let own = seeds.iter().skip(index.parse().unwrap());
-        let own = own.step_by(count.parse().unwrap());
-        let mut failed = 0;
-        for seed in own {
+/// Judges the night of each seed, and panics with all that is wrong.
+pub fn judge(seeds: &[u64], judge: impl Fn(u64) -> Vec<String> + Sync) {
+    let next = AtomicUsize::new(0);
+    let failed: Mutex<BTreeMap<u64, Vec<String>>> = Mutex::default();
+    let work = || {
+        while failed.lock().unwrap().len() < ENOUGH
+            && let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed))
+        {
             let wrong = judge(*seed);
             if !wrong.is_empty() {
-                tell(*seed, &wrong);
-                failed += 1;
-            }
-            if failed == ENOUGH {
-                eprintln!("{failed} nights have failed: the others are left out");
-                return;
+                failed.lock().unwrap().insert(*seed, wrong);
             }
         }
-        return;
-    }
-    let count = available_parallelism().map_or(1, usize::from);
-    let children: Vec<Child> = (0..count).map(|index| start(test, index, count)).collect();
-    let mut all_told = String::new();
-    let mut all_ended_well = true;
-    for child in children {
-        let output = child.wait_with_output().unwrap();
-        all_told.push_str(&String::from_utf8_lossy(&output.stderr));
-        all_ended_well &= output.status.success();
-    }
-    assert!(all_told.is_empty() && all_ended_well, "\n{all_told}");
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    let nights: Vec<String> = failed
+        .iter()
+        .map(|(seed, wrong)| tell(*seed, wrong))
+        .collect();
+    let more = match nights.len() {
+        ENOUGH.. => "so many nights have failed that the others were left out",
+        _ => "",
+    };
+    assert!(nights.is_empty(), "\n{}{more}", nights.concat());
 }
 
-/// This test once more, for a share of the seeds.
-fn start(test: &str, index: usize, count: usize) -> Child {
-    Command::new(env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(SHARE, format!("{index}/{count}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-fn tell(seed: u64, wrong: &[String]) {
+fn tell(seed: u64, wrong: &[String]) -> String {
     const MOST: usize = 5;
-    eprintln!(
-        "night {seed}; again, with its log: SEED={seed} NIGHTS=1 cargo test --test simulation no_night -- --nocapture"
+    let mut text = format!(
+        "night {seed}; again, with its log: SEED={seed} NIGHTS=1 cargo test --test simulation no_night -- --nocapture\n"
     );
     for line in wrong.iter().take(MOST) {
-        eprintln!("  {line}");
+        text.push_str(&format!("  {line}\n"));
     }
     if wrong.len() > MOST {
-        eprintln!("  and {} more", wrong.len() - MOST);
+        text.push_str(&format!("  and {} more\n", wrong.len() - MOST));
     }
+    text
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;
-use lambda_runtime::{Context, LambdaEvent};
 use rekognition_emulator::{Call, Change, Emulator};
 use rekognition_stopper::Handler;
+use rekognition_stopper::aws::Aws;
 use rekognition_stopper::handler::Error;
-use rekognition_stopper::rekognition::Rekognition;
 use rekognition_stopper::report::Report;
 use rekognition_stopper::settings::Settings;
+use serde_json::Value;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -21,6 +21,7 @@ use super::clock::{PausedClock, Timers};
 use super::night::Night;
 use super::weather::Weather;
 use crate::support;
+use crate::support::log::Output;
 use crate::support::wire::{Told, Wire};
 
 /// The pause before Lambda invokes a function again that has failed.
@@ -48,6 +49,8 @@ pub struct Run {
     pub calls: Vec<Call>,
     /// The statuses that it was told, in the order in which it was.
     pub told: Vec<Told>,
+    /// The metric records that it wrote.
+    pub metrics: Vec<Value>,
     /// The longest time that a call was waited for.
     pub longest_wait: Duration,
     /// The most calls in flight at once, by region.
@@ -84,9 +87,11 @@ pub fn live_through(night: &Night) -> Vec<Run> {
         let settings = Settings::read(|name| night.variable(name).ok_or(VarError::NotPresent));
         let timers = Arc::new(Timers::default());
         let config = sdk_config(&emulator, &wire, &timers);
+        let metrics = Output::default();
         let scene = Scene {
             night,
-            handler: Handler::new(settings, Rekognition::new(config)),
+            handler: Handler::new(settings, Aws::new(config), metrics.clone()),
+            metrics,
             emulator,
             wire,
             timers,
@@ -139,6 +144,7 @@ struct Scene<'a> {
     wire: Wire,
     timers: Arc<Timers>,
     handler: Handler,
+    metrics: Output,
 }
 
 impl Scene<'_> {
@@ -148,15 +154,14 @@ impl Scene<'_> {
         let before = emulator.statuses();
         let calls_before = emulator.calls().len();
         let changes_before = emulator.changes().len();
+        let records_before = self.metrics.lines().len();
         let holders_before = self.wire.holders();
-        let mut context = Context::default();
-        context.request_id = format!("night-{}", night.seed);
-        // A number this small is taken for the time itself.
-        context.deadline = u64::try_from(time.as_millis()).unwrap();
-        let event = LambdaEvent::new(support::payload(&night.list.event(night.dry_run)), context);
+        let payload = support::payload(&night.list.event(night.dry_run));
+        let invocation = support::invocation(time);
 
         let begun = Instant::now();
-        let answer = timeout(time + GRACE, self.handler.handle(event)).await.ok();
+        let answer = self.handler.invoke(payload, invocation);
+        let answer = timeout(time + GRACE, answer).await.ok();
         let ended = Instant::now();
 
         let regions = || night.models.iter().map(|model| model.region);
@@ -184,6 +189,7 @@ impl Scene<'_> {
             changes,
             calls,
             told: self.wire.take_told(),
+            metrics: self.metrics.lines().split_off(records_before),
             longest_wait: self.wire.longest_wait(),
             most_in_flight: regions()
                 .map(|region| (region, emulator.max_in_flight(region)))

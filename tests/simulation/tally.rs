@@ -10,7 +10,7 @@ use super::view::View;
 const NIGHTS: u64 = 250;
 
 /// The outcomes, and the codes of failures.
-const OUTCOMES: [&str; 14] = [
+const OUTCOMES: [&str; 13] = [
     "stopped",
     "stopping",
     "already_stopped",
@@ -21,7 +21,6 @@ const OUTCOMES: [&str; 14] = [
     "NotConfirmed",
     "DeadlineExceeded",
     "UnexpectedStatus",
-    "UnexpectedAnswer",
     "AccessDeniedException",
     "InvalidParameterException",
     "ResourceNotFoundException",

@@ -38,6 +38,7 @@ impl Trouble {
                 "ResourceInUseException" if is_stop => Nature::Doubtful,
                 _ => Nature::Refusal,
             },
+            FaultKind::HttpStatus(429 | 503, _) => Nature::Throttling,
             FaultKind::HttpStatus(500.., _) => Nature::Passing,
             FaultKind::Garbage(body) if body == NO_LIST => Nature::Refusal,
             FaultKind::HttpStatus(..) | FaultKind::Garbage(_) | FaultKind::EmptyBody => {

@@ -1,6 +1,7 @@
 //! What a list asks for, read without the program's own code: ARNs by the service's regular expression, and
 //! patterns by IAM's wildcards over the whole text.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -59,13 +60,33 @@ impl Wanted {
         self.names(arn) || self.patterns_of(arn).next().is_some()
     }
 
-    /// Where in the list the model is asked for first, or where the entry of this text stands that is no model.
-    pub fn first_position_of(&self, text: &str) -> Option<usize> {
-        let is_model = kind(text) == Kind::Model;
-        self.entries.iter().position(|(entry, kind)| {
-            let is_like = *kind == Kind::Pattern && matches(entry.as_bytes(), text.as_bytes());
-            entry == text || (is_model && is_like)
-        })
+    /// The accounts of the entries of a region.
+    pub fn accounts_in(&self, region: &str) -> BTreeSet<&str> {
+        let valid = self
+            .entries
+            .iter()
+            .filter(|(_, kind)| *kind != Kind::Invalid);
+        let fields = valid.map(|(text, _)| text.split(':').collect::<Vec<_>>());
+        fields
+            .filter(|it| it[3] == region)
+            .map(|it| it[4])
+            .collect()
+    }
+
+    /// Where a row stands: a model at its own ARN, or else at the first pattern that matches it; an
+    /// entry that failed as a whole at its text, after the models that it found.
+    pub fn place_of(&self, text: &str) -> (Option<usize>, bool) {
+        let position = |is_it: &dyn Fn(&str, Kind) -> bool| {
+            let mut entries = self.entries.iter();
+            entries.position(|(entry, kind)| is_it(entry, *kind))
+        };
+        let of_entry = position(&|entry, _| entry == text);
+        if kind(text) != Kind::Model {
+            return (of_entry, true);
+        }
+        let found_by =
+            |entry: &str, kind| kind == Kind::Pattern && matches(entry.as_bytes(), text.as_bytes());
+        (of_entry.or_else(|| position(&found_by)), false)
     }
 }
 

@@ -117,7 +117,7 @@ impl Weather {
 
     /// Weather in which all stops of these models fail, and no other call.
     pub fn for_ever(chance: &mut Chance, models: &[Model]) -> Self {
-        let kinds = [FaultKind::Reset, FaultKind::HttpStatus(503, String::new())];
+        let kinds = [FaultKind::Reset, FaultKind::HttpStatus(500, String::new())];
         let faults = models.iter().map(|model| Trouble {
             kind: chance.one_of(&kinds).clone(),
             operation: Some(Operation::StopProjectVersion),

@@ -11,7 +11,7 @@ use tracing_subscriber::registry;
 
 /// What is logged while it lives, in the thread that made it.
 pub struct Log {
-    written: Arc<Mutex<Vec<u8>>>,
+    output: Output,
     _guard: DefaultGuard,
     /// While there is only one subscriber, `tracing` asks the thread that comes to a line first whether it is wanted, and
     /// remembers the answer for all: another test, which has no log, would silence this one's.
@@ -22,8 +22,8 @@ impl Log {
     /// Logs in Lambda's format and level of these names.
     pub fn new(format: &str, level: &str) -> Self {
         let second = Dispatch::new(registry());
-        let written = Arc::new(Mutex::new(Vec::new()));
-        let writer = Arc::clone(&written);
+        let output = Output::default();
+        let writer = output.clone();
         let subscriber = log::subscriber(
             |name| {
                 Ok(match name {
@@ -31,25 +31,22 @@ impl Log {
                     _ => level.to_owned(),
                 })
             },
-            move || Writer(Arc::clone(&writer)),
+            move || writer.clone(),
         );
         Self {
-            written,
+            output,
             _guard: tracing::subscriber::set_default(subscriber),
             _second: second,
         }
     }
 
     pub fn text(&self) -> String {
-        String::from_utf8(self.written.lock().unwrap().clone()).unwrap()
+        self.output.text()
     }
 
-    /// The lines of a JSON log, of which every one must be a flat object.
+    /// The lines of a JSON log, each of which must be a flat object.
     pub fn lines(&self) -> Vec<Value> {
-        let text = self.text();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        self.output.lines()
     }
 
     /// Those of this level, as `WARN`.
@@ -69,9 +66,25 @@ impl Log {
     }
 }
 
-struct Writer(Arc<Mutex<Vec<u8>>>);
+/// What is written to it, for all of its clones.
+#[derive(Clone, Default)]
+pub struct Output(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Writer {
+impl Output {
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// The lines, each of which must be JSON.
+    pub fn lines(&self) -> Vec<Value> {
+        let text = self.text();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())

@@ -10,27 +10,32 @@ pub mod wire;
 
 use std::env::VarError;
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use lambda_runtime::{Context, LambdaEvent};
 use rekognition_emulator::{Emulator, Model};
-use rekognition_stopper::Handler;
+use rekognition_stopper::aws::Aws;
 use rekognition_stopper::handler::Error;
-use rekognition_stopper::rekognition::Rekognition;
 use rekognition_stopper::report::{ModelReport, Outcome, Report};
 use rekognition_stopper::request::Payload;
 use rekognition_stopper::settings::Settings;
+use rekognition_stopper::{Handler, Invocation};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
 pub const SECRET_KEY: &str = "wJalrXUtnFEMI-secret-key-of-a-test";
 pub const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2Vj/session+token/of+a+test==";
+
+/// The ID of every invocation but those of a runtime.
+pub const REQUEST_ID: &str = "request-1";
 
 /// More time than any test takes.
 pub const PLENTY: Duration = Duration::from_secs(60);
@@ -99,7 +104,8 @@ pub fn handler(emulator: &Emulator, variables: &[(&str, &str)]) -> Handler {
             .map(|(_, value)| (*value).to_owned())
             .ok_or(VarError::NotPresent)
     });
-    Handler::new(settings, Rekognition::new(sdk_config(&emulator.url())))
+    let rekognition = Aws::new(sdk_config(&emulator.url()));
+    Handler::new(settings, rekognition, io::sink())
 }
 
 /// Writes the function's calls to a file of their own in the directory `REKOGNITION_CALLS`, where that is set: what
@@ -115,19 +121,30 @@ pub fn record(emulator: &Emulator) {
     emulator.record_to(File::create(Path::new(&directory).join(name)).unwrap());
 }
 
-/// One invocation.
+/// One invocation by the Lambda runtime, which says when it ends it in milliseconds since 1970.
 pub async fn invoke(
     handler: &Handler,
     event: Value,
     time_limit: Duration,
 ) -> Result<Report, Error> {
     let mut context = Context::default();
-    context.request_id = "request-1".to_owned();
-    // A number this small is taken for the time itself.
-    context.deadline = u64::try_from(time_limit.as_millis()).unwrap();
+    context.request_id = REQUEST_ID.to_owned();
+    let deadline = SystemTime::now() + time_limit;
+    let deadline = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    context.deadline = u64::try_from(deadline.as_millis()).unwrap();
     handler
         .handle(LambdaEvent::new(payload(&event), context))
         .await
+}
+
+/// An invocation as the handler sees it, with this much time from now on by the runtime's clock.
+pub fn invocation(time: Duration) -> Invocation {
+    Invocation {
+        request_id: REQUEST_ID.to_owned(),
+        function_name: "nightly".to_owned(),
+        function_arn: "arn:aws:lambda:us-east-1:123456789012:function:nightly".to_owned(),
+        deadline: Instant::now() + time,
+    }
 }
 
 /// An event as the runtime hands it over.

@@ -1,12 +1,14 @@
 //! How fast the service lets itself be called: learned from its answers, never set.
 //!
-//! A quota is a bucket: so many calls a second flow in, and so many fit in. Every time a call is throttled the
-//! bucket is known to be empty, so what was let through between two such times is what flowed in: the quota, to
-//! within a call. Calls are then made at that rate, and a little faster with each that is let through, so that a
-//! quota that has grown is noticed, and one that others use as well is shared.
+//! A quota is a bucket: so many calls a second flow in, and so many fit in. Every time a call is
+//! throttled the bucket is known to be empty, so what was let through between two such times is what
+//! flowed in: the quota, to within a call. Calls are then made at that rate, and a little faster with
+//! each that is let through, so that a quota that has grown is noticed, and one that others use as
+//! well is shared. When nothing at all is let through for a while, that says nothing of the quota: the
+//! service is tried now and then, and the rate is what it was once it answers again.
 //!
-//! Until the first throttled call nothing is held back. Which answers are throttling, and that such a call is made
-//! again, is for the SDK to say; this only says when.
+//! Until the first throttled call nothing is held back. Which answers are throttling is for
+//! [`judge`](super::judge) to say; this only says when.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,8 +19,8 @@ use tokio::time::{Instant, sleep_until};
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// What each call that is let through makes of the rate while the quota is searched for...
 const SEARCH: f64 = 1.4;
-/// ... and once it is known. The more, the sooner a larger quota is used, and the more calls are throttled while it
-/// stays the same.
+/// ... and once it is known. The more, the sooner a larger quota is used, and the more calls are
+/// throttled while it stays the same.
 const GROWTH: f64 = 1.02;
 /// When so many calls in a row are let through, the quota has grown, and is searched for again.
 const CALLS_BEFORE_SEARCH: f64 = 12.0;
@@ -26,6 +28,14 @@ const CALLS_BEFORE_SEARCH: f64 = 12.0;
 const SEARCHED_CALLS: f64 = 4.0;
 /// What is left of older times in the estimate when a newer one is added.
 const MEMORY: f64 = 0.8;
+/// When no call was let through for so long, nor for the time of so many calls at the known rate, the
+/// service is taken to let none through at all for now...
+const OUTAGE: Duration = Duration::from_secs(1);
+const CALLS_MISSED: f64 = 3.0;
+/// ... and is tried with one call in so long a time, until it does.
+const PROBE: Duration = Duration::from_millis(250);
+/// When so many calls are let through after that, it was an outage indeed and not a small quota.
+const CALLS_AFTER_OUTAGE: f64 = 2.0;
 /// How late a timer may be.
 const TIMER: Duration = Duration::from_millis(2);
 /// The rate is at least this, in calls a second, so that the next call is never far off.
@@ -33,11 +43,11 @@ const LOWEST_RATE: f64 = 0.2;
 /// The rate is at most this, so that a search that finds no limit ends somewhere.
 const HIGHEST_RATE: f64 = 10_000.0;
 
-/// The pace of the calls of one operation in one region, which is what the service has quotas for.
+/// The pace of the calls of one operation in one scope, which is what the service has quotas for.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     state: Mutex<State>,
-    /// Who stands first in line. The others do not know yet when they may go, since that may still change.
+    /// Who stands first in line. The others do not know yet when they may go, since that may change.
     first: tokio::sync::Mutex<()>,
 }
 
@@ -51,13 +61,35 @@ struct State {
     emptied: Option<Instant>,
     /// The calls let through since then.
     let_through: f64,
-    /// The seconds since then in which a call could have been made and nobody made one.
+    /// The seconds since then in which a call could have been made and none was.
     idle: f64,
     /// Whether the last call had to wait for its turn.
     held_back: bool,
     /// Calls let through, and the seconds they took, between the times the bucket was empty.
     calls: f64,
     seconds: f64,
+    /// The throttled calls since the last one that was let through, if there are any.
+    streak: Option<Streak>,
+    /// The seconds of the outage that has just ended, while it may still have been none.
+    outage: f64,
+}
+
+/// Calls that were throttled one after the other.
+#[derive(Clone, Copy, Debug)]
+struct Streak {
+    since: Instant,
+    /// The rate when it began, and what that is made of.
+    rate: f64,
+    calls: f64,
+    seconds: f64,
+}
+
+impl Streak {
+    /// Whether it is too long for a quota of this rate.
+    fn is_outage(&self, now: Instant) -> bool {
+        let expected = Duration::from_secs_f64(CALLS_MISSED / self.rate);
+        now - self.since >= OUTAGE.max(expected)
+    }
 }
 
 impl Pace {
@@ -74,7 +106,7 @@ impl Pace {
         }
     }
 
-    /// Whether a call may still be made whose turn has come at this time: not if one was throttled since.
+    /// Whether a call may still be made whose turn came at this time: not if one was throttled since.
     pub(super) fn holds(&self, turn: Instant) -> bool {
         self.state().emptied.is_none_or(|emptied| emptied <= turn)
     }
@@ -86,7 +118,7 @@ impl Pace {
         if throttled {
             state.throttled(sent, now);
         } else {
-            state.let_through();
+            state.let_through(now);
         }
     }
 
@@ -113,9 +145,21 @@ impl State {
         Ok(())
     }
 
-    fn let_through(&mut self) {
+    fn let_through(&mut self, now: Instant) {
+        if let Some(streak) = self.streak.take()
+            && streak.is_outage(now)
+        {
+            // Calls are let through again, most likely as many as before.
+            self.outage = (now - streak.since).as_secs_f64();
+            self.emptied = Some(now);
+            (self.calls, self.seconds) = (streak.calls, streak.seconds);
+            self.set_rate(streak.rate, now);
+        }
         self.let_through += 1.0;
-        // A rate that nobody was held back by says nothing of what more would be let through.
+        if self.let_through > CALLS_AFTER_OUTAGE {
+            self.outage = 0.0;
+        }
+        // A rate that held nothing back says nothing of what more would be let through.
         if let Some(rate) = self.rate.as_mut().filter(|_| self.held_back) {
             let searching = self.calls == 0.0 || self.let_through >= CALLS_BEFORE_SEARCH;
             let faster = *rate * if searching { SEARCH } else { GROWTH };
@@ -124,30 +168,53 @@ impl State {
     }
 
     fn throttled(&mut self, sent: Instant, now: Instant) {
-        let rate = match (self.rate, self.emptied) {
-            // A call that was on the way when the bucket was found empty tells nothing new.
-            (_, Some(emptied)) if sent < emptied => return,
-            (Some(rate), Some(emptied)) => {
-                // Nobody knows what would have been let through while nobody called.
-                let busy = ((now - emptied).as_secs_f64() - self.idle).max(TIMER.as_secs_f64());
-                if self.let_through >= CALLS_BEFORE_SEARCH {
-                    // The quota is not what it was, and the rate before this one was still let through.
-                    let found = (rate / SEARCH).min(self.let_through / busy);
-                    self.calls = SEARCHED_CALLS;
-                    self.seconds = SEARCHED_CALLS / found;
-                } else {
-                    self.calls = self.calls * MEMORY + self.let_through;
-                    self.seconds = self.seconds * MEMORY + busy;
-                }
-                // One call more may have flowed in since the last one was let through.
-                (self.calls + 1.0) / self.seconds
+        // A call that was on its way when the bucket was found empty tells nothing new.
+        if self.emptied.is_some_and(|emptied| sent < emptied) {
+            return;
+        }
+        match self.streak.filter(|streak| streak.is_outage(now)) {
+            Some(streak) => {
+                let pause = Duration::from_secs_f64(1.0 / streak.rate).max(PROBE);
+                self.next = Some(now + pause);
             }
-            _ => 1.0 / FIRST_PAUSE.as_secs_f64(),
-        };
+            None => {
+                let rate = self.learned_rate(now).clamp(LOWEST_RATE, HIGHEST_RATE);
+                self.set_rate(rate, now);
+                let (calls, seconds) = (self.calls, self.seconds);
+                self.streak.get_or_insert(Streak {
+                    since: now,
+                    rate,
+                    calls,
+                    seconds,
+                });
+            }
+        }
         self.emptied = Some(now);
         self.let_through = 0.0;
         self.idle = 0.0;
-        self.set_rate(rate.clamp(LOWEST_RATE, HIGHEST_RATE), now);
+        self.outage = 0.0;
+    }
+
+    /// The quota, from what was let through since the bucket was last empty.
+    fn learned_rate(&mut self, now: Instant) -> f64 {
+        let (Some(rate), Some(emptied)) = (self.rate, self.emptied) else {
+            return 1.0 / FIRST_PAUSE.as_secs_f64();
+        };
+        // What would have been let through while no call was made is not known. And where only a few
+        // calls were let through after an outage, it was none, but a small quota.
+        let busy = (now - emptied).as_secs_f64() + self.outage - self.idle;
+        let busy = busy.max(TIMER.as_secs_f64());
+        if self.let_through >= CALLS_BEFORE_SEARCH {
+            // The quota is not what it was, and the rate before this one was still let through.
+            let found = (rate / SEARCH).min(self.let_through / busy);
+            self.calls = SEARCHED_CALLS;
+            self.seconds = SEARCHED_CALLS / found;
+        } else {
+            self.calls = self.calls * MEMORY + self.let_through;
+            self.seconds = self.seconds * MEMORY + busy;
+        }
+        // One call more may have flowed in since the last one was let through.
+        (self.calls + 1.0) / self.seconds
     }
 
     fn set_rate(&mut self, rate: f64, now: Instant) {
@@ -279,5 +346,49 @@ mod tests {
             let used = 60.0 / calls_a_second / time.as_secs_f64();
             assert!(used > 0.7, "{calls_a_second}/s: {used} of it used");
         }
+    }
+
+    /// Makes calls to a service that throttles all of them for a while and then has this quota, until
+    /// so many were let through; gives the time from the end of the outage.
+    async fn after_outage(pace: &Pace, outage: Duration, quota: &mut Quota, calls: u32) -> f64 {
+        let start = Instant::now();
+        while start.elapsed() < outage {
+            let sent = pace.wait().await;
+            pace.learn(sent, true);
+        }
+        let end = start + outage;
+        quota.take(pace, calls).await;
+        (Instant::now() - end).as_secs_f64()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_an_outage_the_quota_is_used_as_before_it() {
+        let pace = Pace::default();
+        let mut quota = Quota::new(20.0, 1.0);
+        quota.take(&pace, 100).await;
+        let outage = Duration::from_secs(30);
+        let seconds = after_outage(&pace, outage, &mut quota, 200).await;
+        assert!(seconds < 10.0 * 1.25, "{seconds} s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_at_the_beginning_holds_back_little_after_its_end() {
+        let outage = Duration::from_secs(30);
+        let mut quota = Quota::new(20.0, 1.0);
+        let seconds = after_outage(&Pace::default(), outage, &mut quota, 300).await;
+        assert!(seconds < 15.0 * 1.25, "{seconds} s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_throttled_calls_without_a_quota_cost_a_few_seconds() {
+        let pace = Pace::default();
+        let start = Instant::now();
+        for _ in 0..16 {
+            let sent = pace.wait().await;
+            pace.learn(sent, true);
+        }
+        let (throttled, _) = Quota::new(0.0, 1e6).take(&pace, 8).await;
+        let seconds = start.elapsed().as_secs_f64();
+        assert!(throttled == 0 && seconds < 5.0, "{seconds} s");
     }
 }

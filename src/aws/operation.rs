@@ -1,0 +1,36 @@
+//! The operations that this program calls. A new one is a variant here and a method in its service's
+//! file.
+
+use super::judge::Verdict;
+
+/// The operations that this program calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    StopProjectVersion,
+    ListTagsForResource,
+    DescribeProjects,
+    DescribeProjectVersions,
+}
+
+impl Operation {
+    /// The operation's name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::StopProjectVersion => "StopProjectVersion",
+            Self::ListTagsForResource => "ListTagsForResource",
+            Self::DescribeProjects => "DescribeProjects",
+            Self::DescribeProjectVersions => "DescribeProjectVersions",
+        }
+    }
+
+    /// What a response that cannot be read means. A stop may have had its effect, which only a look
+    /// at the model can tell; a list is begun anew by whoever reads it.
+    pub(super) fn after_unreadable(self) -> Verdict {
+        match self {
+            Self::ListTagsForResource => Verdict::Again,
+            Self::StopProjectVersion | Self::DescribeProjects | Self::DescribeProjectVersions => {
+                Verdict::Final
+            }
+        }
+    }
+}

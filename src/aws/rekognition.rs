@@ -1,0 +1,239 @@
+//! The operations of Rekognition, in one scope.
+
+use std::sync::Arc;
+
+use aws_sdk_rekognition::Client;
+use aws_sdk_rekognition::types::{
+    CustomizationFeature, ProjectDescription, ProjectStatus, ProjectVersionDescription,
+};
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
+
+use super::call::{CallError, Caller};
+use super::operation::Operation;
+use super::status::{Observation, Status};
+use super::turns::{Lane, Places};
+use crate::arn::ModelArn;
+
+/// The most names in one call of DescribeProjects and of DescribeProjectVersions, by their API pages.
+pub(crate) const NAMES_PER_CALL: usize = 10;
+
+/// Rekognition as one account in one region, for one run.
+#[derive(Debug)]
+pub(crate) struct Rekognition {
+    client: Client,
+    caller: Caller,
+    stops: Lane,
+    tags: Lane,
+    projects: Lane,
+    versions: Lane,
+    room: Arc<Notify>,
+}
+
+/// A Custom Labels project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Project {
+    pub(crate) name: String,
+    /// Its ARN, which ends in a number that only DescribeProjects tells.
+    pub(crate) arn: String,
+    /// Whether it is CREATED, and not on its way there or away.
+    pub(crate) is_created: bool,
+}
+
+/// A model as a description shows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Version {
+    pub(crate) model_arn: String,
+    pub(crate) observation: Observation,
+}
+
+/// One page of a list, and the token of the next if there is one.
+#[derive(Clone, Debug)]
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) next_token: Option<String>,
+}
+
+impl Rekognition {
+    /// The operations by this client, at most `max_concurrency` of them in flight at once.
+    pub(super) fn new(
+        client: Client,
+        caller: Caller,
+        max_concurrency: usize,
+        process: &Arc<Places>,
+    ) -> Self {
+        let scope = Arc::new(Semaphore::new(max_concurrency));
+        let room = Arc::default();
+        let lane = || Lane::in_scope(max_concurrency, &scope, process, &room);
+        Self {
+            stops: lane(),
+            tags: lane(),
+            projects: lane(),
+            versions: lane(),
+            client,
+            caller,
+            room,
+        }
+    }
+
+    /// How many more calls of this operation would soon have their turn.
+    pub(crate) fn room_for(&self, operation: Operation) -> usize {
+        let lane = match operation {
+            Operation::StopProjectVersion => &self.stops,
+            Operation::ListTagsForResource => &self.tags,
+            Operation::DescribeProjects => &self.projects,
+            Operation::DescribeProjectVersions => &self.versions,
+        };
+        lane.room()
+    }
+
+    /// Waits until there may be more room.
+    pub(crate) async fn room(&self) {
+        self.room.notified().await;
+    }
+
+    /// Asks the service to stop a model. The status is the one that the service answers with.
+    pub(crate) async fn stop_project_version(
+        &self,
+        model_arn: &ModelArn,
+    ) -> Result<Option<Status>, CallError> {
+        let attempt = || {
+            self.client
+                .stop_project_version()
+                .project_version_arn(model_arn.as_str())
+                .send()
+        };
+        let operation = Operation::StopProjectVersion;
+        self.caller
+            .call(
+                &self.stops,
+                operation,
+                model_arn.as_str(),
+                attempt,
+                |response| Some(response.status().map(|status| Status::new(status.as_str()))),
+            )
+            .await
+    }
+
+    /// The value of one tag of a model, if it has that tag. A response without tags is that of a
+    /// model without any: nothing says that the service sends an empty map for it, and such a model is
+    /// to be stopped.
+    pub(crate) async fn tag(
+        &self,
+        model_arn: &ModelArn,
+        key: &str,
+    ) -> Result<Option<String>, CallError> {
+        let attempt = || {
+            self.client
+                .list_tags_for_resource()
+                .resource_arn(model_arn.as_str())
+                .send()
+        };
+        let operation = Operation::ListTagsForResource;
+        self.caller
+            .call(
+                &self.tags,
+                operation,
+                model_arn.as_str(),
+                attempt,
+                |response| Some(response.tags.and_then(|mut tags| tags.remove(key))),
+            )
+            .await
+    }
+
+    /// A page of the Custom Labels projects: those of at most ten names, or all of them.
+    pub(crate) async fn projects(
+        &self,
+        names: &[String],
+        next_token: Option<&str>,
+    ) -> Result<Page<Project>, CallError> {
+        let attempt = || {
+            self.client
+                .describe_projects()
+                .set_project_names((!names.is_empty()).then(|| names.to_vec()))
+                .features(CustomizationFeature::CustomLabels)
+                .set_next_token(next_token.map(str::to_owned))
+                .send()
+        };
+        let operation = Operation::DescribeProjects;
+        self.caller
+            .call(
+                &self.projects,
+                operation,
+                &names.join(","),
+                attempt,
+                |response| {
+                    let projects = response.project_descriptions?;
+                    let labels = projects.iter().filter(|project| {
+                        let feature = project.feature();
+                        feature.is_none_or(|it| *it == CustomizationFeature::CustomLabels)
+                    });
+                    Some(Page {
+                        items: labels.map(Project::new).collect::<Option<_>>()?,
+                        next_token: response.next_token,
+                    })
+                },
+            )
+            .await
+    }
+
+    /// A page of a project's versions: those of at most ten names, or all of them.
+    pub(crate) async fn project_versions(
+        &self,
+        project_arn: &str,
+        names: &[String],
+        next_token: Option<&str>,
+    ) -> Result<Page<Version>, CallError> {
+        let attempt = || {
+            self.client
+                .describe_project_versions()
+                .project_arn(project_arn)
+                .set_version_names((!names.is_empty()).then(|| names.to_vec()))
+                .set_next_token(next_token.map(str::to_owned))
+                .send()
+        };
+        let operation = Operation::DescribeProjectVersions;
+        self.caller
+            .call(
+                &self.versions,
+                operation,
+                project_arn,
+                attempt,
+                |response| {
+                    let versions = response.project_version_descriptions?;
+                    Some(Page {
+                        items: versions.iter().map(Version::new).collect::<Option<_>>()?,
+                        next_token: response.next_token,
+                    })
+                },
+            )
+            .await
+    }
+}
+
+impl Project {
+    fn new(description: &ProjectDescription) -> Option<Self> {
+        let arn = description.project_arn()?;
+        Some(Self {
+            name: arn.split('/').nth(1)?.to_owned(),
+            arn: arn.to_owned(),
+            is_created: description.status() == Some(&ProjectStatus::Created),
+        })
+    }
+}
+
+impl Version {
+    fn new(description: &ProjectVersionDescription) -> Option<Self> {
+        Some(Self {
+            model_arn: description.project_version_arn()?.to_owned(),
+            observation: Observation {
+                // A description without a status says nothing that could be relied on.
+                status: Status::new(description.status().map_or("", |status| status.as_str())),
+                inference_units: description
+                    .min_inference_units()
+                    .and_then(|units| u32::try_from(units).ok()),
+                at: Instant::now(),
+            },
+        })
+    }
+}

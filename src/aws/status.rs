@@ -1,0 +1,89 @@
+//! What the service says of a model, and what that means for stopping it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use tokio::time::Instant;
+
+/// The status of a model, in the service's own word, even one that this version of the SDK does not
+/// know.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Status(Cow<'static, str>);
+
+/// What a status means for stopping a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It is starting, is billed, and cannot be stopped yet.
+    Starting,
+    /// It is running, is billed, and can be stopped.
+    Running,
+    /// It is stopping.
+    Stopping,
+    /// It is not running, and not billed.
+    NotRunning,
+    /// A word of unknown meaning: never to be taken for "not running".
+    Unknown,
+}
+
+/// The words of [ProjectVersionDescription], and what they mean.
+///
+/// [ProjectVersionDescription]: https://docs.aws.amazon.com/rekognition/latest/APIReference/API_ProjectVersionDescription.html
+const STATUSES: [(&str, Phase); 14] = [
+    ("RUNNING", Phase::Running),
+    ("STARTING", Phase::Starting),
+    ("STOPPING", Phase::Stopping),
+    ("STOPPED", Phase::NotRunning),
+    ("TRAINING_IN_PROGRESS", Phase::NotRunning),
+    ("TRAINING_COMPLETED", Phase::NotRunning),
+    ("TRAINING_FAILED", Phase::NotRunning),
+    ("FAILED", Phase::NotRunning),
+    ("DELETING", Phase::NotRunning),
+    ("COPYING_IN_PROGRESS", Phase::NotRunning),
+    ("COPYING_COMPLETED", Phase::NotRunning),
+    ("COPYING_FAILED", Phase::NotRunning),
+    ("DEPRECATED", Phase::NotRunning),
+    ("EXPIRED", Phase::NotRunning),
+];
+
+impl Status {
+    /// The status of this word.
+    pub fn new(word: &str) -> Self {
+        let known = STATUSES.iter().find(|(known, _)| *known == word);
+        Self(known.map_or_else(|| word.to_owned().into(), |(known, _)| (*known).into()))
+    }
+
+    /// The service's word.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What it means for stopping the model.
+    pub fn phase(&self) -> Phase {
+        let known = STATUSES.iter().find(|(known, _)| *known == self.0);
+        known.map_or(Phase::Unknown, |(_, phase)| *phase)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a response says of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// Its status.
+    pub status: Status,
+    /// `MinInferenceUnits`: what is billed while it runs. Absent where it was never started, and in
+    /// the response to a stop.
+    pub inference_units: Option<u32>,
+    /// When the response came.
+    pub at: Instant,
+}

@@ -1,0 +1,121 @@
+//! When a run has to be over, so that its report comes before Lambda ends the invocation.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// What a line of the report may take at the smallest memory's share of a processor: most of it is
+/// the line in the log.
+const TIME_PER_LINE: Duration = Duration::from_millis(1);
+/// What everything else after a run may take there.
+const TIME_PER_RUN: Duration = Duration::from_secs(1);
+/// The largest part of an invocation that is kept for the report.
+const LARGEST_SHARE: u32 = 5;
+
+/// The instant by which every call has to have its result.
+///
+/// It comes earlier with everything that may still need a line in the report: entries, scopes and
+/// the models that patterns find.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    /// When Lambda ends the invocation.
+    end: Instant,
+    /// The time there was when the run began.
+    time: Duration,
+    lines: AtomicU32,
+    at: watch::Sender<Instant>,
+}
+
+impl Deadline {
+    /// The deadline of a run that begins now, in an invocation that ends at `end`.
+    pub(crate) fn new(end: Instant) -> Self {
+        let time = end.saturating_duration_since(Instant::now());
+        Self {
+            end,
+            time,
+            lines: AtomicU32::new(0),
+            at: watch::Sender::new(end - time_to_report(time, 0)),
+        }
+    }
+
+    /// Keeps time for so many more lines.
+    pub(crate) fn expect_lines(&self, lines: usize) {
+        let lines = u32::try_from(lines).unwrap_or(u32::MAX);
+        let before = self.lines.load(Ordering::Relaxed);
+        let all = before.saturating_add(lines);
+        self.lines.store(all, Ordering::Relaxed);
+        self.at.send_if_modified(|at| {
+            let earlier = self.end - time_to_report(self.time, all);
+            std::mem::replace(at, earlier) != earlier
+        });
+    }
+
+    /// The deadline as far as is known now.
+    pub(crate) fn at(&self) -> Instant {
+        *self.at.borrow()
+    }
+
+    /// The time until then.
+    pub(crate) fn left(&self) -> Duration {
+        self.at().saturating_duration_since(Instant::now())
+    }
+
+    /// Whether it has passed.
+    pub(crate) fn has_passed(&self) -> bool {
+        self.left().is_zero()
+    }
+
+    /// Waits for it.
+    pub(crate) async fn passed(&self) {
+        let mut at = self.at.subscribe();
+        loop {
+            let deadline = *at.borrow_and_update();
+            tokio::select! {
+                () = sleep_until(deadline) => return,
+                Ok(()) = at.changed() => {}
+            }
+        }
+    }
+}
+
+/// The part of an invocation that is kept for the report.
+fn time_to_report(time: Duration, lines: u32) -> Duration {
+    (TIME_PER_RUN + TIME_PER_LINE * lines).min(time / LARGEST_SHARE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_gets_a_second_a_millisecond_per_line_and_at_most_a_fifth_of_the_time() {
+        let time = Duration::from_secs;
+        assert_eq!(time_to_report(time(60), 0), time(1));
+        assert_eq!(time_to_report(time(900), 10_000), time(11));
+        assert_eq!(time_to_report(time(20), 10_000), time(4));
+        assert_eq!(time_to_report(time(2), 1), Duration::from_millis(400));
+        assert_eq!(time_to_report(time(0), 1), time(0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_the_deadline_learns_that_it_comes_earlier() {
+        let end = Instant::now() + Duration::from_secs(60);
+        let deadline = Deadline::new(end);
+        let more_lines = async {
+            tokio::task::yield_now().await;
+            deadline.expect_lines(2_000);
+        };
+        tokio::join!(deadline.passed(), more_lines);
+        assert_eq!(Instant::now(), end - Duration::from_secs(3));
+        assert!(deadline.has_passed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_invocation_that_is_over_has_no_time_left() {
+        let deadline = Deadline::new(Instant::now());
+        deadline.passed().await;
+        assert!(deadline.has_passed());
+    }
+}

@@ -1,0 +1,138 @@
+//! When to look at models that are changing.
+//!
+//! All of them are looked at together, in rounds: about a second after something has changed, then
+//! with growing pauses up to half a minute, with longer ones where a round takes many calls, and once
+//! more shortly before the deadline.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The pause before the first round after a change.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two rounds.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long before the deadline the last round is.
+const LAST_ROUND: Duration = Duration::from_secs(5);
+/// What each call of a round adds to the pause after it, so that looks take no more than a small
+/// share of a quota.
+const PAUSE_PER_CALL: Duration = Duration::from_millis(200);
+
+/// The rhythm of the rounds.
+#[derive(Debug)]
+pub(super) struct Cadence {
+    next: Instant,
+    pause: Duration,
+    /// The calls of the last round.
+    calls: u32,
+}
+
+impl Cadence {
+    /// A rhythm in which nothing has changed yet.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            next: now + LONGEST_PAUSE,
+            pause: FIRST_PAUSE,
+            calls: 0,
+        }
+    }
+
+    /// When the next round is due.
+    pub(super) fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// Notes a call of this round.
+    pub(super) fn called(&mut self) {
+        self.calls += 1;
+    }
+
+    /// Notes that something has changed, so that more may soon.
+    pub(super) fn changed(&mut self, now: Instant) {
+        self.pause = FIRST_PAUSE;
+        let soon = now + FIRST_PAUSE.max(PAUSE_PER_CALL * self.calls);
+        // A round that came due while nothing waited for it was not held.
+        self.next = match self.next < now {
+            true => soon,
+            false => self.next.min(soon),
+        };
+    }
+
+    /// Begins a round, and works out when the next is due.
+    pub(super) fn begin_round(&mut self, now: Instant, deadline: Instant) {
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        let pause = self.pause.max(PAUSE_PER_CALL * self.calls);
+        let next = now + pause.min(LONGEST_PAUSE);
+        // What the last round finds can still be stopped, or is seen stopped.
+        let last = deadline.checked_sub(LAST_ROUND).filter(|last| *last > now);
+        self.next = last.map_or(next, |last| next.min(last));
+        self.calls = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(900);
+
+    /// The seconds from a change to each of the rounds after it, of which each takes so many calls.
+    fn rounds(calls: u32, count: usize) -> Vec<u64> {
+        let start = Instant::now();
+        let mut cadence = Cadence::new(start);
+        cadence.changed(start);
+        let rounds = (0..count).map(|_| {
+            let now = cadence.next();
+            cadence.begin_round(now, start + DEADLINE);
+            (0..calls).for_each(|_| cadence.called());
+            (now - start).as_secs()
+        });
+        rounds.collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pauses_after_a_change_grow_to_half_a_minute() {
+        assert_eq!(rounds(1, 7), [1, 3, 7, 15, 31, 61, 91]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rounds_of_many_calls_come_less_often() {
+        assert_eq!(rounds(50, 4), [1, 3, 13, 23]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_brings_the_next_round_soon() {
+        let start = Instant::now();
+        let mut cadence = Cadence::new(start);
+        assert_eq!(cadence.next(), start + LONGEST_PAUSE);
+        for _ in 0..5 {
+            cadence.begin_round(start, start + DEADLINE);
+        }
+        cadence.changed(start);
+        assert_eq!(cadence.next(), start + FIRST_PAUSE);
+        cadence.begin_round(start, start + DEADLINE);
+        assert_eq!(cadence.next(), start + 2 * FIRST_PAUSE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_round_that_nothing_waited_for_is_not_made_up_for() {
+        let start = Instant::now();
+        let mut cadence = Cadence::new(start);
+        let later = start + 2 * LONGEST_PAUSE;
+        cadence.changed(later);
+        assert_eq!(cadence.next(), later + FIRST_PAUSE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_round_is_five_seconds_before_the_deadline() {
+        let start = Instant::now();
+        let mut cadence = Cadence::new(start);
+        let deadline = start + Duration::from_secs(6);
+        for _ in 0..5 {
+            cadence.begin_round(start, deadline);
+        }
+        assert_eq!(cadence.next(), deadline - LAST_ROUND);
+        cadence.begin_round(deadline - LAST_ROUND, deadline);
+        assert!(cadence.next() > deadline);
+    }
+}
