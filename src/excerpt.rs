@@ -1,4 +1,4 @@
-//! What others wrote, fit for a message: short, and in one line.
+//! What others wrote, fit for a message: short, and without characters that could spoil it.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,9 @@ const LONGEST_QUOTATION: usize = 80;
 pub(crate) fn quoted(text: &str) -> String {
     match text.char_indices().nth(LONGEST_QUOTATION) {
         Some((end, _)) => {
-            let beginning = text.get(..end).unwrap_or_default();
-            format!("`{}...`", one_line(beginning))
+            format!("`{}...`", text.get(..end).unwrap_or_default())
         }
-        None => format!("`{}`", one_line(text)),
+        None => format!("`{text}`"),
     }
 }
 
@@ -25,20 +24,19 @@ pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
     format!("{}...", text.get(..end).unwrap_or_default()).into()
 }
 
-/// A text without control characters: nothing that somebody wrote into an event may look like a line of the log.
-pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
-        return text.into();
-    }
-    let mut line = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line.into()
+/// A text without quotation marks, backslashes and control characters, each of which has another in its
+/// place. A template that is filled by plain text, as for an e-mail, would be spoilt by them, and a
+/// forged line of the log begins with one.
+///
+/// What stands in their place is never longer.
+pub(crate) fn plain(text: &str) -> String {
+    let plain = |character: char| match character {
+        '"' => '\'',
+        '\\' => '|',
+        _ if character.is_control() => ' ',
+        _ => character,
+    };
+    text.chars().map(plain).collect()
 }
 
 #[cfg(test)]
@@ -54,8 +52,8 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_are_written_out() {
-        assert_eq!(one_line("a\n\u{1b}[31mé"), "a\\n\\u{1b}[31mé");
-        assert!(matches!(one_line("é"), Cow::Borrowed(_)));
+    fn a_plain_text_has_nothing_that_spoils_a_template() {
+        assert_eq!(plain("a\n\u{1b}[31mé\u{85}"), "a  [31mé ");
+        assert_eq!(plain(r#"say "C:\""#), "say 'C:|'");
     }
 }

@@ -1,5 +1,6 @@
 //! One invocation: event in, report or error out.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,11 +10,13 @@ use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use crate::arn::Target;
 use crate::aws::{Aws, Caller};
 use crate::deadline::Deadline;
+use crate::excerpt::plain;
 use crate::metrics;
-use crate::report::{Report, Summary};
-use crate::request::{InvalidRequest, Payload, Request};
+use crate::report::Report;
+use crate::request::{Entry, InvalidRequest, Payload, Request};
 use crate::run::Run;
 use crate::settings::{InvalidSettings, Settings};
 
@@ -100,15 +103,17 @@ impl Handler {
         let run = Run::new(settings, request.dry_run, now, caller);
         let models = run.run(&self.aws, entries).await;
 
-        let mut report = Report::new(models, settings.inference_unit_hour_price);
+        let price = settings.inference_unit_hour_price;
+        let accounts = accounts(entries);
+        let mut report = Report::new(models, Vec::new(), accounts, request.dry_run, price);
         let duration = start.elapsed();
         report.log(&invocation.request_id, duration);
-        let written = self.write_metrics(&invocation, &report.summary, request.dry_run, duration);
+        let written = self.write_metrics(&invocation, &report, duration);
         if let Err(error) = written {
             tracing::warn!(requestId = invocation.request_id, %error, "the metrics could not be written");
         }
         if report.is_good() {
-            report.fit_answer();
+            report.fit_response();
             Ok(report)
         } else {
             Err(Error::NotAllStopped(report))
@@ -118,13 +123,12 @@ impl Handler {
     fn write_metrics(
         &self,
         invocation: &Invocation,
-        summary: &Summary,
-        dry_run: bool,
+        report: &Report,
         duration: Duration,
     ) -> io::Result<()> {
         let name = &invocation.function_name;
         let mut output = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics::write(&mut *output, name, summary, dry_run, duration)?;
+        metrics::write(&mut *output, name, report, true, duration)?;
         output.flush()
     }
 }
@@ -149,7 +153,8 @@ impl From<Context> for Invocation {
     }
 }
 
-/// Why an invocation fails. Shown, it is the message; its type is what Lambda reports as `errorType`.
+/// Why an invocation fails. Shown, it is the message, which goes into an e-mail by way of a template;
+/// its type is what Lambda reports as `errorType`.
 #[derive(Clone)]
 pub enum Error {
     /// Environment variables have bad values; nothing was called.
@@ -173,11 +178,12 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InvalidSettings(error) => error.fmt(f),
-            Self::InvalidRequest(error) => error.fmt(f),
-            Self::NotAllStopped(report) => report.fmt(f),
-        }
+        let message = match self {
+            Self::InvalidSettings(error) => error.to_string(),
+            Self::InvalidRequest(error) => error.to_string(),
+            Self::NotAllStopped(report) => report.to_string(),
+        };
+        f.write_str(&plain(&message))
     }
 }
 
@@ -197,6 +203,16 @@ impl From<Error> for Diagnostic {
             error_message: error.to_string(),
         }
     }
+}
+
+/// The number of accounts that the entries are of.
+fn accounts(entries: &[Entry]) -> usize {
+    let accounts = entries.iter().filter_map(|entry| match &entry.target {
+        Ok(Target::Model(model_arn)) => Some(model_arn.account()),
+        Ok(Target::Pattern(pattern)) => Some(pattern.account()),
+        Err(_) => None,
+    });
+    accounts.collect::<BTreeSet<_>>().len()
 }
 
 /// The time until a deadline in milliseconds since 1970.

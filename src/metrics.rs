@@ -9,7 +9,7 @@ use metrique_writer::Entry;
 use metrique_writer::format::Format;
 use metrique_writer_format_emf::Emf;
 
-use crate::report::Summary;
+use crate::report::Report;
 
 const NAMESPACE: &str = "RekognitionStopper";
 const DIMENSION: &str = "FunctionName";
@@ -27,22 +27,27 @@ struct Run<'run> {
     models_kept: u64,
     models_failed: u64,
     inference_units_stopped: u64,
+    /// 1 after a good run and 0 after a failed one. A dry run stops nothing, and one of some accounts
+    /// does not say that the others were reached.
+    runs_succeeded: Option<u64>,
     /// In milliseconds.
     duration: Duration,
 }
 
-/// Writes the record of a run as one line.
+/// Writes the record of a run as one line. `is_whole` is whether it is of all accounts that its entries
+/// stand for.
 ///
 /// # Errors
 /// Those of the output.
 pub(crate) fn write(
     mut output: &mut dyn io::Write,
     function_name: &str,
-    summary: &Summary,
-    dry_run: bool,
+    report: &Report,
+    is_whole: bool,
     duration: Duration,
 ) -> io::Result<()> {
     let count = |models: usize| u64::try_from(models).unwrap_or(u64::MAX);
+    let (summary, dry_run) = (&report.summary, report.is_dry_run());
     let run = Run {
         timestamp: SystemTime::now(),
         function_name,
@@ -56,10 +61,42 @@ pub(crate) fn write(
         } else {
             summary.inference_units_stopped
         },
+        runs_succeeded: (is_whole && !dry_run).then(|| report.is_good().into()),
         duration,
     };
     let dimensions = vec![vec![DIMENSION.to_owned()]];
     Emf::no_validations(NAMESPACE.to_owned(), dimensions)
         .format(&run, &mut output)
         .map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Code, Failure, ModelReport};
+
+    fn runs_succeeded(models: Vec<ModelReport>, is_whole: bool, dry_run: bool) -> Option<u64> {
+        let report = Report::new(models, Vec::new(), 1, dry_run, None);
+        let mut record = Vec::new();
+        write(&mut record, "nightly", &report, is_whole, Duration::ZERO).unwrap();
+        let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+        let metrics = &record["_aws"]["CloudWatchMetrics"][0]["Metrics"];
+        let is_metric = metrics.to_string().contains("RunsSucceeded");
+        let value = record
+            .get("RunsSucceeded")
+            .map(|value| value.as_u64().unwrap());
+        assert_eq!(is_metric, value.is_some(), "{record}");
+        value
+    }
+
+    #[test]
+    fn a_whole_run_has_succeeded_or_not_and_any_other_says_nothing_of_it() {
+        let failure = Failure::new(Code::Panicked, "a fault");
+        let failed = vec![ModelReport::failed("a", failure)];
+        assert_eq!(runs_succeeded(Vec::new(), true, false), Some(1));
+        assert_eq!(runs_succeeded(failed.clone(), true, false), Some(0));
+        assert_eq!(runs_succeeded(failed, true, true), None);
+        assert_eq!(runs_succeeded(Vec::new(), true, true), None);
+        assert_eq!(runs_succeeded(Vec::new(), false, false), None);
+    }
 }

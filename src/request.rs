@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_error_repeats_is_cut_and_stays_in_one_line() {
+    fn what_an_error_repeats_is_cut() {
         let long = "x".repeat(1_000_000);
         for event in [
             json!({"detail-type": "x", "source": long}),
@@ -350,12 +350,6 @@ mod tests {
             assert!(message.len() < 300, "{message}");
             assert!(message.contains("xxx..."), "{message}");
         }
-        let message = refused(json!({"a\nERROR b": 1}));
-        assert!(
-            message.starts_with("`a\\nERROR b` is not a known field"),
-            "{message}"
-        );
-
         let number = Payload::Json(RawValue::from_string("1".repeat(1_000_000)).unwrap());
         let message = Request::read(&number).unwrap_err().to_string();
         assert!(message.len() < 200, "{message}");

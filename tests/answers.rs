@@ -121,7 +121,7 @@ async fn an_empty_list_means_none_and_is_warned_of() {
     assert_eq!(
         serde_json::to_value(result.unwrap()).unwrap(),
         json!({
-            "summary": {"models": 0, "stopped": 0, "stopping": 0, "already_stopped": 0, "kept": 0, "would_stop": 0,
+            "summary": {"accounts": 0, "models": 0, "stopped": 0, "stopping": 0, "already_stopped": 0, "kept": 0, "would_stop": 0,
                         "failed": 0, "inference_units_stopped": 0},
             "models": []
         })
@@ -270,7 +270,7 @@ async fn the_report_tells_each_outcome_and_adds_them_up() {
     assert_eq!(
         serde_json::to_value(report).unwrap(),
         json!({
-            "summary": {"models": 4, "stopped": 2, "stopping": 0, "already_stopped": 1, "kept": 1, "would_stop": 0,
+            "summary": {"accounts": 1, "models": 4, "stopped": 2, "stopping": 0, "already_stopped": 1, "kept": 1, "would_stop": 0,
                         "failed": 0, "inference_units_stopped": 3, "estimated_savings_per_hour": 12.0},
             "models": [
                 {"model_arn": arns[0], "outcome": "stopped", "status": "STOPPED"},
@@ -315,6 +315,23 @@ async fn the_error_is_one_sentence_that_names_what_was_not_stopped() {
     );
     for other in [&arns[0], &arns[3], &arns[4]] {
         assert!(!sentence.contains(other.as_str()), "{sentence}");
+    }
+}
+
+#[tokio::test]
+async fn no_error_message_can_spoil_the_template_of_an_e_mail() {
+    const SPOILER: &str = "\" \\ \n \u{1b} \u{85}";
+    for (variables, event) in [
+        (&[][..], json!({"model_arns": [SPOILER]})),
+        (&[], json!({"model_arns": [SPOILER], "dry_run": true})),
+        (&[], json!({ SPOILER: 1 })),
+        (&[], json!({"detail-type": "x", "source": SPOILER})),
+        (&[("MAX_CONCURRENCY", SPOILER)], json!({})),
+    ] {
+        let (_, message) = refused(variables, event).await;
+        assert!(message.contains("' |"), "{message}");
+        let spoils = |character: char| character.is_control() || matches!(character, '"' | '\\');
+        assert!(!message.contains(spoils), "{message}");
     }
 }
 
@@ -404,10 +421,17 @@ async fn the_log_has_a_line_for_each_model_and_one_for_the_run() {
         json!({"level": "INFO", "message": "model", "model_arn": arns[1], "outcome": "kept", "status": "RUNNING",
                "reason": "tag keep-running=true"})
     );
+    let mut starting = line_of(&arns[2]);
+    let error = starting["error"].take();
+    let error = error.as_str().unwrap();
+    assert!(
+        error.starts_with("it was STARTING when it was last seen, "),
+        "{error}"
+    );
     assert_eq!(
-        line_of(&arns[2]),
+        starting,
         json!({"level": "ERROR", "message": "model", "model_arn": arns[2], "outcome": "failed", "status": "STARTING",
-               "code": "StillStarting", "error": "it was STARTING when it was last seen, 2 s before the deadline"})
+               "code": "StillStarting", "error": null})
     );
     assert_eq!(
         line_of(&arns[3]),
@@ -425,7 +449,7 @@ async fn the_log_has_a_line_for_each_model_and_one_for_the_run() {
     assert!(run.remove("duration_ms").is_some_and(|it| it.is_u64()));
     assert_eq!(
         Value::Object(run),
-        json!({"level": "ERROR", "message": "run", "models": 5, "stopped": 1, "stopping": 0, "already_stopped": 1,
+        json!({"level": "ERROR", "message": "run", "accounts": 1, "models": 5, "stopped": 1, "stopping": 0, "already_stopped": 1,
                "kept": 1, "would_stop": 0, "failed": 2, "inference_units_stopped": 2,
                "estimated_savings_per_hour": 8.0})
     );
@@ -453,7 +477,7 @@ async fn without_json_the_log_is_lines_that_can_be_read() {
     );
     assert!(lines.contains(&&*stopped), "{text}");
     assert!(
-        lines[5].starts_with(r#"ERROR run requestId="request-1" models=5 stopped=1 "#),
+        lines[5].starts_with(r#"ERROR run requestId="request-1" accounts=1 models=5 stopped=1 "#),
         "{text}"
     );
     assert!(!text.contains('\u{1b}'), "{text}");

@@ -45,7 +45,7 @@ async fn a_process_answers_one_invocation_after_another_over_the_same_connection
         assert_eq!(
             answer.body,
             json!({
-                "summary": {"models": 1, "stopped": 0, "stopping": 1, "already_stopped": 0, "kept": 0, "would_stop": 0,
+                "summary": {"accounts": 1, "models": 1, "stopped": 0, "stopping": 1, "already_stopped": 0, "kept": 0, "would_stop": 0,
                             "failed": 0, "inference_units_stopped": 0},
                 "models": [{"model_arn": arn, "outcome": "stopping", "status": "STOPPING"}]
             })
@@ -136,6 +136,7 @@ async fn what_a_dry_run_would_stop_is_in_its_report_and_no_saving_in_its_metrics
     assert_eq!(answer.body["summary"]["inference_units_stopped"], 2);
     let records = records(&function.end().await);
     assert_eq!(records[0]["InferenceUnitsStopped"], 0);
+    assert_eq!(records[0].get("RunsSucceeded"), None);
 }
 
 #[tokio::test]
@@ -202,6 +203,7 @@ async fn the_metric_record_is_in_cloudwatchs_embedded_metric_format() {
             "ModelsFailed",
             "ModelsKept",
             "ModelsStopped",
+            "RunsSucceeded",
             "_aws"
         ]
     );
@@ -211,6 +213,7 @@ async fn the_metric_record_is_in_cloudwatchs_embedded_metric_format() {
     assert_eq!(record["ModelsKept"], 1);
     assert_eq!(record["ModelsFailed"], 1);
     assert_eq!(record["InferenceUnitsStopped"], 5);
+    assert_eq!(record["RunsSucceeded"], 0);
     let duration = record["Duration"].as_f64().unwrap();
     let run = &lines_of(&log, "run")[0];
     assert!((duration - run["duration_ms"].as_f64().unwrap()).abs() <= 1.0);
@@ -234,6 +237,7 @@ async fn the_metric_record_is_in_cloudwatchs_embedded_metric_format() {
                 {"Name": "ModelsKept"},
                 {"Name": "ModelsFailed"},
                 {"Name": "InferenceUnitsStopped"},
+                {"Name": "RunsSucceeded"},
                 {"Name": "Duration", "Unit": "Milliseconds"}
             ]
         }])

@@ -312,7 +312,7 @@ async fn a_wildcard_in_partition_region_or_account_asks_for_one_entry_a_region()
         let Outcome::Failed(failure) = &model.outcome else {
             unreachable!("{model:?}");
         };
-        assert_eq!(failure.code, "InvalidModelArn");
+        assert_eq!(failure.code.as_str(), "InvalidModelArn");
         assert!(failure.message.contains("one entry a region"), "{failure}");
     }
     assert!(emulator.calls().is_empty());

@@ -27,7 +27,7 @@ async fn a_running_model_is_stopped_and_reported() {
     assert_eq!(
         serde_json::to_value(&report).unwrap(),
         json!({
-            "summary": {"models": 1, "stopped": 1, "stopping": 0, "already_stopped": 0, "kept": 0, "would_stop": 0,
+            "summary": {"accounts": 1, "models": 1, "stopped": 1, "stopping": 0, "already_stopped": 0, "kept": 0, "would_stop": 0,
                         "failed": 0, "inference_units_stopped": 2},
             "models": [{"model_arn": arn, "outcome": "stopped", "status": "STOPPED"}]
         })

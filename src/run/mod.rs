@@ -118,8 +118,7 @@ impl<'a> Run<'a> {
                     targets.patterns.push((place, pattern));
                 }
                 Err(invalid) => {
-                    let failure = Failure::new("InvalidModelArn", invalid.to_string());
-                    let report = ModelReport::failed(&entry.text, failure);
+                    let report = ModelReport::failed(&entry.text, Failure::from(invalid));
                     report.log(&self.caller.request_id);
                     reports.push((Place::of_failed_entry(place), report));
                 }

@@ -234,22 +234,13 @@ impl Model {
             }
             error => return Failure::from(error),
         };
-        let ago =
-            |seen: &Observation| format!("{} s before the deadline", seen.at.elapsed().as_secs());
         match (phase, &self.seen) {
-            (Some(Phase::Starting), Some(seen)) => Failure::new(
-                "StillStarting",
-                format!("it was STARTING when it was last seen, {}", ago(seen)),
-            )
-            .after(last_failure),
-            (Some(Phase::Stopping), Some(seen)) => Failure::new(
-                "NotConfirmed",
-                format!(
-                    "its stop was accepted, but it was still STOPPING when it was last seen, {}",
-                    ago(seen)
-                ),
-            )
-            .after(last_failure),
+            (Some(Phase::Starting), Some(seen)) => {
+                Failure::still_starting(seen.at.elapsed()).after(last_failure)
+            }
+            (Some(Phase::Stopping), Some(seen)) => {
+                Failure::not_confirmed(seen.at.elapsed()).after(last_failure)
+            }
             _ => {
                 let last_failure = last_failure.or_else(|| self.refusal.clone());
                 let failure = Failure::from(CallError::OutOfTime { last_failure });
@@ -264,9 +255,6 @@ impl Model {
 
     fn unexpected_status(&self) -> Outcome {
         let status = self.seen.as_ref().map_or("", |seen| seen.status.as_str());
-        Outcome::Failed(Failure::new(
-            "UnexpectedStatus",
-            format!("its status is `{status}`, and whether that is billed is not known"),
-        ))
+        Outcome::Failed(Failure::unexpected_status(status))
     }
 }

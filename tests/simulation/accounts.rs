@@ -96,7 +96,15 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
             .sum()
     };
     let found = &view.report["summary"];
-    let mut right = json!({ "models": view.rows.len() });
+    let valid = view
+        .wanted
+        .entries
+        .iter()
+        .filter(|(_, kind)| *kind != Kind::Invalid);
+    let accounts: BTreeSet<&str> = valid
+        .filter_map(|(text, _)| text.split(':').nth(4))
+        .collect();
+    let mut right = json!({ "accounts": accounts.len(), "models": view.rows.len() });
     for outcome in [
         "stopped",
         "stopping",
@@ -143,7 +151,12 @@ fn metrics(view: &View, wrong: &mut Vec<String>) {
         true => 0,
         false => count("inference_units_stopped"),
     };
+    let succeeded = match view.night.dry_run {
+        true => json!(null),
+        false => json!(u64::from(count("failed") == 0)),
+    };
     let right = json!({
+        "RunsSucceeded": succeeded,
         "ModelsStopped": count("stopped") + count("stopping"),
         "ModelsAlreadyStopped": count("already_stopped"),
         "ModelsKept": count("kept"),

@@ -169,7 +169,7 @@ pub fn report(result: Result<Report, Error>) -> Report {
 /// The outcome's name, and the failure's code if it failed.
 pub fn outcome(model: &ModelReport) -> &str {
     match &model.outcome {
-        Outcome::Failed(failure) => &failure.code,
+        Outcome::Failed(failure) => failure.code.as_str(),
         outcome => outcome.name(),
     }
 }

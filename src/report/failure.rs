@@ -1,0 +1,232 @@
+//! Why a model may be running: the codes of failures, and what they say.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::arn::InvalidModelArn;
+use crate::aws::CallError;
+
+/// Why a model may be running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The kind of failure.
+    pub code: Code,
+    /// What happened, in words.
+    pub message: String,
+}
+
+/// The kind of a failure, as it stands in the response and in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The entry is neither the ARN of a model version nor a pattern.
+    InvalidModelArn,
+    /// The account's role could not be assumed.
+    AccountUnreachable,
+    /// The model was STARTING up to the deadline.
+    StillStarting,
+    /// The stop was accepted, but the model was not seen stopped by the deadline.
+    NotConfirmed,
+    /// It was not reached, or was still being retried, at the deadline.
+    DeadlineExceeded,
+    /// The service gave a status of unknown meaning.
+    UnexpectedStatus,
+    /// The service's response cannot be read.
+    UnexpectedAnswer,
+    /// The call could not be sent.
+    DispatchFailure,
+    /// The call could not be put together.
+    ConstructionFailure,
+    /// A fault in this program.
+    Panicked,
+    /// The service refused the call, with this code of its own.
+    Service(String),
+}
+
+impl Code {
+    /// The code's text.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::InvalidModelArn => "InvalidModelArn",
+            Self::AccountUnreachable => "AccountUnreachable",
+            Self::StillStarting => "StillStarting",
+            Self::NotConfirmed => "NotConfirmed",
+            Self::DeadlineExceeded => "DeadlineExceeded",
+            Self::UnexpectedStatus => "UnexpectedStatus",
+            Self::UnexpectedAnswer => "UnexpectedAnswer",
+            Self::DispatchFailure => "DispatchFailure",
+            Self::ConstructionFailure => "ConstructionFailure",
+            Self::Panicked => "Panicked",
+            Self::Service(code) => code,
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Failure {
+    /// A failure of this kind.
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// The failure of a model that was STARTING when it was last seen, so long before the deadline.
+    pub(crate) fn still_starting(ago: Duration) -> Self {
+        Self::new(
+            Code::StillStarting,
+            format!(
+                "it was STARTING when it was last seen, {} s before the deadline",
+                ago.as_secs()
+            ),
+        )
+    }
+
+    /// The failure of a model that was STOPPING when it was last seen, so long before the deadline.
+    pub(crate) fn not_confirmed(ago: Duration) -> Self {
+        Self::new(
+            Code::NotConfirmed,
+            format!(
+                "its stop was accepted, but it was still STOPPING when it was last seen, {} s before \
+                 the deadline",
+                ago.as_secs()
+            ),
+        )
+    }
+
+    /// The failure of a model in a status of unknown meaning.
+    pub(crate) fn unexpected_status(status: &str) -> Self {
+        Self::new(
+            Code::UnexpectedStatus,
+            format!("its status is `{status}`, and whether that is billed is not known"),
+        )
+    }
+
+    /// Says also what the last attempt failed with, if one did.
+    pub(crate) fn after(mut self, last_failure: Option<String>) -> Self {
+        if let Some(last_failure) = last_failure {
+            self.message = format!(
+                "{}; the last look failed with: {last_failure}",
+                self.message
+            );
+        }
+        self
+    }
+
+    /// Says first what the failure means for the model.
+    pub(crate) fn explain(mut self, meaning: &str) -> Self {
+        self.message = format!("{meaning}: {}", self.message);
+        self
+    }
+}
+
+impl From<&InvalidModelArn> for Failure {
+    fn from(error: &InvalidModelArn) -> Self {
+        Self::new(Code::InvalidModelArn, error.to_string())
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Refused { code, message } => Self::new(Code::Service(code), message),
+            CallError::NotSent { code, message } => {
+                let code = if code == Code::DispatchFailure.as_str() {
+                    Code::DispatchFailure
+                } else {
+                    Code::ConstructionFailure
+                };
+                Self::new(code, message)
+            }
+            CallError::Unclear { message } => Self::new(Code::UnexpectedAnswer, message),
+            CallError::Panicked => Self::new(
+                Code::Panicked,
+                "a fault in this program, of which the line `panic` in the log says more",
+            ),
+            CallError::OutOfTime {
+                last_failure: Some(last_failure),
+            } => Self::new(
+                Code::DeadlineExceeded,
+                format!(
+                    "it was still being tried again when time ran out, the last time after: \
+                     {last_failure}"
+                ),
+            ),
+            CallError::OutOfTime { last_failure: None } => Self::new(
+                Code::DeadlineExceeded,
+                "it was not reached, or not answered, before time ran out",
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The code of ours that follows this one. A new code cannot be left out: the match would not
+    /// compile.
+    fn next(code: &Code) -> Option<Code> {
+        Some(match code {
+            Code::InvalidModelArn => Code::AccountUnreachable,
+            Code::AccountUnreachable => Code::StillStarting,
+            Code::StillStarting => Code::NotConfirmed,
+            Code::NotConfirmed => Code::DeadlineExceeded,
+            Code::DeadlineExceeded => Code::UnexpectedStatus,
+            Code::UnexpectedStatus => Code::UnexpectedAnswer,
+            Code::UnexpectedAnswer => Code::DispatchFailure,
+            Code::DispatchFailure => Code::ConstructionFailure,
+            Code::ConstructionFailure => Code::Panicked,
+            Code::Panicked | Code::Service(_) => return None,
+        })
+    }
+
+    #[test]
+    fn the_documentation_has_every_code_of_ours_and_no_other() {
+        let codes: BTreeSet<String> = std::iter::successors(Some(Code::InvalidModelArn), next)
+            .map(|code| code.to_string())
+            .collect();
+
+        let page = include_str!("../../README.md");
+        let table = page
+            .lines()
+            .skip_while(|line| !line.starts_with("| code of `failed`"));
+        let documented: BTreeSet<String> = table
+            .skip(2)
+            .take_while(|line| line.starts_with('|'))
+            .filter_map(|line| line.split('|').nth(1))
+            .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+            // What ends so is the service's.
+            .filter(|code| !code.ends_with("Exception"))
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(documented, codes);
+    }
+
+    #[test]
+    fn a_call_that_was_not_sent_has_a_code_of_ours() {
+        for code in [Code::DispatchFailure, Code::ConstructionFailure] {
+            let error = CallError::NotSent {
+                code: match code {
+                    Code::DispatchFailure => "DispatchFailure",
+                    _ => "ConstructionFailure",
+                },
+                message: "no credentials".to_owned(),
+            };
+            assert_eq!(Failure::from(error), Failure::new(code, "no credentials"));
+        }
+    }
+}

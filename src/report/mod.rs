@@ -1,0 +1,143 @@
+//! What came of a run: the response, the error and the log lines.
+//!
+//! [`Outcome`] and [`ModelReport`] are of one model, [`failure`](Failure) says why one may be running,
+//! and [`Report`] is of the whole run.
+
+mod failure;
+mod run;
+
+use std::sync::Arc;
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+use crate::arn::ModelArn;
+use crate::aws::{Observation, Status};
+use crate::excerpt::cut;
+pub use failure::{Code, Failure};
+pub use run::{Report, Summary};
+
+/// The most bytes of an entry, which is what an ARN may have.
+const LONGEST_ENTRY: usize = 2048;
+/// The most bytes of a code. The service's longest has 40.
+const LONGEST_CODE: usize = 128;
+/// The most bytes of a reason in the log.
+const LONGEST_LOGGED_REASON: usize = 8 * 1024;
+
+/// What came of one model, or of an entry that stands for none.
+#[derive(Clone, Debug)]
+pub struct ModelReport {
+    /// The model's ARN; of an entry that failed as a whole, the entry as it was written.
+    pub model_arn: Arc<str>,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The service's last word on it, if it said anything.
+    pub status: Option<Status>,
+    /// `MinInferenceUnits`, as far as a description was read.
+    pub inference_units: Option<u32>,
+}
+
+/// What came of one model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its stop was accepted, now or shortly before, and it was seen stopped.
+    Stopped,
+    /// Its stop was accepted, and nobody waited for more.
+    Stopping,
+    /// It was not running; nothing was done.
+    AlreadyStopped,
+    /// A pattern matched it, and its tag exempts it.
+    Kept {
+        /// The tag, as `tag KEY=VALUE`.
+        reason: String,
+    },
+    /// A dry run found it running, starting or stopping.
+    WouldStop,
+    /// It may be running.
+    Failed(Failure),
+}
+
+impl Outcome {
+    /// The outcome's name in the response and in the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Stopping => "stopping",
+            Self::AlreadyStopped => "already_stopped",
+            Self::Kept { .. } => "kept",
+            Self::WouldStop => "would_stop",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+impl ModelReport {
+    /// The report of a model, with the service's last word on it.
+    pub(crate) fn of(model_arn: &ModelArn, outcome: Outcome, seen: Option<Observation>) -> Self {
+        Self {
+            model_arn: model_arn.as_str().into(),
+            outcome,
+            inference_units: seen.as_ref().and_then(|seen| seen.inference_units),
+            status: seen.map(|seen| seen.status),
+        }
+    }
+
+    /// The report of a model of which nothing else is known, or of an entry that failed as a whole.
+    pub(crate) fn failed(text: &str, failure: Failure) -> Self {
+        Self {
+            model_arn: cut(text, LONGEST_ENTRY).into(),
+            outcome: Outcome::Failed(failure),
+            status: None,
+            inference_units: None,
+        }
+    }
+
+    fn status(&self) -> Option<&str> {
+        self.status.as_ref().map(Status::as_str)
+    }
+
+    /// Writes the model's line to the log.
+    pub(crate) fn log(&self, request_id: &str) {
+        let outcome = self.outcome.name();
+        let (model_arn, status) = (&*self.model_arn, self.status());
+        match &self.outcome {
+            Outcome::Failed(failure) => tracing::error!(
+                requestId = request_id,
+                model_arn,
+                outcome,
+                status,
+                code = &*cut(failure.code.as_str(), LONGEST_CODE),
+                error = &*cut(&failure.message, LONGEST_LOGGED_REASON),
+                "model"
+            ),
+            Outcome::Kept { reason } => tracing::info!(
+                requestId = request_id,
+                model_arn,
+                outcome,
+                status,
+                reason,
+                "model"
+            ),
+            _ => tracing::info!(requestId = request_id, model_arn, outcome, status, "model"),
+        }
+    }
+}
+
+impl Serialize for ModelReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("ModelReport", 6)?;
+        fields.serialize_field("model_arn", &*self.model_arn)?;
+        fields.serialize_field("outcome", self.outcome.name())?;
+        if let Some(status) = self.status() {
+            fields.serialize_field("status", status)?;
+        }
+        match &self.outcome {
+            Outcome::Kept { reason } => fields.serialize_field("reason", reason)?,
+            Outcome::Failed(failure) => {
+                fields.serialize_field("code", failure.code.as_str())?;
+                fields.serialize_field("message", &failure.message)?;
+            }
+            _ => {}
+        }
+        fields.end()
+    }
+}

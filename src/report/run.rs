@@ -1,0 +1,383 @@
+//! The whole run: the report, its numbers, its line in the log and its sentence.
+
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{LONGEST_CODE, LONGEST_ENTRY, ModelReport, Outcome};
+use crate::excerpt::cut;
+
+/// The most bytes of the error's sentence. Lambda passes it on whole, but not every destination does.
+const LONGEST_SENTENCE: usize = 8 * 1024;
+/// The most bytes of a reason in the sentence.
+const LONGEST_REASON: usize = 512;
+
+/// The most bytes of the response. Lambda takes 6 MB and makes an error of more, so that a good run
+/// would be a failed one.
+const LARGEST_RESPONSE: usize = 6_000_000;
+/// What of that is kept for all but the models and the patterns.
+const SUMMARY_SIZE: usize = 1_000;
+
+/// What came of a run. Shown, it is the sentence of a run that is not good.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The run in numbers.
+    pub summary: Summary,
+    /// Every model, in the order of the request; those of a pattern by their ARNs.
+    pub models: Vec<ModelReport>,
+    /// How many of them are left out at the end, where the response would be larger than Lambda
+    /// takes.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub models_left_out: usize,
+    /// The patterns that match no version anywhere, in any status.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unmatched_patterns: Vec<String>,
+    /// How many of them are left out, for the same reason as models.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unmatched_patterns_left_out: usize,
+    #[serde(skip)]
+    dry_run: bool,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// A run in numbers. All but the last are counts, and those of the outcomes add up to `models`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Summary {
+    /// The accounts in which calls were made or tried.
+    pub accounts: usize,
+    /// All models, and entries that stand for none.
+    pub models: usize,
+    /// Stopped, and seen so.
+    pub stopped: usize,
+    /// Their stop was accepted.
+    pub stopping: usize,
+    /// Were not running.
+    pub already_stopped: usize,
+    /// Kept running by their tag.
+    pub kept: usize,
+    /// Would be stopped by a run that is not dry.
+    pub would_stop: usize,
+    /// May be running.
+    pub failed: usize,
+    /// The inference units of those that were stopped, are stopping or would be stopped.
+    pub inference_units_stopped: u64,
+    /// What these cost an hour, where a price is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_savings_per_hour: Option<f64>,
+}
+
+impl Report {
+    /// The report of these models and patterns in so many accounts, with the price of an inference
+    /// unit hour if there is one.
+    pub(crate) fn new(
+        models: Vec<ModelReport>,
+        unmatched_patterns: Vec<String>,
+        accounts: usize,
+        dry_run: bool,
+        inference_unit_hour_price: Option<f64>,
+    ) -> Self {
+        let mut summary = Summary {
+            accounts,
+            models: models.len(),
+            ..Summary::default()
+        };
+        for model in &models {
+            let stopped = match model.outcome {
+                Outcome::Stopped => &mut summary.stopped,
+                Outcome::Stopping => &mut summary.stopping,
+                Outcome::WouldStop => &mut summary.would_stop,
+                Outcome::AlreadyStopped => {
+                    summary.already_stopped += 1;
+                    continue;
+                }
+                Outcome::Kept { .. } => {
+                    summary.kept += 1;
+                    continue;
+                }
+                Outcome::Failed(_) => {
+                    summary.failed += 1;
+                    continue;
+                }
+            };
+            *stopped += 1;
+            summary.inference_units_stopped += u64::from(model.inference_units.unwrap_or_default());
+        }
+        summary.estimated_savings_per_hour =
+            inference_unit_hour_price.map(|price| savings(price, summary.inference_units_stopped));
+        Self {
+            summary,
+            models,
+            models_left_out: 0,
+            unmatched_patterns,
+            unmatched_patterns_left_out: 0,
+            dry_run,
+        }
+    }
+
+    /// Whether nothing was to be stopped.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    /// Whether nothing that was asked for may still be running.
+    pub fn is_good(&self) -> bool {
+        self.summary.failed == 0
+    }
+
+    /// Leaves out the models at the end that Lambda's response has no room for, and the patterns that
+    /// have none beside them.
+    pub(crate) fn fit_response(&mut self) {
+        self.fit(LARGEST_RESPONSE);
+    }
+
+    fn fit(&mut self, most: usize) {
+        let mut room = most.saturating_sub(SUMMARY_SIZE);
+        self.models_left_out = leave_out(&mut self.models, &mut room);
+        self.unmatched_patterns_left_out = leave_out(&mut self.unmatched_patterns, &mut room);
+    }
+
+    /// Writes the run's line to the log.
+    pub(crate) fn log(&self, request_id: &str, duration: Duration) {
+        // One call site for both levels would need the level at compile time.
+        macro_rules! run {
+            ($level:ident) => {
+                tracing::$level!(
+                    requestId = request_id,
+                    accounts = self.summary.accounts,
+                    models = self.summary.models,
+                    stopped = self.summary.stopped,
+                    stopping = self.summary.stopping,
+                    already_stopped = self.summary.already_stopped,
+                    kept = self.summary.kept,
+                    would_stop = self.summary.would_stop,
+                    failed = self.summary.failed,
+                    inference_units_stopped = self.summary.inference_units_stopped,
+                    estimated_savings_per_hour = self.summary.estimated_savings_per_hour,
+                    duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+                    "run"
+                )
+            };
+        }
+        if self.is_good() {
+            run!(info);
+        } else {
+            run!(error);
+        }
+    }
+}
+
+/// How many models were not stopped, which, and why.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = if self.dry_run {
+            "could not be looked up"
+        } else {
+            "were not stopped"
+        };
+        let mut sentence = format!(
+            "{} of {} models {verb}",
+            self.summary.failed, self.summary.models
+        );
+        let mut left = self.summary.failed;
+        for model in &self.models {
+            let Outcome::Failed(failure) = &model.outcome else {
+                continue;
+            };
+            let separator = if left == self.summary.failed {
+                ": "
+            } else {
+                "; "
+            };
+            let part = format!(
+                "{separator}{} ({}: {})",
+                cut(&model.model_arn, LONGEST_ENTRY),
+                cut(failure.code.as_str(), LONGEST_CODE),
+                cut(&failure.message, LONGEST_REASON)
+            );
+            let room_for_the_rest = "; and 10000 more".len();
+            if sentence.len() + part.len() + room_for_the_rest > LONGEST_SENTENCE {
+                write!(sentence, "{separator}and {left} more")?;
+                break;
+            }
+            sentence.push_str(&part);
+            left -= 1;
+        }
+        f.write_str(&sentence)
+    }
+}
+
+/// Leaves out the items at the end that there is no room for as JSON, and says how many. Takes the room
+/// of the others.
+fn leave_out<T: Serialize>(items: &mut Vec<T>, room: &mut usize) -> usize {
+    let first_without_room = items.iter().position(|item| {
+        let size = serde_json::to_string(item).map_or(0, |json| json.len()) + ",".len();
+        let rest = room.checked_sub(size);
+        *room = rest.unwrap_or_default();
+        rest.is_none()
+    });
+    let first_without_room = first_without_room.unwrap_or(items.len());
+    let left_out = items.len() - first_without_room;
+    items.truncate(first_without_room);
+    left_out
+}
+
+/// The cost of inference units an hour, without the noise that binary fractions add to a price.
+fn savings(price: f64, inference_units: u64) -> f64 {
+    const PARTS: f64 = 1e6;
+    // Units are counted in hundreds at most, which a float holds exactly.
+    let cost = price * inference_units as f64;
+    (cost * PARTS).round() / PARTS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::Status;
+    use crate::report::Failure;
+
+    fn report(models: Vec<ModelReport>) -> Report {
+        Report::new(models, Vec::new(), 1, false, None)
+    }
+
+    fn model(name: &str, outcome: Outcome, inference_units: Option<u32>) -> ModelReport {
+        ModelReport {
+            model_arn: name.into(),
+            outcome,
+            status: Some(Status::new("STOPPED")),
+            inference_units,
+        }
+    }
+
+    fn failed(name: &str) -> ModelReport {
+        let failure = Failure::still_starting(Duration::from_secs(5));
+        model(name, Outcome::Failed(failure), None)
+    }
+
+    #[test]
+    fn the_summary_adds_up() {
+        let kept = Outcome::Kept {
+            reason: "tag keep-running=true".to_owned(),
+        };
+        let report = Report::new(
+            vec![
+                model("a", Outcome::Stopped, Some(2)),
+                model("b", Outcome::Stopping, None),
+                model("c", Outcome::AlreadyStopped, Some(5)),
+                model("d", kept, Some(7)),
+                model("e", Outcome::WouldStop, Some(1)),
+                failed("f"),
+            ],
+            vec!["p".to_owned()],
+            3,
+            false,
+            Some(0.1),
+        );
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(
+            json["summary"],
+            serde_json::json!({
+                "accounts": 3, "models": 6, "stopped": 1, "stopping": 1, "already_stopped": 1, "kept": 1,
+                "would_stop": 1, "failed": 1, "inference_units_stopped": 3,
+                "estimated_savings_per_hour": 0.3
+            })
+        );
+        assert_eq!(json["unmatched_patterns"], serde_json::json!(["p"]));
+        assert_eq!(
+            json["models"][0],
+            serde_json::json!({"model_arn": "a", "outcome": "stopped", "status": "STOPPED"})
+        );
+        assert_eq!(json["models"][3]["reason"], "tag keep-running=true");
+        assert_eq!(json["models"][5]["code"], "StillStarting");
+        assert_eq!(
+            json["models"][5]["message"],
+            "it was STARTING when it was last seen, 5 s before the deadline"
+        );
+    }
+
+    #[test]
+    fn a_response_that_lambda_would_not_take_leaves_out_the_last_models_and_patterns() {
+        let models = vec![model(&"é\n".repeat(100), Outcome::Stopped, Some(1)); 100];
+        let patterns = vec!["p".repeat(100); 10];
+        let whole = Report::new(models, patterns, 1, false, Some(1.0));
+        let json = serde_json::to_string(&whole).unwrap();
+        let mut report = whole.clone();
+        report.fit(json.len() + SUMMARY_SIZE);
+        assert_eq!(serde_json::to_string(&report).unwrap(), json);
+        assert!(!json.contains("left_out"));
+
+        let named = |most: usize| {
+            let mut report = whole.clone();
+            report.fit(most);
+            let json = serde_json::to_value(&report).unwrap();
+            assert!(json.to_string().len() <= most);
+            assert_eq!(json["summary"]["models"], 100);
+            assert_eq!(report.models.len() + report.models_left_out, 100);
+            assert_eq!(
+                report.unmatched_patterns.len() + report.unmatched_patterns_left_out,
+                10
+            );
+            (report.models.len(), report.unmatched_patterns.len())
+        };
+        let (models, patterns) = named(json.len() / 2 + SUMMARY_SIZE);
+        assert!((40..60).contains(&models), "{models}");
+        assert_eq!(patterns, 0);
+        let (models, patterns) = named(json.len() + SUMMARY_SIZE - 500);
+        assert_eq!(models, 100);
+        assert!((1..10).contains(&patterns), "{patterns}");
+    }
+
+    #[test]
+    fn without_a_price_no_figure_is_made_up() {
+        let report = report(vec![model("a", Outcome::Stopped, Some(2))]);
+        let json = serde_json::to_value(&report).unwrap();
+        assert!(json["summary"].get("estimated_savings_per_hour").is_none());
+        assert!(json.get("unmatched_patterns").is_none());
+    }
+
+    #[test]
+    fn the_sentence_names_every_model_that_was_not_stopped() {
+        let models = vec![failed("a"), model("b", Outcome::Stopped, None), failed("c")];
+        assert_eq!(
+            report(models).to_string(),
+            "2 of 3 models were not stopped: a (StillStarting: it was STARTING when it was last seen, 5 s before the deadline); \
+             c (StillStarting: it was STARTING when it was last seen, 5 s before the deadline)"
+        );
+    }
+
+    #[test]
+    fn the_sentence_of_a_dry_run_says_that_models_could_not_be_looked_up() {
+        let models = vec![failed("a"), model("b", Outcome::WouldStop, None)];
+        let sentence = Report::new(models, Vec::new(), 1, true, None).to_string();
+        assert!(
+            sentence.starts_with("1 of 2 models could not be looked up: a (StillStarting: "),
+            "{sentence}"
+        );
+    }
+
+    #[test]
+    fn a_long_sentence_is_cut_and_says_how_many_it_leaves_out() {
+        let sentence = report(vec![failed(&"a".repeat(100)); 1000]).to_string();
+        assert!(sentence.len() <= LONGEST_SENTENCE);
+        let named = sentence.matches("StillStarting").count();
+        assert!(
+            sentence.ends_with(&format!("; and {} more", 1000 - named)),
+            "{sentence}"
+        );
+    }
+
+    #[test]
+    fn an_entry_of_any_length_hides_no_other() {
+        for entry in ["é", "\u{1}"] {
+            let models = vec![failed(&entry.repeat(9000)), failed("b")];
+            let sentence = report(models).to_string();
+            assert!(sentence.len() <= LONGEST_SENTENCE);
+            let cut = format!("{}... (StillStarting", entry.repeat(3));
+            assert!(sentence.contains(&cut), "{sentence}");
+            assert!(sentence.contains("; b (StillStarting"), "{sentence}");
+        }
+    }
+}
