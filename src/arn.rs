@@ -284,7 +284,7 @@ impl<'a> Parts<'a> {
             ));
         }
         name_of_place("the region", region)?;
-        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !is_account(account) {
             return Err(literal("the account", account)
                 .unwrap_or_else(|| InvalidModelArn::part("the account", account, "12 digits")));
         }
@@ -320,6 +320,11 @@ impl Wildcards {
     fn allow(self, byte: u8) -> bool {
         self == Wildcards::Allowed && matches!(byte, b'*' | b'?')
     }
+}
+
+/// Whether a text is the ID of an account.
+pub(crate) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A partition's or region's name. Both are literal also in a pattern.

@@ -15,10 +15,11 @@ use crate::excerpt::cut;
 /// The most bytes of a panic's message in the log.
 const LONGEST_PANIC: usize = 8 * 1024;
 
-/// The log's subscriber, by Lambda's own variables: `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL`.
+/// The log's subscriber, by Lambda's own variables: `AWS_LAMBDA_LOG_FORMAT` and
+/// `AWS_LAMBDA_LOG_LEVEL`.
 ///
-/// The level holds for this program and for the SDK's account of its retries. Every other library is held at
-/// WARN: below it the SDK logs requests with their signatures and session tokens, and the runtime whole events.
+/// The level holds for this program. Every library is held at WARN: below it the SDK logs requests
+/// with their signatures and session tokens, and the runtime whole events.
 pub fn subscriber<W>(
     variable: impl Fn(&str) -> Result<String, VarError>,
     writer: W,
@@ -28,11 +29,10 @@ where
 {
     let is_json =
         variable("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("JSON"));
-    let level = level(variable("AWS_LAMBDA_LOG_LEVEL").ok().as_deref());
+    let level = level(&variable("AWS_LAMBDA_LOG_LEVEL").unwrap_or_default());
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
-        .with_target(env!("CARGO_CRATE_NAME"), level)
-        .with_target("aws_smithy_runtime::client::retries", level);
+        .with_target(env!("CARGO_CRATE_NAME"), level);
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_target(false)
@@ -50,11 +50,12 @@ where
     }
 }
 
-/// Has every panic written to the log from now on, as one line of the level ERROR in the log's own format. The
-/// standard library writes several to standard error, which a query for errors would not find.
+/// Has every panic written to the log from now on, as one line of the level ERROR in the log's own
+/// format. The standard library writes several to standard error, which a query for errors would not
+/// find.
 ///
-/// Where a panic ends is not decided here: one of the handler is the runtime's to catch, which tells Lambda of it
-/// and goes on; one of the runtime ends the process, and Lambda starts a new one.
+/// Where a panic ends is not decided here: one of the handler is the runtime's to catch, which tells
+/// Lambda of it and goes on; one of the runtime ends the process, and Lambda starts a new one.
 pub fn log_panics() {
     panic::set_hook(Box::new(|panic| {
         let error = panic
@@ -65,11 +66,49 @@ pub fn log_panics() {
     }));
 }
 
-/// Lambda's levels are those of `tracing`, and FATAL.
-fn level(name: Option<&str>) -> LevelFilter {
-    match name {
-        Some(name) if name.eq_ignore_ascii_case("FATAL") => LevelFilter::ERROR,
-        Some(name) => name.parse().unwrap_or(LevelFilter::INFO),
-        None => LevelFilter::INFO,
+/// The level of this name. None silences a failure, and a name that Lambda does not know is no reason
+/// to log less than usual.
+fn level(name: &str) -> LevelFilter {
+    match &*name.trim().to_ascii_uppercase() {
+        "TRACE" => LevelFilter::TRACE,
+        "DEBUG" => LevelFilter::DEBUG,
+        "WARN" => LevelFilter::WARN,
+        "ERROR" | "FATAL" | "OFF" => LevelFilter::ERROR,
+        _ => LevelFilter::INFO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blank_or_unknown_level_is_info() {
+        for name in ["", " ", "INFO", "info", "loud", "0", "5"] {
+            assert_eq!(level(name), LevelFilter::INFO, "{name}");
+        }
+        for variable in [VarError::NotPresent, VarError::NotUnicode("\u{1}".into())] {
+            let subscriber = subscriber(|_| Err(variable.clone()), std::io::sink);
+            assert_eq!(subscriber.max_level_hint(), Some(LevelFilter::INFO));
+        }
+    }
+
+    #[test]
+    fn lambdas_levels_are_read_in_any_case() {
+        for (name, right) in [
+            ("TRACE", LevelFilter::TRACE),
+            ("debug", LevelFilter::DEBUG),
+            (" Warn ", LevelFilter::WARN),
+            ("ERROR", LevelFilter::ERROR),
+        ] {
+            assert_eq!(level(name), right, "{name}");
+        }
+    }
+
+    #[test]
+    fn no_level_silences_a_failure() {
+        for name in ["FATAL", "OFF", "off", "Off "] {
+            assert_eq!(level(name), LevelFilter::ERROR, "{name}");
+        }
     }
 }

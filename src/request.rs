@@ -158,14 +158,6 @@ impl Entry {
         }
     }
 
-    /// The entries of a list that is separated by commas and white space.
-    pub fn list(text: &str) -> Vec<Self> {
-        text.split(|character: char| character == ',' || character.is_whitespace())
-            .filter(|entry| !entry.is_empty())
-            .map(Self::new)
-            .collect()
-    }
-
     fn null() -> Self {
         Self {
             text: "null".into(),

@@ -4,108 +4,299 @@ use std::env::VarError;
 use std::fmt;
 use std::num::NonZeroUsize;
 
+use crate::arn::is_account;
 use crate::excerpt::quoted;
 use crate::request::Entry;
 
 /// The most characters of a tag's key, from the tagging API.
 const TAG_KEY_LENGTH: usize = 128;
+/// The highest price of an inference unit hour, in whatever currency. Above it the savings could become
+/// a number that JSON does not have.
+const HIGHEST_PRICE: f64 = 1e6;
+/// The default of `MAX_CONCURRENCY`.
+const DEFAULT_CONCURRENCY: NonZeroUsize = match NonZeroUsize::new(8) {
+    Some(eight) => eight,
+    None => NonZeroUsize::MIN,
+};
+/// The most characters of a role's name and, with the slashes around it, of its path, from IAM's API.
+const ROLE_NAME_LENGTH: usize = 64;
+const ROLE_PATH_LENGTH: usize = 512;
+/// The characters of an external ID, from the API of STS.
+const EXTERNAL_ID_LENGTH: std::ops::RangeInclusive<usize> = 2..=1224;
+
+/// The regions of [Custom Labels].
+///
+/// [Custom Labels]: https://docs.aws.amazon.com/general/latest/gr/rekognition.html
+const CUSTOM_LABELS_REGIONS: [&str; 11] = [
+    "us-east-1",
+    "us-east-2",
+    "us-west-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-central-1",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+];
+/// What the names of regions begin with, in AWS's partitions.
+const AREAS: [&str; 16] = [
+    "af", "ap", "ca", "cn", "eu", "eu-isoe", "eusc-de", "il", "me", "mx", "sa", "us", "us-gov",
+    "us-iso", "us-isob", "us-isof",
+];
+/// What follows there, before the number.
+const DIRECTIONS: [&str; 9] = [
+    "central",
+    "east",
+    "north",
+    "northeast",
+    "northwest",
+    "south",
+    "southeast",
+    "southwest",
+    "west",
+];
 
 /// What the operator set for every run.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `MODEL_ARNS`: the models of a run whose event names none. Empty where the variable is not set.
     pub model_arns: Vec<Entry>,
-    /// `MAX_CONCURRENCY`: calls to Rekognition in flight at once, in each region; 1 to 64.
+    /// `MAX_CONCURRENCY`: calls to Rekognition in flight at once in each account and region; 1 to 64.
     pub max_concurrency: NonZeroUsize,
     /// `CONFIRM_STOPPED`: whether to wait until a model is seen stopped.
     pub confirm_stopped: bool,
+    /// `DRY_RUN`: whether a request that does not say is a dry run.
+    pub dry_run: bool,
     /// `KEEP_RUNNING_TAG`: the key of the tag that exempts a model from patterns, if there is one.
     pub keep_running_tag: Option<String>,
     /// `INFERENCE_UNIT_HOUR_PRICE`: the price of one inference unit hour, in any currency.
     pub inference_unit_hour_price: Option<f64>,
+    /// `MEMBER_ROLE`: the name, with its path, of the role to assume in other accounts, if there is
+    /// one.
+    pub member_role: Option<String>,
+    /// `MEMBER_EXTERNAL_ID`: the external ID that goes with it.
+    pub member_external_id: Option<String>,
+    /// `REGIONS`: what a wildcard in the region stands for. Each is there once.
+    pub regions: Vec<String>,
+    /// `ORGANIZATIONAL_UNITS`: the roots and units whose accounts a wildcard stands for, with all that
+    /// is under them; none for the whole organization.
+    pub organizational_units: Vec<String>,
+    /// `EXCLUDED_ACCOUNTS`: the accounts that a wildcard never stands for.
+    pub excluded_accounts: Vec<String>,
 }
 
 impl Settings {
     /// Reads the settings by `variable`, which is [`std::env::var`] in the function.
     ///
-    /// A variable that is blank counts as not set, but for `KEEP_RUNNING_TAG`, where that turns exemptions off.
+    /// A variable that is blank counts as not set, except for `KEEP_RUNNING_TAG`, where that turns
+    /// exemptions off.
     ///
     /// # Errors
     /// Names every variable with a bad value at once.
     pub fn read(
         variable: impl Fn(&str) -> Result<String, VarError>,
     ) -> Result<Self, InvalidSettings> {
-        let mut wrong = Vec::new();
-        let mut read = |name: &'static str| match variable(name) {
+        let mut variables = Variables {
+            variable,
+            wrong: Vec::new(),
+        };
+        let settings = Self {
+            model_arns: variables
+                .read(
+                    "MODEL_ARNS",
+                    "ARNs and patterns separated by commas or white space, not JSON",
+                    |text| (!text.starts_with('[')).then(|| split_list(text).map(Entry::new).collect()),
+                )
+                .unwrap_or_default(),
+            max_concurrency: variables
+                .read("MAX_CONCURRENCY", "a whole number from 1 to 64", |text| {
+                    let number = text.parse().ok();
+                    number.filter(|number: &NonZeroUsize| number.get() <= 64)
+                })
+                .unwrap_or(DEFAULT_CONCURRENCY),
+            confirm_stopped: variables.read_bool("CONFIRM_STOPPED").unwrap_or(true),
+            dry_run: variables.read_bool("DRY_RUN").unwrap_or(false),
+            keep_running_tag: variables.read_tag_key(),
+            inference_unit_hour_price: variables.read(
+                "INFERENCE_UNIT_HOUR_PRICE",
+                "a price from 0 to 1000000, such as `4.00`",
+                |text| {
+                    let price = text.parse().ok();
+                    price.filter(|price: &f64| (0.0..=HIGHEST_PRICE).contains(price))
+                },
+            ),
+            member_role: variables.read(
+                "MEMBER_ROLE",
+                "the name of a role, with its path if it has one, such as `ops/stopper`: no ARN, no \
+                 slash in front, and no characters but IAM's",
+                |text| is_role(text).then(|| text.to_owned()),
+            ),
+            member_external_id: variables.read(
+                "MEMBER_EXTERNAL_ID",
+                "2 to 1224 letters, digits and characters of `_+=,.@:/-`",
+                |text| is_external_id(text).then(|| text.to_owned()),
+            ),
+            regions: variables
+                .read_list(
+                    "REGIONS",
+                    "full names of regions such as `us-east-1`",
+                    is_region,
+                )
+                .unwrap_or_else(|| CUSTOM_LABELS_REGIONS.map(str::to_owned).into()),
+            organizational_units: variables
+                .read_list(
+                    "ORGANIZATIONAL_UNITS",
+                    "IDs of organizational units such as `ou-a1b2-c3d4e5f6`, or of roots such as \
+                     `r-a1b2`",
+                    is_organizational_unit,
+                )
+                .unwrap_or_default(),
+            excluded_accounts: variables
+                .read_list(
+                    "EXCLUDED_ACCOUNTS",
+                    "IDs of accounts, of 12 digits each",
+                    is_account,
+                )
+                .unwrap_or_default(),
+        };
+        if variables.wrong.is_empty() {
+            Ok(settings)
+        } else {
+            Err(InvalidSettings(variables.wrong))
+        }
+    }
+}
+
+/// The environment while it is read, and what is wrong with it.
+struct Variables<V> {
+    variable: V,
+    wrong: Vec<String>,
+}
+
+impl<V: Fn(&str) -> Result<String, VarError>> Variables<V> {
+    /// The value of a variable if it is set, blank or not.
+    fn value(&mut self, name: &str) -> Option<String> {
+        match (self.variable)(name) {
             Ok(value) => Some(value.trim().to_owned()),
             Err(VarError::NotPresent) => None,
             Err(VarError::NotUnicode(_)) => {
-                wrong.push(format!("{name} is not UTF-8 text"));
+                self.wrong.push(format!("{name} is not UTF-8 text"));
                 None
             }
-        };
-        let model_arns = read("MODEL_ARNS").unwrap_or_default();
-        let max_concurrency = read("MAX_CONCURRENCY").filter(|value| !value.is_empty());
-        let confirm_stopped = read("CONFIRM_STOPPED").filter(|value| !value.is_empty());
-        let keep_running_tag =
-            read("KEEP_RUNNING_TAG").unwrap_or_else(|| "keep-running".to_owned());
-        let price = read("INFERENCE_UNIT_HOUR_PRICE").filter(|value| !value.is_empty());
-
-        let mut bad = |name: &str, found: &str, right: &str| {
-            wrong.push(format!("{name} is {}; it should be {right}", quoted(found)));
-        };
-        let max_concurrency = match max_concurrency.as_deref() {
-            None => NonZeroUsize::new(8),
-            Some(found) => {
-                let number = found
-                    .parse()
-                    .ok()
-                    .filter(|number: &NonZeroUsize| number.get() <= 64);
-                if number.is_none() {
-                    bad("MAX_CONCURRENCY", found, "a whole number from 1 to 64");
-                }
-                number
-            }
-        };
-        let confirm_stopped = match confirm_stopped.as_deref() {
-            None => true,
-            Some(found) if found.eq_ignore_ascii_case("true") => true,
-            Some(found) => {
-                if !found.eq_ignore_ascii_case("false") {
-                    bad("CONFIRM_STOPPED", found, "`true` or `false`");
-                }
-                false
-            }
-        };
-        if keep_running_tag.chars().count() > TAG_KEY_LENGTH {
-            bad(
-                "KEEP_RUNNING_TAG",
-                &keep_running_tag,
-                "a tag key of at most 128 characters, or empty",
-            );
-        }
-        let inference_unit_hour_price = price.as_deref().and_then(|found| {
-            let number = found
-                .parse()
-                .ok()
-                .filter(|price: &f64| price.is_finite() && *price >= 0.0);
-            if number.is_none() {
-                bad("INFERENCE_UNIT_HOUR_PRICE", found, "a price such as `4.00`");
-            }
-            number
-        });
-
-        match max_concurrency {
-            Some(max_concurrency) if wrong.is_empty() => Ok(Self {
-                model_arns: Entry::list(&model_arns),
-                max_concurrency,
-                confirm_stopped,
-                keep_running_tag: Some(keep_running_tag).filter(|key| !key.is_empty()),
-                inference_unit_hour_price,
-            }),
-            _ => Err(InvalidSettings(wrong)),
         }
     }
+
+    /// What a variable that is not blank says.
+    fn read<T>(&mut self, name: &str, right: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let value = self.value(name).filter(|value| !value.is_empty())?;
+        let parsed = parse(&value);
+        if parsed.is_none() {
+            let found = quoted(&value);
+            self.wrong
+                .push(format!("{name} is {found}; it should be {right}"));
+        }
+        parsed
+    }
+
+    fn read_bool(&mut self, name: &str) -> Option<bool> {
+        self.read(name, "`true` or `false`", |text| {
+            text.to_ascii_lowercase().parse().ok()
+        })
+    }
+
+    /// The items of a list, each once. One that is all separators is not set.
+    fn read_list(
+        &mut self,
+        name: &str,
+        right: &str,
+        is_right: impl Fn(&str) -> bool,
+    ) -> Option<Vec<String>> {
+        let value = self.value(name)?;
+        let mut items: Vec<String> = Vec::new();
+        for item in split_list(&value) {
+            if !items.iter().any(|known| known == item) {
+                items.push(item.to_owned());
+            }
+        }
+        let wrong = items.iter().filter(|item| !is_right(item));
+        let wrong: Vec<String> = wrong.map(|item| quoted(item)).collect();
+        if !wrong.is_empty() {
+            let wrong = wrong.join(", ");
+            self.wrong
+                .push(format!("{name} has {wrong}; it should be {right}"));
+        }
+        (!items.is_empty()).then_some(items)
+    }
+
+    fn read_tag_key(&mut self) -> Option<String> {
+        let Some(key) = self.value("KEEP_RUNNING_TAG") else {
+            return Some("keep-running".to_owned());
+        };
+        if key.chars().count() > TAG_KEY_LENGTH {
+            let found = quoted(&key);
+            self.wrong.push(format!(
+                "KEEP_RUNNING_TAG is {found}; it should be a tag key of at most {TAG_KEY_LENGTH} \
+                 characters, or empty"
+            ));
+        }
+        Some(key).filter(|key| !key.is_empty())
+    }
+}
+
+/// The items of a list that is separated by commas and/or white space.
+fn split_list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|character: char| character == ',' || character.is_whitespace())
+        .filter(|item| !item.is_empty())
+}
+
+/// Whether a text is the name of a role, with its path in front if it has one.
+fn is_role(text: &str) -> bool {
+    let (path, name) = text.rsplit_once('/').unwrap_or(("", text));
+    let is_name = (1..=ROLE_NAME_LENGTH).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| is_word(byte) || b"+=,.@-".contains(&byte));
+    let has_right_path = path.len() + "//".len() <= ROLE_PATH_LENGTH
+        && path.bytes().all(|byte| byte.is_ascii_graphic())
+        && (!text.contains('/') || path.split('/').all(|part| !part.is_empty()));
+    is_name && has_right_path && !text.starts_with("arn:")
+}
+
+fn is_external_id(text: &str) -> bool {
+    EXTERNAL_ID_LENGTH.contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| is_word(byte) || b"+=,.@:/-".contains(&byte))
+}
+
+/// Whether a text has the form of a region's name. Whether there is such a region is not known.
+fn is_region(text: &str) -> bool {
+    let mut parts = text.rsplitn(3, '-');
+    let (number, direction, area) = (parts.next(), parts.next(), parts.next());
+    area.is_some_and(|area| AREAS.contains(&area))
+        && direction.is_some_and(|direction| DIRECTIONS.contains(&direction))
+        && number.is_some_and(|number| matches!(number.as_bytes(), [b'1'..=b'9']))
+}
+
+/// Whether a text is the ID of a root or an organizational unit.
+fn is_organizational_unit(text: &str) -> bool {
+    let is_id = |id: &str, fewest: usize| {
+        (fewest..=32).contains(&id.len())
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    match text.split('-').collect::<Vec<_>>()[..] {
+        ["r", root] => is_id(root, 4),
+        ["ou", root, unit] => is_id(root, 4) && is_id(unit, 8),
+        _ => false,
+    }
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
 /// Variables with bad values: for each its name, what was found and what would be right.
@@ -138,6 +329,12 @@ mod tests {
     fn an_empty_environment_gives_the_documented_defaults() {
         let settings = read(&[]).unwrap();
         assert!(settings.model_arns.is_empty());
+        assert!(!settings.dry_run);
+        assert_eq!(settings.member_role, None);
+        assert_eq!(settings.member_external_id, None);
+        assert_eq!(settings.regions, CUSTOM_LABELS_REGIONS);
+        assert!(settings.organizational_units.is_empty());
+        assert!(settings.excluded_accounts.is_empty());
         assert_eq!(settings.max_concurrency.get(), 8);
         assert!(settings.confirm_stopped);
         assert_eq!(settings.keep_running_tag.as_deref(), Some("keep-running"));
@@ -152,8 +349,26 @@ mod tests {
             ("CONFIRM_STOPPED", "False"),
             ("KEEP_RUNNING_TAG", ""),
             ("INFERENCE_UNIT_HOUR_PRICE", " 4.00 "),
+            ("DRY_RUN", "TRUE"),
+            ("MEMBER_ROLE", " ops/rekognition-stopper "),
+            ("MEMBER_EXTERNAL_ID", "a:b/c"),
+            ("REGIONS", "eu-west-1, us-gov-west-1\n eu-west-1,"),
+            ("ORGANIZATIONAL_UNITS", "r-a1b2 ou-a1b2-c3d4e5f6"),
+            ("EXCLUDED_ACCOUNTS", "111111111111,222222222222"),
         ])
         .unwrap();
+        assert!(settings.dry_run);
+        assert_eq!(
+            settings.member_role.as_deref(),
+            Some("ops/rekognition-stopper")
+        );
+        assert_eq!(settings.member_external_id.as_deref(), Some("a:b/c"));
+        assert_eq!(settings.regions, ["eu-west-1", "us-gov-west-1"]);
+        assert_eq!(
+            settings.organizational_units,
+            ["r-a1b2", "ou-a1b2-c3d4e5f6"]
+        );
+        assert_eq!(settings.excluded_accounts, ["111111111111", "222222222222"]);
         let texts: Vec<_> = settings
             .model_arns
             .iter()
@@ -178,6 +393,13 @@ mod tests {
             ("CONFIRM_STOPPED", "yes"),
             ("KEEP_RUNNING_TAG", &"k".repeat(129)),
             ("INFERENCE_UNIT_HOUR_PRICE", "4,00"),
+            ("DRY_RUN", "1"),
+            ("MODEL_ARNS", r#"["arn:aws:rekognition"]"#),
+            ("MEMBER_ROLE", "/stopper"),
+            ("MEMBER_EXTERNAL_ID", "a"),
+            ("REGIONS", "us-eats-1, eu-west-1, eu-west"),
+            ("ORGANIZATIONAL_UNITS", "ou-a1b2"),
+            ("EXCLUDED_ACCOUNTS", "1234"),
         ])
         .unwrap_err()
         .to_string();
@@ -185,7 +407,14 @@ mod tests {
             "MAX_CONCURRENCY is `0`; it should be a whole number from 1 to 64",
             "CONFIRM_STOPPED is `yes`; it should be `true` or `false`",
             "KEEP_RUNNING_TAG",
-            "INFERENCE_UNIT_HOUR_PRICE is `4,00`",
+            "INFERENCE_UNIT_HOUR_PRICE is `4,00`; it should be a price from 0 to 1000000",
+            "DRY_RUN is `1`; it should be `true` or `false`",
+            "separated by commas or white space, not JSON",
+            "MEMBER_ROLE is `/stopper`; it should be the name of a role",
+            "MEMBER_EXTERNAL_ID is `a`; it should be 2 to 1224",
+            "REGIONS has `us-eats-1`, `eu-west`; it should be full names of regions",
+            "ORGANIZATIONAL_UNITS has `ou-a1b2`; it should be IDs of organizational units",
+            "EXCLUDED_ACCOUNTS has `1234`; it should be IDs of accounts, of 12 digits each",
         ] {
             assert!(message.contains(part), "{message}");
         }
@@ -201,11 +430,119 @@ mod tests {
         for value in ["65", "-1", "8.0", "eight"] {
             assert!(read(&[("MAX_CONCURRENCY", value)]).is_err(), "{value}");
         }
-        for value in ["-1", "NaN", "inf", "free"] {
+        for value in ["-1", "NaN", "inf", "free", "1e308", "1000001"] {
             assert!(
                 read(&[("INFERENCE_UNIT_HOUR_PRICE", value)]).is_err(),
                 "{value}"
             );
+        }
+        assert!(read(&[("INFERENCE_UNIT_HOUR_PRICE", "1e6")]).is_ok());
+    }
+
+    #[test]
+    fn a_blank_variable_is_not_set_except_for_the_tags_key() {
+        let names = [
+            "MODEL_ARNS",
+            "MAX_CONCURRENCY",
+            "CONFIRM_STOPPED",
+            "DRY_RUN",
+            "INFERENCE_UNIT_HOUR_PRICE",
+            "MEMBER_ROLE",
+            "MEMBER_EXTERNAL_ID",
+            "REGIONS",
+            "ORGANIZATIONAL_UNITS",
+            "EXCLUDED_ACCOUNTS",
+        ];
+        let blank = read(&names.map(|name| (name, " "))).unwrap();
+        assert_eq!(format!("{blank:?}"), format!("{:?}", read(&[]).unwrap()));
+        let settings = read(&[("KEEP_RUNNING_TAG", " "), ("REGIONS", " ,")]).unwrap();
+        assert_eq!(settings.keep_running_tag, None);
+        assert_eq!(settings.regions, CUSTOM_LABELS_REGIONS);
+    }
+
+    #[test]
+    fn the_member_role_is_a_name_with_its_path() {
+        let longest_path = format!("{}/r", "p".repeat(510));
+        for right in ["r", "a_+=,.@-Z9", "ops/night/stopper", &longest_path] {
+            assert!(is_role(right), "{right}");
+        }
+        let too_long = ["r".repeat(65), format!("{}/r", "p".repeat(511))];
+        for wrong in [
+            "/r",
+            "ops//r",
+            "ops/",
+            "/",
+            "a b",
+            "ops of/r",
+            "r*",
+            "é",
+            "arn:aws:iam::123456789012:role/r",
+            &too_long[0],
+            &too_long[1],
+        ] {
+            assert!(!is_role(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_external_id_is_of_the_characters_of_sts() {
+        for (id, right) in [
+            ("ab", true),
+            ("a:b/c_+=,.@-", true),
+            (&*"x".repeat(1224), true),
+            (&*"x".repeat(1225), false),
+            ("a", false),
+            ("a b", false),
+            ("a*", false),
+        ] {
+            assert_eq!(is_external_id(id), right, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_regions_name_with_a_typing_error_is_refused() {
+        let elsewhere = [
+            "eusc-de-east-1",
+            "us-isob-east-1",
+            "mx-central-1",
+            "cn-northwest-1",
+        ];
+        for right in CUSTOM_LABELS_REGIONS.into_iter().chain(elsewhere) {
+            assert!(is_region(right), "{right}");
+        }
+        for wrong in [
+            "us-eats-1",
+            "eu-west",
+            "eu-west-",
+            "eu-west-1a",
+            "su-east-1",
+            "US-EAST-1",
+            "us_east_1",
+            "us-east-0",
+            "us-east-*",
+            "useast1",
+            "us--east-1",
+            "all",
+            "1",
+        ] {
+            assert!(!is_region(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_organizational_unit_has_the_form_of_an_id() {
+        for right in ["r-a1b2", "ou-a1b2-c3d4e5f6"] {
+            assert!(is_organizational_unit(right), "{right}");
+        }
+        for wrong in [
+            "r-a1",
+            "ou-a1b2",
+            "ou-a1b2-c3d4",
+            "OU-a1b2-c3d4e5f6",
+            "o-a1b2c3d4e5",
+            "Prod",
+        ] {
+            assert!(!is_organizational_unit(wrong), "{wrong}");
         }
     }
 }

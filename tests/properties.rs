@@ -288,10 +288,11 @@ proptest! {
         values in prop::collection::vec(prop::option::of(prop_oneof![
             "\\PC{0,20}|[0-9.,e-]{0,4}|true|false|[0-9]{30,400}|é{120,140}".prop_map(OsString::from),
             prop::collection::vec(any::<u8>(), 0..9).prop_map(OsString::from_vec),
-        ]), 7)
+        ]), 13)
     ) {
         let names = [
             "MODEL_ARNS", "MAX_CONCURRENCY", "CONFIRM_STOPPED", "KEEP_RUNNING_TAG", "INFERENCE_UNIT_HOUR_PRICE",
+            "DRY_RUN", "MEMBER_ROLE", "MEMBER_EXTERNAL_ID", "REGIONS", "ORGANIZATIONAL_UNITS", "EXCLUDED_ACCOUNTS",
             "AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL",
         ];
         let variable = |name: &str| {
@@ -302,13 +303,13 @@ proptest! {
         match Settings::read(variable) {
             Ok(settings) => {
                 prop_assert!((1..=64).contains(&settings.max_concurrency.get()));
-                prop_assert!(settings.inference_unit_hour_price.is_none_or(|price| price.is_finite() && price >= 0.0));
+                prop_assert!(settings.inference_unit_hour_price.is_none_or(|price| (0.0..=1e6).contains(&price)));
                 prop_assert!(settings.keep_running_tag.is_none_or(|key| !key.is_empty() && key.chars().count() <= 128));
             }
             Err(error) => {
                 let error = error.to_string();
                 let first = error.split("; it should be").next().unwrap();
-                prop_assert!(names[..5].iter().any(|name| first.contains(name)), "{}", first);
+                prop_assert!(names[..11].iter().any(|name| first.contains(name)), "{}", first);
                 prop_assert!(error.contains("; it should be ") || error.contains("is not UTF-8 text"), "{}", error);
             }
         }
