@@ -209,7 +209,7 @@ impl From<Error> for Diagnostic {
 fn accounts(entries: &[Entry]) -> usize {
     let accounts = entries.iter().filter_map(|entry| match &entry.target {
         Ok(Target::Model(model_arn)) => Some(model_arn.account()),
-        Ok(Target::Pattern(pattern)) => Some(pattern.account()),
+        Ok(Target::Pattern(pattern)) => pattern.account(),
         Err(_) => None,
     });
     accounts.collect::<BTreeSet<_>>().len()

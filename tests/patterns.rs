@@ -296,24 +296,24 @@ async fn half_a_list_is_never_taken_for_a_whole_one() {
 }
 
 #[tokio::test]
-async fn a_wildcard_in_partition_region_or_account_asks_for_one_entry_a_region() {
+async fn the_partition_is_literal_and_a_wildcard_in_the_account_needs_a_role() {
     let emulator = emulator([running(&arn("shelf", "v1"))]).await;
     let entry = pattern("shelf", "*");
     let entries = [
-        entry.replace("arn:aws:", "arn:*:"),
-        entry.replace("us-east-1", "*"),
-        entry.replace("123456789012", "*"),
-        entry.replace("123456789012", "12345678901?"),
+        (entry.replace("arn:aws:", "arn:*:"), "should be literal"),
+        (entry.replace("123456789012", "*"), "MEMBER_ROLE"),
+        (entry.replace("123456789012", "12345678901?"), "MEMBER_ROLE"),
     ];
-    let event = json!({"model_arns": entries});
+    let event = json!({"model_arns": entries.clone().map(|(entry, _)| entry)});
     let report = stop_with(&emulator, &[], event).await;
-    assert_eq!(reported(&report), entries);
-    for model in &report.models {
+    assert_eq!(report.models.len(), entries.len());
+    for (model, (entry, part)) in report.models.iter().zip(&entries) {
+        assert_eq!(*model.model_arn, **entry);
         let Outcome::Failed(failure) = &model.outcome else {
             unreachable!("{model:?}");
         };
         assert_eq!(failure.code.as_str(), "InvalidModelArn");
-        assert!(failure.message.contains("one entry a region"), "{failure}");
+        assert!(failure.message.contains(part), "{failure}");
     }
     assert!(emulator.calls().is_empty());
 }

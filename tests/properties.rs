@@ -27,8 +27,8 @@ use time::{Date, Month, Time};
 /// The `ProjectVersionArn` of StopProjectVersion. Its `\d` is ASCII.
 const SERVICE_PATTERN: &str = r"(^arn:[a-z0-9-]+:rekognition:[a-z0-9-]+:[0-9]{12}:project/[a-zA-Z0-9_.\-]{1,255}/version/[a-zA-Z0-9_.\-]{1,255}/[0-9]+$)";
 
-/// The same with wildcards in the names and in the number.
-const WILD_PATTERN: &str = r"(^arn:[a-z0-9-]+:rekognition:[a-z0-9-]+:[0-9]{12}:project/[a-zA-Z0-9_.\-*?]{1,255}/version/[a-zA-Z0-9_.\-*?]{1,255}/[0-9*?]+$)";
+/// The same with wildcards in the region, the account, the names and the number.
+const WILD_PATTERN: &str = r"(^arn:[a-z0-9-]+:rekognition:[a-z0-9*?-]+:([0-9?]{12}|[0-9*?]*\*[0-9*?]*):project/[a-zA-Z0-9_.\-*?]{1,255}/version/[a-zA-Z0-9_.\-*?]{1,255}/[0-9*?]+$)";
 
 fn accepts(form: &str, text: &str) -> bool {
     (20..=2048).contains(&text.chars().count()) && Regex::new(form).unwrap().is_match(text)
@@ -47,8 +47,8 @@ fn near_arns() -> impl Strategy<Value = String> {
         prop_oneof![8 => Just("arn".to_owned()), 1 => "[a-z]{0,4}"],
         prop_oneof![8 => "[a-z0-9-]{1,10}", 1 => field.clone()],
         prop_oneof![8 => Just("rekognition".to_owned()), 1 => field.clone()],
-        prop_oneof![8 => "[a-z]{2}-[a-z]{4,9}-[0-9]", 1 => field.clone()],
-        prop_oneof![8 => "[0-9]{12}", 1 => "[0-9]{10,14}", 1 => "[0-9٠-٩]{12}"],
+        prop_oneof![8 => "[a-z]{2}-[a-z]{4,9}-[0-9]", 2 => "[a-z*?-]{0,9}", 1 => field.clone()],
+        prop_oneof![8 => "[0-9]{12}", 2 => "[0-9*?]{1,13}", 1 => "[0-9]{10,14}", 1 => "[0-9٠-٩]{12}"],
         prop_oneof![8 => Just("project".to_owned()), 1 => field.clone()],
         field.clone(),
         prop_oneof![8 => Just("version".to_owned()), 1 => field.clone()],
@@ -223,7 +223,9 @@ proptest! {
     #[test]
     fn an_entry_is_a_model_a_pattern_or_an_error_in_words(text in near_arns()) {
         let is_model = accepts(SERVICE_PATTERN, &text);
-        let is_pattern = !is_model && accepts(WILD_PATTERN, &text);
+        // More characters than an account has match none.
+        let account = text.split(':').nth(4).unwrap_or_default().replace('*', "");
+        let is_pattern = !is_model && account.len() <= 12 && accepts(WILD_PATTERN, &text);
         match text.parse::<Target>() {
             Ok(Target::Model(model_arn)) => {
                 prop_assert!(is_model, "{}", text);
@@ -233,7 +235,8 @@ proptest! {
                 prop_assert!(is_pattern, "{}", text);
                 prop_assert_eq!(pattern.as_str(), &text);
                 let [region, account] = [3, 4].map(|field| text.split(':').nth(field).unwrap());
-                prop_assert_eq!((pattern.region(), pattern.account()), (region, account));
+                let literal = |part| Some(part).filter(|part: &&str| !part.contains(['*', '?']));
+                prop_assert_eq!((pattern.region(), pattern.account()), (literal(region), literal(account)));
             }
             Err(error) => {
                 prop_assert!(!is_model && !is_pattern, "{}: {}", text, error);
@@ -248,11 +251,20 @@ proptest! {
     fn a_pattern_matches_exactly_what_iam_matches(
         (project, version, number) in resource(),
         (like_project, like_version, like_number) in ("[ab.*?-]{1,8}", "[ab_*?]{1,8}", "[01*?]{1,6}"),
-        place in prop::sample::select([":us-east-1:123456789012:", ":us-east-2:123456789012:", ":us-east-1:023456789012:"].as_slice()),
+        region in "us-east-[12]|us-east-[?]|[*]|us-[*]|[*]-[?]|eu-[*]",
+        account in "[01]23456789012|[?]23456789012|[*]|1[*]2|[*]23[*]|0[*]",
     ) {
         let model_arn: ModelArn = arn(&project, &version, &number).parse().unwrap();
-        let text = arn(&like_project, &like_version, &like_number).replace(":us-east-1:123456789012:", place);
+        let text = arn(&like_project, &like_version, &like_number)
+            .replace(":us-east-1:123456789012:", &format!(":{region}:{account}:"));
         let pattern: ModelPattern = text.parse().unwrap();
+        prop_assert_eq!(pattern.matches_region("us-east-1"), iam_matches(&region, "us-east-1"), "{}", text);
+        prop_assert_eq!(pattern.matches_account("123456789012"), iam_matches(&account, "123456789012"), "{}", text);
+        let placed: ModelPattern = pattern.with_place("123456789012", "us-east-1").parse().unwrap();
+        prop_assert!(placed.region().is_some() && placed.account().is_some());
+        if pattern.matches_region("us-east-1") && pattern.matches_account("123456789012") {
+            prop_assert!(iam_matches(&text, placed.as_str()), "{} {}", text, placed);
+        }
         prop_assert_eq!(pattern.matches(&model_arn), iam_matches(&text, model_arn.as_str()), "{} {}", text, model_arn);
         prop_assert_eq!(pattern.matches_project(&project), iam_matches(&like_project, &project), "{} {}", text, project);
         let is_literal = !like_project.contains(['*', '?']);

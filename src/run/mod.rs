@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, HashSet};
 use futures_util::future::join_all;
 use time::OffsetDateTime;
 
-use crate::arn::{ModelArn, ModelPattern, Target};
+use crate::arn::{InvalidModelArn, ModelArn, ModelPattern, Target};
 use crate::aws::{Aws, Caller};
 use crate::report::{Failure, ModelReport};
 use crate::request::Entry;
@@ -113,15 +113,18 @@ impl<'a> Run<'a> {
                     let targets = scopes.entry(ScopeKey::of_model(model_arn)).or_default();
                     targets.models.push((place, model_arn.clone()));
                 }
-                Ok(Target::Pattern(pattern)) => {
-                    let targets = scopes.entry(ScopeKey::of_pattern(pattern)).or_default();
-                    targets.patterns.push((place, pattern));
-                }
-                Err(invalid) => {
-                    let report = ModelReport::failed(&entry.text, Failure::from(invalid));
-                    report.log(&self.caller.request_id);
-                    reports.push((Place::of_failed_entry(place), report));
-                }
+                Ok(Target::Pattern(pattern)) => match ScopeKey::of_pattern(pattern) {
+                    Some(key) => scopes.entry(key).or_default().patterns.push((place, pattern)),
+                    None => {
+                        // Scopes are not yet made from wildcards.
+                        let invalid = match pattern.account() {
+                            None => InvalidModelArn::needs_member_role(pattern),
+                            Some(_) => InvalidModelArn::new("the region should be literal"),
+                        };
+                        reports.push(self.report_invalid(place, entry, &invalid));
+                    }
+                },
+                Err(invalid) => reports.push(self.report_invalid(place, entry, invalid)),
             }
         }
         let scopes = scopes
@@ -141,6 +144,17 @@ impl<'a> Run<'a> {
                 .then_with(|| first.model_arn.cmp(&second.model_arn))
         });
         reports.into_iter().map(|(_, report)| report).collect()
+    }
+
+    fn report_invalid(
+        &self,
+        place: usize,
+        entry: &Entry,
+        invalid: &InvalidModelArn,
+    ) -> (Place, ModelReport) {
+        let report = ModelReport::failed(&entry.text, Failure::from(invalid));
+        report.log(&self.caller.request_id);
+        (Place::of_failed_entry(place), report)
     }
 
     async fn run_scope<'s>(
@@ -193,11 +207,11 @@ impl<'a> ScopeKey<'a> {
         }
     }
 
-    fn of_pattern(pattern: &'a ModelPattern) -> Self {
-        Self {
+    fn of_pattern(pattern: &'a ModelPattern) -> Option<Self> {
+        Some(Self {
             partition: pattern.partition(),
-            account: pattern.account(),
-            region: pattern.region(),
-        }
+            account: pattern.account()?,
+            region: pattern.region()?,
+        })
     }
 }

@@ -6,14 +6,15 @@
 //!
 //! [StopProjectVersion]: https://docs.aws.amazon.com/rekognition/latest/APIReference/API_StopProjectVersion.html
 
+mod pattern;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use wildmatch::WildMatch;
-
 use crate::excerpt::quoted;
+pub use pattern::ModelPattern;
 
 /// The fewest and the most characters of a model's ARN.
 const LENGTH: std::ops::RangeInclusive<usize> = 20..=2048;
@@ -134,98 +135,24 @@ impl fmt::Debug for ModelArn {
     }
 }
 
-/// A model's ARN with `*` or `?` in its project's name, its version's name or its number.
-///
-/// The wildcards are those of IAM: `*` is any run of characters, also an empty one, and `?` is any one.
-/// Partition, region and account are always literal, so that a pattern is of one region.
-#[derive(Clone, Debug)]
-pub struct ModelPattern {
-    text: Arc<str>,
-    /// The ARN up to the project, which is literal.
-    prefix: Box<str>,
-    partition: Box<str>,
-    region: Box<str>,
-    account: Box<str>,
-    project: WildMatch,
-    version: WildMatch,
-    number: WildMatch,
-    project_name: Option<Box<str>>,
-}
-
-impl ModelPattern {
-    /// The whole pattern.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The partition that its models live in.
-    pub fn partition(&self) -> &str {
-        &self.partition
-    }
-
-    /// The region that its models live in.
-    pub fn region(&self) -> &str {
-        &self.region
-    }
-
-    /// The account that its models belong to.
-    pub fn account(&self) -> &str {
-        &self.account
-    }
-
-    /// The project's name where the pattern has no wildcard in it.
-    pub fn project_name(&self) -> Option<&str> {
-        self.project_name.as_deref()
-    }
-
-    /// Whether models of the project of this name can match.
-    pub fn matches_project(&self, name: &str) -> bool {
-        self.project.matches(name)
-    }
-
-    /// Whether it stands for this model.
-    ///
-    /// Stars alone, as in `*a*a*a*b`, take time in proportion to the name; the worst there is, `*aaaa...b`, in proportion
-    /// to the pattern times the name: 8 microseconds for the longest name, half a millisecond for 2,048 characters.
-    pub fn matches(&self, model_arn: &ModelArn) -> bool {
-        model_arn.as_str().starts_with(&*self.prefix)
-            && self.project.matches(model_arn.project())
-            && self.version.matches(model_arn.version())
-            && self.number.matches(model_arn.number())
-    }
-}
-
-impl FromStr for ModelPattern {
-    type Err = InvalidModelArn;
-
-    fn from_str(text: &str) -> Result<Self, InvalidModelArn> {
-        let parts = Parts::read(text, Wildcards::Allowed)?;
-        let literal = !parts.project.contains(WILDCARDS);
-        Ok(Self {
-            text: text.into(),
-            prefix: format!(
-                "arn:{}:rekognition:{}:{}:",
-                parts.partition, parts.region, parts.account
-            )
-            .into(),
-            partition: parts.partition.into(),
-            region: parts.region.into(),
-            account: parts.account.into(),
-            project: WildMatch::new(parts.project),
-            version: WildMatch::new(parts.version),
-            number: WildMatch::new(parts.number),
-            project_name: literal.then(|| parts.project.into()),
-        })
-    }
-}
-
-/// Why a text is neither a model's ARN nor a pattern: the part that is wrong, what it is and what would be right.
+/// Why a text is neither a model's ARN nor a pattern that can be used: the part that is wrong, what it
+/// is and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidModelArn(String);
 
 impl InvalidModelArn {
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self(message.into())
+    }
+
+    /// The error of a pattern of accounts that this function has no role to enter.
+    pub(crate) fn needs_member_role(pattern: &ModelPattern) -> Self {
+        let account = pattern.as_str().split(':').nth(4).unwrap_or_default();
+        Self::part(
+            "the account",
+            account,
+            "12 digits: a wildcard there needs the variable MEMBER_ROLE, which is not set",
+        )
     }
 
     fn part(name: &str, found: &str, right: impl fmt::Display) -> Self {
@@ -275,7 +202,14 @@ impl<'a> Parts<'a> {
         if arn != "arn" {
             return Err(InvalidModelArn::part("the beginning", arn, "`arn`"));
         }
-        name_of_place("the partition", partition)?;
+        if partition.contains(WILDCARDS) {
+            return Err(InvalidModelArn::part(
+                "the partition",
+                partition,
+                "literal, such as `aws`, also in a pattern",
+            ));
+        }
+        name_of_place("the partition", partition, Wildcards::Refused)?;
         if service != "rekognition" {
             return Err(InvalidModelArn::part(
                 "the service",
@@ -283,12 +217,19 @@ impl<'a> Parts<'a> {
                 "`rekognition`",
             ));
         }
-        name_of_place("the region", region)?;
-        if !is_account(account) {
-            return Err(literal("the account", account)
-                .unwrap_or_else(|| InvalidModelArn::part("the account", account, "12 digits")));
+        name_of_place("the region", region, wildcards)?;
+        let is_like_account = wildcards == Wildcards::Allowed && can_match_account(account);
+        if !is_account(account) && !is_like_account {
+            return Err(InvalidModelArn::part("the account", account, "12 digits"));
         }
 
+        if let Some(project) = project_of(resource) {
+            return Err(InvalidModelArn(format!(
+                "{} is the ARN of a project; for all of its versions it should be \
+                 `arn:{partition}:rekognition:{region}:{account}:project/{project}/version/*/*`",
+                quoted(text)
+            )));
+        }
         let [project_word, project, version_word, version, number] =
             exactly(resource, '/').ok_or_else(|| not_a_model(text))?;
         if project_word != "project" || version_word != "version" {
@@ -327,26 +268,37 @@ pub(crate) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A partition's or region's name. Both are literal also in a pattern.
-fn name_of_place(what: &str, found: &str) -> Result<(), InvalidModelArn> {
-    let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+/// Whether a text with wildcards can match the ID of an account.
+fn can_match_account(text: &str) -> bool {
+    let valid = |byte: u8| byte.is_ascii_digit() || Wildcards::Allowed.allow(byte);
+    let stars = text.matches('*').count();
+    let others = text.len() - stars;
+    text.bytes().all(valid) && (others == 12 || (stars > 0 && others < 12))
+}
+
+/// The name of the project whose ARN ends in this resource, if it is that of a project.
+fn project_of(resource: &str) -> Option<&str> {
+    let project = match resource.split('/').collect::<Vec<_>>()[..] {
+        ["project", project] | ["project", project, _] => project,
+        _ => return None,
+    };
+    let is_name = name("the project's name", project, Wildcards::Allowed).is_ok();
+    is_name.then_some(project)
+}
+
+/// A partition's or region's name.
+fn name_of_place(what: &str, found: &str, wildcards: Wildcards) -> Result<(), InvalidModelArn> {
+    let valid = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || wildcards.allow(byte)
+    };
     if !found.is_empty() && found.bytes().all(valid) {
         return Ok(());
     }
-    Err(literal(what, found).unwrap_or_else(|| {
-        InvalidModelArn::part(what, found, "lower-case letters, digits and hyphens")
-    }))
-}
-
-/// The error of a wildcard where a pattern must be literal, if there is one.
-fn literal(what: &str, found: &str) -> Option<InvalidModelArn> {
-    found.contains(WILDCARDS).then(|| {
-        InvalidModelArn::part(
-            what,
-            found,
-            "literal: a pattern is of one partition, region and account, so give one entry a region",
-        )
-    })
+    Err(InvalidModelArn::part(
+        what,
+        found,
+        "lower-case letters, digits and hyphens",
+    ))
 }
 
 /// A project's or version's name.
@@ -460,7 +412,7 @@ mod tests {
             ),
             (
                 "arn:aws:rekognition:us-east-1:123456789012:project/shelf/1700000000000",
-                "is not the ARN of a model version",
+                "is the ARN of a project",
             ),
             (&format!("{MODEL}:x"), "is not the ARN of a model version"),
             (&format!("{MODEL}/x"), "is not the ARN of a model version"),
@@ -487,50 +439,39 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_in_partition_region_or_account_asks_for_one_entry_a_region() {
-        for wrong in [
-            MODEL.replace("arn:aws:", "arn:aws*:"),
-            MODEL.replace("us-east-1", "us-*"),
-            MODEL.replace("123456789012", "*"),
-            MODEL.replace("123456789012", "12345678901?"),
-        ] {
-            let message = refused(&wrong);
-            assert!(message.contains("give one entry a region"), "{message}");
+    fn the_partition_is_literal_and_an_accounts_wildcards_can_match_12_digits() {
+        let message = refused(&MODEL.replace("arn:aws:", "arn:aws*:"));
+        assert!(
+            message.contains("the partition `aws*` should be literal"),
+            "{message}"
+        );
+        for account in ["*", "12*", "12345678901?", "????????????", "*123456789012*"] {
+            let pattern = MODEL.replace("123456789012", account);
+            assert!(pattern.parse::<ModelPattern>().is_ok(), "{account}");
+        }
+        for account in ["1234?", "*1234567890123", "1?3x*", "?????????????", ""] {
+            let message = refused(&MODEL.replace("123456789012", account).replace("v_1-a", "*"));
+            assert!(message.contains("should be 12 digits"), "{message}");
         }
     }
 
     #[test]
-    fn a_pattern_matches_as_iam_does() {
-        let arn: ModelArn = MODEL.parse().unwrap();
-        for (project, version, number, matches) in [
-            ("*", "*", "*", true),
-            ("shelf*", "v_?-a", "17*", true),
-            ("shelf.audit", "*", "1700000000000", true),
-            ("shelf", "*", "*", false),
-            ("shelf*", "v?-a", "*", false),
-            ("*", "*", "18*", false),
-            ("shelf.audit?", "*", "*", false),
-        ] {
-            let text = format!(
-                "arn:aws:rekognition:us-east-1:123456789012:project/{project}/version/{version}/{number}"
-            );
-            let pattern: ModelPattern = text.parse().unwrap();
-            assert_eq!(pattern.matches(&arn), matches, "{text}");
+    fn a_projects_arn_is_answered_with_the_pattern_for_its_versions() {
+        let project = "arn:aws:rekognition:us-east-1:123456789012:project/shelf";
+        for end in ["", "/1700000000000", "/*"] {
+            let message = refused(&format!("{project}{end}"));
+            let meant = format!("it should be `{project}/version/*/*`");
+            assert!(message.contains(&meant), "{message}");
         }
-        let elsewhere: ModelPattern =
-            "arn:aws:rekognition:us-east-1:210987654321:project/*/version/*/*"
-                .parse()
-                .unwrap();
-        assert!(!elsewhere.matches(&arn));
     }
 
     #[test]
-    fn a_pattern_knows_its_project_only_where_it_is_literal() {
-        let literal: ModelPattern = MODEL.replace("v_1-a", "*").parse().unwrap();
-        assert_eq!(literal.project_name(), Some("shelf.audit"));
-        let open: ModelPattern = MODEL.replace("shelf.audit", "shelf*").parse().unwrap();
-        assert_eq!(open.project_name(), None);
-        assert!(open.matches_project("shelf.count"));
-        assert!(!open.matches_project("dock"));
+    fn a_pattern_of_accounts_without_a_role_says_which_variable_is_missing() {
+        let pattern = "arn:aws:rekognition:us-east-1:12*:project/a/version/*/*";
+        let message = InvalidModelArn::needs_member_role(&pattern.parse().unwrap()).to_string();
+        assert!(
+            message.contains("`12*`") && message.contains("MEMBER_ROLE"),
+            "{message}"
+        );
     }
 }
