@@ -88,6 +88,8 @@ impl Handler {
             }
             None => &settings.model_arns,
         };
+        request.check(entries).map_err(Error::InvalidRequest)?;
+        let dry_run = request.dry_run.unwrap_or(settings.dry_run);
         if entries.is_empty() {
             tracing::warn!(
                 requestId = invocation.request_id,
@@ -100,15 +102,16 @@ impl Handler {
             request_id: (&*invocation.request_id).into(),
         };
         let now = OffsetDateTime::from(SystemTime::now());
-        let run = Run::new(settings, request.dry_run, now, caller);
+        let run = Run::new(settings, dry_run, now, caller);
         let models = run.run(&self.aws, entries).await;
 
         let price = settings.inference_unit_hour_price;
         let accounts = accounts(entries);
-        let mut report = Report::new(models, Vec::new(), accounts, request.dry_run, price);
+        let mut report = Report::new(models, Vec::new(), accounts, dry_run, price);
         let duration = start.elapsed();
         report.log(&invocation.request_id, duration);
-        let written = self.write_metrics(&invocation, &report, duration);
+        let is_whole = request.accounts.is_none();
+        let written = self.write_metrics(&invocation, &report, is_whole, duration);
         if let Err(error) = written {
             tracing::warn!(requestId = invocation.request_id, %error, "the metrics could not be written");
         }
@@ -124,11 +127,12 @@ impl Handler {
         &self,
         invocation: &Invocation,
         report: &Report,
+        is_whole: bool,
         duration: Duration,
     ) -> io::Result<()> {
         let name = &invocation.function_name;
         let mut output = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics::write(&mut *output, name, report, true, duration)?;
+        metrics::write(&mut *output, name, report, is_whole, duration)?;
         output.flush()
     }
 }
@@ -153,8 +157,8 @@ impl From<Context> for Invocation {
     }
 }
 
-/// Why an invocation fails. Shown, it is the message, which goes into an e-mail by way of a template;
-/// its type is what Lambda reports as `errorType`.
+/// Why an invocation fails. Shown, it is the message, which goes into an e-mail by way of a
+/// template; its type is what Lambda reports as `errorType`.
 #[derive(Clone)]
 pub enum Error {
     /// Environment variables have bad values; nothing was called.

@@ -51,11 +51,12 @@ where
 }
 
 /// Has every panic written to the log from now on, as one line of the level ERROR in the log's own
-/// format. The standard library writes several to standard error, which a query for errors would not
-/// find.
+/// format. The standard library writes several to standard error, which a query for errors would
+/// not find.
 ///
-/// Where a panic ends is not decided here: one of the handler is the runtime's to catch, which tells
-/// Lambda of it and goes on; one of the runtime ends the process, and Lambda starts a new one.
+/// Where a panic ends is not decided here: one of the handler is the runtime's to catch, which
+/// tells Lambda of it and goes on; one of the runtime ends the process, and Lambda starts a new
+/// one.
 pub fn log_panics() {
     panic::set_hook(Box::new(|panic| {
         let error = panic
@@ -66,8 +67,8 @@ pub fn log_panics() {
     }));
 }
 
-/// The level of this name. None silences a failure, and a name that Lambda does not know is no reason
-/// to log less than usual.
+/// The level of this name. None silences a failure, and a name that Lambda does not know is no
+/// reason to log less than usual.
 fn level(name: &str) -> LevelFilter {
     match &*name.trim().to_ascii_uppercase() {
         "TRACE" => LevelFilter::TRACE,

@@ -1,4 +1,5 @@
-//! The run's record for CloudWatch, in its [embedded metric format], which Lambda's log delivers without a call.
+//! The run's record for CloudWatch, in its [embedded metric format], which Lambda's log delivers
+//! without a call.
 //!
 //! [embedded metric format]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 
@@ -27,15 +28,15 @@ struct Run<'run> {
     models_kept: u64,
     models_failed: u64,
     inference_units_stopped: u64,
-    /// 1 after a good run and 0 after a failed one. A dry run stops nothing, and one of some accounts
-    /// does not say that the others were reached.
+    /// 1 after a good run and 0 after a failed one. A dry run stops nothing, and one of some
+    /// accounts does not say that the others were reached.
     runs_succeeded: Option<u64>,
     /// In milliseconds.
     duration: Duration,
 }
 
-/// Writes the record of a run as one line. `is_whole` is whether it is of all accounts that its entries
-/// stand for.
+/// Writes the record of a run as one line. `is_whole` is whether it is of all accounts that its
+/// entries stand for.
 ///
 /// # Errors
 /// Those of the output.

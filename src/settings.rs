@@ -4,21 +4,22 @@ use std::env::VarError;
 use std::fmt;
 use std::num::NonZeroUsize;
 
-use crate::arn::is_account;
+use crate::arn::AccountId;
 use crate::excerpt::quoted;
 use crate::request::Entry;
 
 /// The most characters of a tag's key, from the tagging API.
 const TAG_KEY_LENGTH: usize = 128;
-/// The highest price of an inference unit hour, in whatever currency. Above it the savings could become
-/// a number that JSON does not have.
+/// The highest price of an inference unit hour, in whatever currency. Above it the savings could
+/// become a number that JSON does not have.
 const HIGHEST_PRICE: f64 = 1e6;
 /// The default of `MAX_CONCURRENCY`.
 const DEFAULT_CONCURRENCY: NonZeroUsize = match NonZeroUsize::new(8) {
     Some(eight) => eight,
     None => NonZeroUsize::MIN,
 };
-/// The most characters of a role's name and, with the slashes around it, of its path, from IAM's API.
+/// The most characters of a role's name and, with the slashes around it, of its path, from IAM's
+/// API.
 const ROLE_NAME_LENGTH: usize = 64;
 const ROLE_PATH_LENGTH: usize = 512;
 /// The characters of an external ID, from the API of STS.
@@ -61,9 +62,11 @@ const DIRECTIONS: [&str; 9] = [
 /// What the operator set for every run.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `MODEL_ARNS`: the models of a run whose event names none. Empty where the variable is not set.
+    /// `MODEL_ARNS`: the models of a run whose event names none. Empty where the variable is not
+    /// set.
     pub model_arns: Vec<Entry>,
-    /// `MAX_CONCURRENCY`: calls to Rekognition in flight at once in each account and region; 1 to 64.
+    /// `MAX_CONCURRENCY`: calls to Rekognition in flight at once in each account and region; 1 to
+    /// 64.
     pub max_concurrency: NonZeroUsize,
     /// `CONFIRM_STOPPED`: whether to wait until a model is seen stopped.
     pub confirm_stopped: bool,
@@ -80,11 +83,11 @@ pub struct Settings {
     pub member_external_id: Option<String>,
     /// `REGIONS`: what a wildcard in the region stands for. Each is there once.
     pub regions: Vec<String>,
-    /// `ORGANIZATIONAL_UNITS`: the roots and units whose accounts a wildcard stands for, with all that
-    /// is under them; none for the whole organization.
+    /// `ORGANIZATIONAL_UNITS`: the roots and units whose accounts a wildcard stands for, with all
+    /// that is under them; none for the whole organization.
     pub organizational_units: Vec<String>,
     /// `EXCLUDED_ACCOUNTS`: the accounts that a wildcard never stands for.
-    pub excluded_accounts: Vec<String>,
+    pub excluded_accounts: Vec<AccountId>,
 }
 
 impl Settings {
@@ -107,7 +110,10 @@ impl Settings {
                 .read(
                     "MODEL_ARNS",
                     "ARNs and patterns separated by commas or white space, not JSON",
-                    |text| (!text.starts_with('[')).then(|| split_list(text).map(Entry::new).collect()),
+                    |text| {
+                        let is_json = text.starts_with('[');
+                        (!is_json).then(|| split_list(text).map(Entry::new).collect())
+                    },
                 )
                 .unwrap_or_default(),
             max_concurrency: variables
@@ -129,8 +135,8 @@ impl Settings {
             ),
             member_role: variables.read(
                 "MEMBER_ROLE",
-                "the name of a role, with its path if it has one, such as `ops/stopper`: no ARN, no \
-                 slash in front, and no characters but IAM's",
+                "the name of a role, with its path if it has one, such as `ops/stopper`: no ARN, \
+                 no slash in front, and no characters but IAM's",
                 |text| is_role(text).then(|| text.to_owned()),
             ),
             member_external_id: variables.read(
@@ -142,7 +148,7 @@ impl Settings {
                 .read_list(
                     "REGIONS",
                     "full names of regions such as `us-east-1`",
-                    is_region,
+                    |text| is_region(text).then(|| text.to_owned()),
                 )
                 .unwrap_or_else(|| CUSTOM_LABELS_REGIONS.map(str::to_owned).into()),
             organizational_units: variables
@@ -150,14 +156,14 @@ impl Settings {
                     "ORGANIZATIONAL_UNITS",
                     "IDs of organizational units such as `ou-a1b2-c3d4e5f6`, or of roots such as \
                      `r-a1b2`",
-                    is_organizational_unit,
+                    |text| is_organizational_unit(text).then(|| text.to_owned()),
                 )
                 .unwrap_or_default(),
             excluded_accounts: variables
                 .read_list(
                     "EXCLUDED_ACCOUNTS",
                     "IDs of accounts, of 12 digits each",
-                    is_account,
+                    |text| AccountId::try_from(text.to_owned()).ok(),
                 )
                 .unwrap_or_default(),
         };
@@ -207,21 +213,22 @@ impl<V: Fn(&str) -> Result<String, VarError>> Variables<V> {
     }
 
     /// The items of a list, each once. One that is all separators is not set.
-    fn read_list(
+    fn read_list<T: PartialEq>(
         &mut self,
         name: &str,
         right: &str,
-        is_right: impl Fn(&str) -> bool,
-    ) -> Option<Vec<String>> {
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<Vec<T>> {
         let value = self.value(name)?;
-        let mut items: Vec<String> = Vec::new();
-        for item in split_list(&value) {
-            if !items.iter().any(|known| known == item) {
-                items.push(item.to_owned());
+        let mut items = Vec::new();
+        let mut wrong = Vec::new();
+        for text in split_list(&value) {
+            match parse(text) {
+                Some(item) if items.contains(&item) => {}
+                Some(item) => items.push(item),
+                None => wrong.push(quoted(text)),
             }
         }
-        let wrong = items.iter().filter(|item| !is_right(item));
-        let wrong: Vec<String> = wrong.map(|item| quoted(item)).collect();
         if !wrong.is_empty() {
             let wrong = wrong.join(", ");
             self.wrong
@@ -368,7 +375,8 @@ mod tests {
             settings.organizational_units,
             ["r-a1b2", "ou-a1b2-c3d4e5f6"]
         );
-        assert_eq!(settings.excluded_accounts, ["111111111111", "222222222222"]);
+        let excluded = settings.excluded_accounts.iter().map(AccountId::as_str);
+        assert!(excluded.eq(["111111111111", "222222222222"]));
         let texts: Vec<_> = settings
             .model_arns
             .iter()

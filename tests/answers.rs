@@ -113,6 +113,25 @@ async fn the_events_list_replaces_that_of_the_settings() {
     assert_eq!(emulator.count(Operation::StopProjectVersion), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_request_that_does_not_say_is_a_dry_run_where_the_settings_do() {
+    let settings = [("DRY_RUN", "true")];
+    for (dry_run, outcome) in [
+        (None, "would_stop"),
+        (Some(true), "would_stop"),
+        (Some(false), "stopped"),
+    ] {
+        let mut event = json!({"model_arns": [SHELF_AUDIT]});
+        if let Some(dry_run) = dry_run {
+            event["dry_run"] = dry_run.into();
+        }
+        let (emulator, result) = answer(&settings, event).await;
+        assert_eq!(outcomes(&result.unwrap()), [outcome]);
+        let stops = emulator.count(Operation::StopProjectVersion);
+        assert_eq!(stops, usize::from(outcome == "stopped"));
+    }
+}
+
 #[tokio::test]
 async fn an_empty_list_means_none_and_is_warned_of() {
     let log = Log::new("JSON", "INFO");
@@ -152,6 +171,11 @@ async fn an_event_that_is_no_request_is_refused_with_what_is_wrong() {
         (json!({"model_arns": [SHELF_AUDIT, 7]}), "`model_arns[1]`"),
         (json!({"dry_run": "true"}), "`dry_run`"),
         (json!({"source": "aws.events"}), "`source`"),
+        (json!({"accounts": null}), "`accounts`"),
+        (json!({"accounts": []}), "`accounts`"),
+        (json!({"accounts": ["1234"]}), "`accounts[0]`"),
+        (json!({"accounts": ["123456789012"]}), "`accounts`"),
+        (json!({"accounts_per_run": 0}), "`accounts_per_run`"),
         (json!([SHELF_AUDIT]), "an array"),
         (json!("{}"), "a string"),
         (json!(null), "null"),

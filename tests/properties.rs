@@ -98,6 +98,8 @@ fn any_text() -> BoxedStrategy<String> {
     prop_oneof![
         Just("model_arns".to_owned()),
         Just("dry_run".to_owned()),
+        Just("accounts".to_owned()),
+        Just("accounts_per_run".to_owned()),
         Just("detail".to_owned()),
         Just("detail-type".to_owned()),
         Just("source".to_owned()),

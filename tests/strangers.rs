@@ -151,7 +151,7 @@ async fn one_entry_too_many_is_refused_with_the_number_and_nothing_is_stopped() 
     let answer = function.invoke(event, PLENTY).await;
     let message = refused(&answer);
     assert!(
-        message.contains("`model_arns` has 10001 entries; it should have at most 10000"),
+        message.contains("`model_arns`: a list of 10001 entries; it should have at most 10000"),
         "{message}"
     );
     assert!(emulator.calls().is_empty());

@@ -13,6 +13,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::excerpt::quoted;
 pub use pattern::ModelPattern;
 
@@ -31,6 +33,16 @@ pub enum Target {
     Model(ModelArn),
     /// Every model that a pattern matches.
     Pattern(ModelPattern),
+}
+
+impl Target {
+    /// The text that it was read from, shared.
+    pub(crate) fn text(&self) -> Arc<str> {
+        match self {
+            Self::Model(model_arn) => model_arn.0.clone(),
+            Self::Pattern(pattern) => pattern.text(),
+        }
+    }
 }
 
 impl FromStr for Target {
@@ -135,8 +147,49 @@ impl fmt::Debug for ModelArn {
     }
 }
 
-/// Why a text is neither a model's ARN nor a pattern that can be used: the part that is wrong, what it
-/// is and what would be right.
+/// The ID of an account: twelve digits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct AccountId(String);
+
+impl AccountId {
+    /// The twelve digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for AccountId {
+    type Error = InvalidAccountId;
+
+    fn try_from(text: String) -> Result<Self, InvalidAccountId> {
+        match is_account(&text) {
+            true => Ok(Self(text)),
+            false => Err(InvalidAccountId(quoted(&text))),
+        }
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a text is not the ID of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidAccountId(String);
+
+impl fmt::Display for InvalidAccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} should be the ID of an account, of 12 digits", self.0)
+    }
+}
+
+impl std::error::Error for InvalidAccountId {}
+
+/// Why a text is neither a model's ARN nor a pattern that can be used: the part that is wrong, what
+/// it is and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidModelArn(String);
 
@@ -264,7 +317,7 @@ impl Wildcards {
 }
 
 /// Whether a text is the ID of an account.
-pub(crate) fn is_account(text: &str) -> bool {
+fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

@@ -8,11 +8,11 @@ use wildmatch::WildMatch;
 
 use super::{InvalidModelArn, ModelArn, Parts, WILDCARDS, Wildcards};
 
-/// A model's ARN with `*` or `?` in its region, its account, its project's name, its version's name or
-/// its number.
+/// A model's ARN with `*` or `?` in its region, its account, its project's name, its version's name
+/// or its number.
 ///
-/// The wildcards are those of IAM: `*` is any run of characters, including none, and `?` is any one.
-/// The partition is always literal.
+/// The wildcards are those of IAM: `*` is any run of characters, including none, and `?` is any
+/// one. The partition is always literal.
 ///
 /// ```
 /// use rekognition_stopper::arn::ModelPattern;
@@ -39,6 +39,11 @@ impl ModelPattern {
     /// The whole pattern.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The whole pattern, shared.
+    pub(super) fn text(&self) -> Arc<str> {
+        self.text.clone()
     }
 
     /// The partition that its models live in.
@@ -79,8 +84,8 @@ impl ModelPattern {
     /// Whether it stands for this model.
     ///
     /// Stars alone, as in `*a*a*a*b`, take time in proportion to the name; the worst there is,
-    /// `*aaaa...b`, in proportion to the pattern times the name: 8 microseconds for the longest name,
-    /// half a millisecond for 2,048 characters.
+    /// `*aaaa...b`, in proportion to the pattern times the name: 8 microseconds for the longest
+    /// name, half a millisecond for 2,048 characters.
     pub fn matches(&self, model_arn: &ModelArn) -> bool {
         *self.partition == *model_arn.partition()
             && self.region.matches(model_arn.region())
@@ -90,7 +95,8 @@ impl ModelPattern {
             && self.number.matches(model_arn.number())
     }
 
-    /// Its text with this account and region in the place of their wildcards. What is literal stays.
+    /// Its text with this account and region in the place of their wildcards. What is literal
+    /// stays.
     pub fn with_place(&self, account: &str, region: &str) -> String {
         format!(
             "arn:{}:rekognition:{}:{}:project/{}/version/{}/{}",

@@ -92,8 +92,8 @@ impl Failure {
         Self::new(
             Code::NotConfirmed,
             format!(
-                "its stop was accepted, but it was still STOPPING when it was last seen, {} s before \
-                 the deadline",
+                "its stop was accepted, but it was still STOPPING when it was last seen, {} s \
+                 before the deadline",
                 ago.as_secs()
             ),
         )

@@ -1,7 +1,7 @@
 //! What came of a run: the response, the error and the log lines.
 //!
-//! [`Outcome`] and [`ModelReport`] are of one model, [`failure`](Failure) says why one may be running,
-//! and [`Report`] is of the whole run.
+//! [`Outcome`] and [`ModelReport`] are of one model, [`Failure`] says why one may be running, and
+//! [`Report`] is of the whole run.
 
 mod failure;
 mod run;

@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::{LONGEST_CODE, LONGEST_ENTRY, ModelReport, Outcome};
 use crate::excerpt::cut;
 
-/// The most bytes of the error's sentence. Lambda passes it on whole, but not every destination does.
+/// The most bytes of the error's sentence. Lambda passes it on whole, but not every destination
+/// does.
 const LONGEST_SENTENCE: usize = 8 * 1024;
 /// The most bytes of a reason in the sentence.
 const LONGEST_REASON: usize = 512;
@@ -128,8 +129,8 @@ impl Report {
         self.summary.failed == 0
     }
 
-    /// Leaves out the models at the end that Lambda's response has no room for, and the patterns that
-    /// have none beside them.
+    /// Leaves out the models at the end that Lambda's response has no room for, and the patterns
+    /// that have none beside them.
     pub(crate) fn fit_response(&mut self) {
         self.fit(LARGEST_RESPONSE);
     }
@@ -210,8 +211,8 @@ impl fmt::Display for Report {
     }
 }
 
-/// Leaves out the items at the end that there is no room for as JSON, and says how many. Takes the room
-/// of the others.
+/// Leaves out the items at the end that there is no room for as JSON, and says how many. Takes the
+/// room of the others.
 fn leave_out<T: Serialize>(items: &mut Vec<T>, room: &mut usize) -> usize {
     let first_without_room = items.iter().position(|item| {
         let size = serde_json::to_string(item).map_or(0, |json| json.len()) + ",".len();
@@ -280,8 +281,8 @@ mod tests {
         assert_eq!(
             json["summary"],
             serde_json::json!({
-                "accounts": 3, "models": 6, "stopped": 1, "stopping": 1, "already_stopped": 1, "kept": 1,
-                "would_stop": 1, "failed": 1, "inference_units_stopped": 3,
+                "accounts": 3, "models": 6, "stopped": 1, "stopping": 1, "already_stopped": 1,
+                "kept": 1, "would_stop": 1, "failed": 1, "inference_units_stopped": 3,
                 "estimated_savings_per_hour": 0.3
             })
         );
@@ -343,7 +344,8 @@ mod tests {
         let models = vec![failed("a"), model("b", Outcome::Stopped, None), failed("c")];
         assert_eq!(
             report(models).to_string(),
-            "2 of 3 models were not stopped: a (StillStarting: it was STARTING when it was last seen, 5 s before the deadline); \
+            "2 of 3 models were not stopped: a (StillStarting: it was STARTING when it was last \
+             seen, 5 s before the deadline); \
              c (StillStarting: it was STARTING when it was last seen, 5 s before the deadline)"
         );
     }
