@@ -24,7 +24,7 @@ pub(crate) struct Account {
     pub(crate) stop_takes: Duration,
     /// In the order of their creation.
     projects: Vec<Project>,
-    /// Position in `projects` by [`Home::project_key`].
+    /// Position in `projects` by [`Home::project_key`], of those that have models or may have.
     project_positions: HashMap<String, usize>,
     models: HashMap<String, LiveModel>,
     changes: Vec<Change>,
@@ -37,6 +37,7 @@ pub(crate) struct Project {
     pub(crate) home: Home,
     pub(crate) number: u64,
     pub(crate) feature: String,
+    pub(crate) status: String,
     /// Number and ARN of each version, newest first.
     versions: Vec<(u64, String)>,
 }
@@ -108,19 +109,31 @@ impl Account {
 
     fn project_entry(&mut self, home: &Home, feature: &str) -> Option<&mut Project> {
         let next = self.projects.len();
-        let key = home.project_key();
-        let position = *self.project_positions.entry(key.clone()).or_insert(next);
+        let position = self.project_positions.entry(home.project_key());
+        let position = *position.or_insert(next);
         if position == next {
-            let number = FIRST_PROJECT_NUMBER + PROJECT_NUMBER_STEP * next as u64;
-            self.projects.push(Project {
-                arn: format!("{key}/{number}"),
-                home: home.clone(),
-                number,
-                feature: feature.to_owned(),
-                versions: Vec::new(),
-            });
+            self.push_project(home.clone(), feature, "CREATED");
         }
         self.projects.get_mut(position)
+    }
+
+    /// Adds a project that has the name of another, and never a model. Gives its ARN.
+    pub(crate) fn add_namesake_project(&mut self, home: Home, status: &str) -> String {
+        self.push_project(home, CUSTOM_LABELS, status)
+    }
+
+    fn push_project(&mut self, home: Home, feature: &str, status: &str) -> String {
+        let number = FIRST_PROJECT_NUMBER + PROJECT_NUMBER_STEP * self.projects.len() as u64;
+        let arn = format!("{}/{number}", home.project_key());
+        self.projects.push(Project {
+            arn: arn.clone(),
+            home,
+            number,
+            feature: feature.to_owned(),
+            status: status.to_owned(),
+            versions: Vec::new(),
+        });
+        arn
     }
 
     /// All projects of the account in a region, in the order of their creation.
@@ -133,10 +146,11 @@ impl Account {
     /// The project of that ARN, whatever its region and account.
     pub(crate) fn project(&self, arn: &str) -> Option<&Project> {
         let (key, _) = arn.rsplit_once('/')?;
-        let position = *self.project_positions.get(key)?;
-        self.projects
-            .get(position)
+        let position = self.project_positions.get(key);
+        position
+            .and_then(|position| self.projects.get(*position))
             .filter(|project| project.arn == arn)
+            .or_else(|| self.projects.iter().find(|project| project.arn == arn))
     }
 
     /// The project of a model, by the home of the model's ARN.

@@ -5,15 +5,16 @@ use std::fmt;
 use std::io::{self, Write};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 
+use crate::clock::Clock;
 use crate::denial::Denial;
 use crate::fault::Fault;
 use crate::model::Model;
 use crate::operation::Operation;
-use crate::page::PAGE_SIZE;
+use crate::page::{ListEnd, PAGE_SIZE};
 use crate::quota::Quota;
 use crate::record::{Call, Change};
 use crate::server::Server;
@@ -76,6 +77,15 @@ impl Emulator {
         state.account.add_project(name, region, feature);
     }
 
+    /// Adds a project of the same name as a model's, with a number of its own and without models: one that was
+    /// deleted and made again is listed twice for a time, the old one as `DELETING`. It is listed before the
+    /// model's project if it is added before the model, and else after it. Gives its ARN; none where the model's is none.
+    pub fn add_namesake_project(&self, model_arn: &str, status: &str) -> Option<String> {
+        let home = Model::new(model_arn).ok()?.arn.home;
+        let mut state = self.service.state();
+        Some(state.account.add_namesake_project(home, status))
+    }
+
     /// The ARN of a model's project, which a client has to look up with DescribeProjects.
     pub fn project_arn(&self, model_arn: &str) -> Option<String> {
         let home = Model::new(model_arn).ok()?.arn.home;
@@ -104,9 +114,27 @@ impl Emulator {
         self.service.state().account.stop_takes = duration;
     }
 
-    /// Puts another quota in force, with nothing used of it yet; none lets every call through.
+    /// Puts another quota in force, with nothing used of it yet, for every operation without one of its own; none lets
+    /// their calls through.
     pub fn set_quota(&self, quota: Option<Quota>) {
         self.service.state().throttle.set(quota);
+    }
+
+    /// Puts a quota of its own in force for one operation, in each region, with nothing used of it yet; none
+    /// leaves the operation to the common quota.
+    pub fn set_operation_quota(&self, operation: Operation, quota: Option<Quota>) {
+        self.service.state().throttle.set_of(operation, quota);
+    }
+
+    /// Sets the service's clock, which goes on from there with the time of tokio. Every answer has its time in a `Date`
+    /// header then; until then, the server puts the true time there, and in-process there is none.
+    pub fn set_clock(&self, time: SystemTime) {
+        self.service.state().clock = Some(Clock::showing(time));
+    }
+
+    /// What the operation's lists have for a `NextToken` on their last page.
+    pub fn set_list_end(&self, operation: Operation, end: ListEnd) {
+        self.service.state().list_ends.insert(operation, end);
     }
 
     /// The time that every call takes before it has an effect.
@@ -250,6 +278,24 @@ impl Builder {
     /// [`Emulator::set_quota`].
     pub fn quota(self, quota: Quota) -> Self {
         self.emulator.set_quota(Some(quota));
+        self
+    }
+
+    /// [`Emulator::set_operation_quota`].
+    pub fn operation_quota(self, operation: Operation, quota: Quota) -> Self {
+        self.emulator.set_operation_quota(operation, Some(quota));
+        self
+    }
+
+    /// [`Emulator::set_clock`].
+    pub fn clock(self, time: SystemTime) -> Self {
+        self.emulator.set_clock(time);
+        self
+    }
+
+    /// [`Emulator::set_list_end`].
+    pub fn list_end(self, operation: Operation, end: ListEnd) -> Self {
+        self.emulator.set_list_end(operation, end);
         self
     }
 

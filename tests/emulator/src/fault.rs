@@ -76,6 +76,7 @@ pub struct Fault {
     resource: Option<String>,
     attempts: (Bound<u32>, Bound<u32>),
     page: Option<u32>,
+    pub(crate) padded_to: Option<u64>,
 }
 
 impl Fault {
@@ -88,6 +89,7 @@ impl Fault {
             resource: None,
             attempts: (Bound::Unbounded, Bound::Unbounded),
             page: None,
+            padded_to: None,
         }
     }
 
@@ -100,7 +102,21 @@ impl Fault {
         })
     }
 
-    /// [`FaultKind::HttpStatus`].
+    /// An error of the service under any code, with any HTTP status.
+    pub fn error_with_status(code: &str, http_status: u16) -> Self {
+        Self::new(FaultKind::Error {
+            code: code.to_owned(),
+            http_status: Some(http_status),
+            message: format!("{code} by script"),
+        })
+    }
+
+    /// The normal answer of a normal call, with white space after it: see [`Fault::padded_to`].
+    pub fn large_answer(bytes: u64) -> Self {
+        Self::delay(Duration::ZERO).padded_to(bytes)
+    }
+
+    /// [`FaultKind::HttpStatus`], without a code where the body is empty.
     pub fn http_status(status: u16, body: &str) -> Self {
         Self::new(FaultKind::HttpStatus(status, body.to_owned()))
     }
@@ -171,6 +187,13 @@ impl Fault {
     /// The operation takes effect, and only its answer goes wrong.
     pub fn after_effect(mut self) -> Self {
         self.after_effect = true;
+        self
+    }
+
+    /// White space follows the answer's body until it has so many bytes, and leaves JSON as good as it was. It is sent
+    /// in pieces that the emulator does not hold, and no header says how much is to come.
+    pub fn padded_to(mut self, bytes: u64) -> Self {
+        self.padded_to = Some(bytes);
         self
     }
 

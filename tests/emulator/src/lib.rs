@@ -30,6 +30,7 @@
 
 mod account;
 mod arn;
+mod clock;
 mod denial;
 mod emulator;
 mod error;
@@ -50,6 +51,7 @@ pub use emulator::{Builder, Emulator};
 pub use fault::{Fault, FaultKind};
 pub use model::Model;
 pub use operation::Operation;
+pub use page::ListEnd;
 pub use quota::{Quota, ThrottleWith};
 pub use record::{Answer, Call, Change};
 pub use reply::ConnectionReset;

@@ -8,6 +8,18 @@ use crate::request::Request;
 /// Items on a page when the request does not say, and the most that it may ask for.
 pub(crate) const PAGE_SIZE: u32 = 100;
 
+/// What an operation's lists have for a `NextToken` on their last page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ListEnd {
+    /// None, as is documented.
+    #[default]
+    NoToken,
+    /// An empty text. Who asks for the page of an empty token is given the first.
+    EmptyToken,
+    /// The token of this same page, which gives it again, for ever.
+    RepeatedToken,
+}
+
 /// A `NextToken`, opaque to the client: it belongs to one operation, region and set of arguments.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct PageToken {
@@ -48,14 +60,19 @@ pub(crate) fn page_of<T>(
         .skip(token.offset as usize)
         .take(size as usize)
         .collect();
-    let next = (left > size as usize).then(|| {
-        let next = PageToken {
-            offset: token.offset + size,
-            page: token.page + 1,
-            ..token
-        };
-        next.write()
-    });
+    let next = match request.list_end {
+        _ if left > size as usize => Some(
+            PageToken {
+                offset: token.offset + size,
+                page: token.page + 1,
+                ..token
+            }
+            .write(),
+        ),
+        ListEnd::NoToken => None,
+        ListEnd::EmptyToken => Some(String::new()),
+        ListEnd::RepeatedToken => Some(token.write()),
+    };
     Ok((page, next))
 }
 
@@ -73,7 +90,7 @@ fn asked_page(request: &Request) -> Result<(u32, PageToken), ServiceError> {
         return Err(ServiceError::constraint(&value, "maxResults", constraint));
     }
     let fingerprint = fingerprint(request);
-    let token = match request.string("NextToken")? {
+    let token = match request.next_token()? {
         None => PageToken {
             fingerprint,
             offset: 0,

@@ -1,4 +1,4 @@
-//! The service's quota: so many calls a second in each region, and a burst.
+//! The service's quotas: so many calls a second in each region, and a burst; operations may have their own.
 
 use std::collections::HashMap;
 
@@ -68,10 +68,11 @@ pub enum ThrottleWith {
     Alternating,
 }
 
-/// The quota in force, and what is left of it in each region, and for each operation where that has its own.
+/// The quotas in force, and what is left of them in each region, and for each operation where that has its own.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     quota: Option<Quota>,
+    of_operations: HashMap<Operation, Quota>,
     buckets: HashMap<(String, Option<Operation>), Bucket>,
     /// Calls throttled so far, for the alternation.
     throttled: u64,
@@ -84,19 +85,30 @@ struct Bucket {
 }
 
 impl Throttle {
-    /// Puts another quota in force, with full buckets.
+    /// Puts another quota in force, with full buckets, for the operations without one of their own.
     pub(crate) fn set(&mut self, quota: Option<Quota>) {
         self.quota = quota;
         self.buckets.clear();
     }
 
+    /// Puts another quota in force for one operation, with full buckets; none leaves it to the common one.
+    pub(crate) fn set_of(&mut self, operation: Operation, quota: Option<Quota>) {
+        match quota {
+            Some(quota) => self.of_operations.insert(operation, quota),
+            None => self.of_operations.remove(&operation),
+        };
+        self.buckets.retain(|(_, of), _| *of != Some(operation));
+    }
+
     /// Lets a call through, or answers with the quota's error.
     pub(crate) fn admit(&mut self, region: &str, operation: Operation) -> Result<(), ServiceError> {
-        let Some(quota) = self.quota else {
+        let own = self.of_operations.get(&operation).copied();
+        let Some(quota) = own.or(self.quota) else {
             return Ok(());
         };
         let now = Instant::now();
-        let operation = quota.for_each_operation.then_some(operation);
+        let is_apart = own.is_some() || quota.for_each_operation;
+        let operation = is_apart.then_some(operation);
         let bucket = self.buckets.entry((region.to_owned(), operation));
         let bucket = bucket.or_insert(Bucket {
             tokens: quota.burst,

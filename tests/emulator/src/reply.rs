@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode};
@@ -92,6 +92,11 @@ fn truncated() -> Response<Body> {
     response
 }
 
+/// The same answer with white space after its body, up to so many bytes.
+pub(crate) fn padded(response: Response<Body>, bytes: u64) -> Response<Body> {
+    response.map(|body| Body::new(PaddedBody { body, left: bytes }))
+}
+
 fn build(status: u16, content_type: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() =
@@ -140,5 +145,38 @@ impl http_body::Body for BrokenBody {
             }
             BrokenBody::Broken => Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into()))),
         }
+    }
+}
+
+/// A body that goes on with white space until it has so many bytes.
+struct PaddedBody {
+    body: Body,
+    left: u64,
+}
+
+/// What is sent at a time.
+static PADDING: [u8; 1 << 16] = [b' '; 1 << 16];
+
+impl http_body::Body for PaddedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let begun = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let frame = begun.or_else(|| {
+            let piece = PADDING
+                .len()
+                .min(usize::try_from(self.left).unwrap_or(usize::MAX));
+            let piece = PADDING.get(..piece).filter(|piece| !piece.is_empty())?;
+            Some(Ok(Frame::data(Bytes::from_static(piece))))
+        });
+        if let Some(Ok(frame)) = &frame {
+            let sent = frame.data_ref().map_or(0, Bytes::len) as u64;
+            self.left = self.left.saturating_sub(sent);
+        }
+        Poll::Ready(frame)
     }
 }

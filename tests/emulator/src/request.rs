@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::arn::ProjectArn;
 use crate::error::ServiceError;
 use crate::operation::Operation;
-use crate::page::PageToken;
+use crate::page::{ListEnd, PageToken};
 
 /// A request whose frame could be read; its members are still to be checked.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(crate) struct Request {
     pub(crate) members: Map<String, Value>,
     /// The most items of a page, however many are asked for.
     pub(crate) page_size: u32,
+    /// What stands on a list's last page for a token.
+    pub(crate) list_end: ListEnd,
 }
 
 /// What a signature's credential scope says.
@@ -64,6 +66,7 @@ impl Request {
         operation: Operation,
         body: Option<Value>,
         page_size: u32,
+        list_end: ListEnd,
     ) -> Result<Self, ServiceError> {
         let scope = scope.ok_or_else(|| {
             ServiceError::new(
@@ -83,6 +86,7 @@ impl Request {
                 region: scope.region.clone(),
                 members,
                 page_size,
+                list_end,
             }),
             _ => Err(ServiceError::serialization("The body is no JSON object")),
         }
@@ -139,11 +143,17 @@ impl Request {
         ))
     }
 
+    /// The token of the page that is asked for; none, and an empty one, stand for the first.
+    pub(crate) fn next_token(&self) -> Result<Option<&str>, ServiceError> {
+        let token = self.string("NextToken")?;
+        Ok(token.filter(|token| !token.is_empty()))
+    }
+
     /// The page of a list that is asked for, counted from 1; none for operations without pages.
     pub(crate) fn page(&self) -> Option<u32> {
         match self.operation {
             Operation::DescribeProjects | Operation::DescribeProjectVersions => {
-                match self.string("NextToken").ok()? {
+                match self.next_token().ok()? {
                     None => Some(1),
                     Some(token) => Some(PageToken::read(token)?.page),
                 }

@@ -1,5 +1,6 @@
 //! One call, from its arrival to its answer.
 
+use std::collections::HashMap;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,11 +15,13 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::account::Account;
+use crate::clock::Clock;
 use crate::denial::{self, Denial};
 use crate::error::ServiceError;
 use crate::fault::{Fault, FaultKind, Faults};
+use crate::operation::Operation;
 use crate::operations;
-use crate::page::PAGE_SIZE;
+use crate::page::{ListEnd, PAGE_SIZE};
 use crate::quota::Throttle;
 use crate::record::{Answer, Call, Record};
 use crate::reply;
@@ -39,6 +42,8 @@ pub(crate) struct ServiceState {
     pub(crate) denials: Vec<Denial>,
     pub(crate) latency: Duration,
     pub(crate) page_size: u32,
+    pub(crate) list_ends: HashMap<Operation, ListEnd>,
+    pub(crate) clock: Option<Clock>,
     pub(crate) record: Record,
 }
 
@@ -52,6 +57,8 @@ impl Service {
                 denials: Vec::new(),
                 latency: Duration::ZERO,
                 page_size: PAGE_SIZE,
+                list_ends: HashMap::new(),
+                clock: None,
                 record: Record::default(),
             }),
             moved: Notify::new(),
@@ -94,19 +101,25 @@ async fn handle(
             answer: Answer::Pending,
         },
     );
-    let (latency, page_size) = {
+    let (latency, page_size, list_end) = {
         let state = in_flight.service.state();
-        (state.latency, state.page_size)
+        let list_end = state.list_ends.get(&operation).copied();
+        (state.latency, state.page_size, list_end.unwrap_or_default())
     };
     pause(latency).await;
-    let answered = match Request::new(scope.as_ref(), operation, body, page_size) {
+    let answered = match Request::new(scope.as_ref(), operation, body, page_size, list_end) {
         Ok(request) => answer(&in_flight, &request).await,
         Err(error) => Err(error),
     };
-    answered.unwrap_or_else(|error| {
+    let mut response = answered.unwrap_or_else(|error| {
         in_flight.answered(Answer::Error(error.code.clone()));
         reply::error(&error)
-    })
+    });
+    let date = in_flight.service.state().clock.and_then(Clock::date);
+    if let Some(date) = date {
+        response.headers_mut().insert("date", date);
+    }
+    response
 }
 
 /// Quota, fault, operation, in this order: a throttled call never gets as far as a fault.
@@ -116,6 +129,20 @@ async fn answer(in_flight: &InFlight, request: &Request) -> Result<Response<Body
         state.throttle.admit(&request.region, request.operation)?;
         state.faults.befall(request)
     };
+    let padded_to = fault.as_ref().and_then(|fault| fault.padded_to);
+    let response = answer_of(in_flight, request, fault).await?;
+    Ok(match padded_to {
+        Some(bytes) => reply::padded(response, bytes),
+        None => response,
+    })
+}
+
+/// The answer of a call that the quota let through, by its fault where there is one.
+async fn answer_of(
+    in_flight: &InFlight,
+    request: &Request,
+    fault: Option<Fault>,
+) -> Result<Response<Body>, ServiceError> {
     let normal = || perform(&in_flight.service, request);
     let value = match fault {
         None => normal()?,

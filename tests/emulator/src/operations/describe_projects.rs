@@ -41,7 +41,7 @@ fn describe(project: &Project) -> Value {
     json!({
         "ProjectArn": project.arn,
         "CreationTimestamp": timestamp(project.number),
-        "Status": "CREATED",
+        "Status": project.status,
         "Datasets": [],
         "Feature": project.feature,
     })

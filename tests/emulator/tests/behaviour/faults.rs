@@ -1,14 +1,16 @@
 //! Faults by script, each as a client meets it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use http_body_util::BodyExt;
 use rekognition_emulator::{Answer, Fault, FaultKind, Operation};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, advance};
+use tower::ServiceExt;
 
-use crate::client::{Caller, arn, authorization, model, with_running};
+use crate::client::{Caller, REGION, arn, authorization, model, request, with_running};
 
 #[tokio::test]
 async fn an_error_comes_with_its_documented_http_status_or_another() {
@@ -241,4 +243,73 @@ async fn a_fault_befalls_the_named_page_only() {
     let second = caller.call("DescribeProjects", body.clone()).await;
     body["NextToken"] = second.json()["NextToken"].clone();
     assert_eq!(caller.call("DescribeProjects", body).await.http_status, 200);
+}
+
+#[tokio::test]
+async fn an_error_may_have_any_code_and_http_status() {
+    let (emulator, arn) = with_running().await;
+    emulator.add_fault(Fault::error_with_status("SlowDown", 503).attempts(..=1));
+    emulator.add_fault(Fault::http_status(429, ""));
+    let caller = Caller::new(&emulator);
+    let answer = caller.stop(&arn).await;
+    assert_eq!(
+        (answer.http_status, answer.error_code().as_str()),
+        (503, "SlowDown")
+    );
+    let answer = caller.stop(&arn).await;
+    assert_eq!((answer.http_status, answer.text.as_str()), (429, ""));
+}
+
+#[tokio::test]
+async fn an_answer_of_any_size_is_sent_in_pieces() {
+    const SIZE: u64 = 200 << 20;
+    let (emulator, arn) = with_running().await;
+    let stop = Operation::StopProjectVersion;
+    emulator.add_fault(Fault::large_answer(SIZE).operation(stop));
+    let body = json!({ "ProjectVersionArn": arn });
+    let request = request(&emulator.url(), REGION, "StopProjectVersion", &body);
+    let response = emulator.router().oneshot(request).await.unwrap();
+    assert_eq!(response.headers().get("content-length"), None);
+    let mut body = response.into_body();
+    let beginning = body.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(beginning, br#"{"Status":"STOPPING"}"#[..]);
+    let (mut size, mut largest) = (beginning.len() as u64, 0);
+    while let Some(frame) = body.frame().await {
+        let piece = frame.unwrap().into_data().unwrap();
+        assert_eq!((piece.first(), piece.last()), (Some(&b' '), Some(&b' ')));
+        size += piece.len() as u64;
+        largest = largest.max(piece.len());
+    }
+    assert_eq!(size, SIZE);
+    assert!(largest <= 1 << 16, "{largest}");
+    assert_eq!(emulator.calls()[0].answer, Answer::Ok);
+}
+
+#[tokio::test]
+async fn an_error_can_be_padded_and_stays_readable() {
+    let (emulator, arn) = with_running().await;
+    emulator.add_fault(Fault::error("InternalServerError").padded_to(100_000));
+    let answer = Caller::new(&emulator).stop(&arn).await;
+    assert_eq!(answer.text.len(), 100_000);
+    assert_eq!(
+        (answer.http_status, answer.error_code().as_str()),
+        (500, "InternalServerError")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_services_clock_can_be_wrong() {
+    let (emulator, arn) = with_running().await;
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+    emulator.set_clock(time);
+    let invalid = Fault::error("InvalidSignatureException").attempts(..=1);
+    emulator.add_fault(invalid);
+    let caller = Caller::new(&emulator);
+    let answer = caller.stop(&arn).await;
+    assert_eq!(answer.error_code(), "InvalidSignatureException");
+    assert_eq!(answer.headers["date"], "Sun, 06 Nov 1994 08:49:37 GMT");
+    advance(Duration::from_secs(60)).await;
+    let answer = caller.stop(&arn).await;
+    assert_eq!(answer.http_status, 200);
+    assert_eq!(answer.headers["date"], "Sun, 06 Nov 1994 08:50:37 GMT");
 }

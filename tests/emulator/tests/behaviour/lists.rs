@@ -1,6 +1,6 @@
 //! The two lists, and their pages.
 
-use rekognition_emulator::Emulator;
+use rekognition_emulator::{Emulator, ListEnd, Operation};
 use serde_json::{Value, json};
 
 use crate::client::{Caller, arn, arn_with_number, model, with_running};
@@ -189,4 +189,81 @@ async fn a_page_token_is_good_for_the_same_request_only() {
     let second = caller.call("DescribeProjects", body).await.json();
     assert!(second.get("NextToken").is_none());
     assert_ne!(first["ProjectDescriptions"], second["ProjectDescriptions"]);
+}
+
+#[tokio::test]
+async fn the_last_page_may_have_an_empty_token_which_gives_the_first() {
+    let (emulator, arn) = with_running().await;
+    emulator.add_project("dogs", "us-east-1", "CUSTOM_LABELS");
+    emulator.set_list_end(Operation::DescribeProjects, ListEnd::EmptyToken);
+    let caller = Caller::new(&emulator);
+    let mut body = json!({ "MaxResults": 1 });
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let answer = caller.call("DescribeProjects", body.clone()).await.json();
+        seen.push(answer["ProjectDescriptions"][0]["ProjectArn"].clone());
+        body["NextToken"] = answer["NextToken"].clone();
+        let is_last = answer["NextToken"] == "";
+        assert_eq!(is_last, seen.len() == 2, "{answer}");
+    }
+    assert_eq!(seen[0], seen[2]);
+    assert_ne!(seen[0], seen[1]);
+    // The other list ends as it did.
+    let body = json!({ "ProjectArn": emulator.project_arn(&arn) });
+    let versions = caller.call("DescribeProjectVersions", body).await.json();
+    assert!(versions.get("NextToken").is_none());
+}
+
+#[tokio::test]
+async fn the_last_page_may_come_again_for_ever() {
+    let (emulator, _) = with_running().await;
+    emulator.add_project("dogs", "us-east-1", "CUSTOM_LABELS");
+    emulator.set_list_end(Operation::DescribeProjects, ListEnd::RepeatedToken);
+    let caller = Caller::new(&emulator);
+    for size in [1, 2] {
+        let mut body = json!({ "MaxResults": size });
+        let mut answers = Vec::new();
+        for _ in 0..4 {
+            let answer = caller.call("DescribeProjects", body.clone()).await.json();
+            body["NextToken"] = answer["NextToken"].clone();
+            answers.push(answer);
+        }
+        assert!(!body["NextToken"].as_str().unwrap().is_empty());
+        assert_eq!(answers[1], answers[2]);
+        assert_eq!(answers[2], answers[3]);
+        assert_eq!(answers[0]["NextToken"], answers[1]["NextToken"]);
+    }
+}
+
+#[tokio::test]
+async fn a_project_may_have_a_namesake_that_lists_none_of_its_versions() {
+    for namesake_first in [true, false] {
+        let emulator = Emulator::builder().start().await.unwrap();
+        let arn = arn("cats", "v1");
+        let add_namesake = || emulator.add_namesake_project(&arn, "DELETING").unwrap();
+        let before = namesake_first.then(add_namesake);
+        emulator.add_model(model(&arn));
+        let namesake = before.unwrap_or_else(add_namesake);
+        let project = emulator.project_arn(&arn).unwrap();
+        assert_ne!(namesake, project);
+
+        let caller = Caller::new(&emulator);
+        let body = json!({ "ProjectNames": ["cats"] });
+        let list = caller.call("DescribeProjects", body).await.json();
+        let seen = list["ProjectDescriptions"].as_array().unwrap().iter();
+        let seen: Vec<_> = seen.map(|it| (&it["ProjectArn"], &it["Status"])).collect();
+        let (deleting, created) = (json!("DELETING"), json!("CREATED"));
+        let (namesake, project) = (json!(namesake), json!(project));
+        let mut expected = vec![(&namesake, &deleting), (&project, &created)];
+        if !namesake_first {
+            expected.reverse();
+        }
+        assert_eq!(seen, expected);
+        for (project, versions) in [(&namesake, 0), (&project, 1)] {
+            let body = json!({ "ProjectArn": project, "VersionNames": ["v1"] });
+            let list = caller.call("DescribeProjectVersions", body).await.json();
+            let listed = list["ProjectVersionDescriptions"].as_array().unwrap();
+            assert_eq!(listed.len(), versions);
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rekognition_emulator::{Answer, Emulator, Quota, ThrottleWith};
+use rekognition_emulator::{Answer, Emulator, Operation, Quota, ThrottleWith};
 use serde_json::json;
 use tokio::time::advance;
 
@@ -88,6 +88,25 @@ async fn each_operation_may_have_a_quota_of_its_own() {
         200
     );
     assert_eq!(calls(&caller, 5).await.0, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_operation_may_have_another_quota_than_all_others() {
+    let (emulator, arn) = with_running().await;
+    emulator.set_quota(Some(Quota::per_second(2.0)));
+    let own = Quota::per_second(1.0).burst(4);
+    emulator.set_operation_quota(Operation::DescribeProjects, Some(own));
+    let caller = Caller::new(&emulator);
+    assert_eq!(calls(&caller, 6).await.0, 4);
+    // Nothing of it was taken from the common one.
+    for http_status in [200, 400, 500] {
+        assert_eq!(caller.stop(&arn).await.http_status, http_status);
+    }
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(calls(&caller, 6).await.0, 1);
+    assert_eq!(calls(&caller.clone().in_region("eu-west-1"), 6).await.0, 4);
+    emulator.set_operation_quota(Operation::DescribeProjects, None);
+    assert_eq!(calls(&caller, 6).await.0, 2);
 }
 
 #[tokio::test(start_paused = true)]
