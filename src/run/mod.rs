@@ -114,7 +114,11 @@ impl<'a> Run<'a> {
                     targets.models.push((place, model_arn.clone()));
                 }
                 Ok(Target::Pattern(pattern)) => match ScopeKey::of_pattern(pattern) {
-                    Some(key) => scopes.entry(key).or_default().patterns.push((place, pattern)),
+                    Some(key) => scopes
+                        .entry(key)
+                        .or_default()
+                        .patterns
+                        .push((place, pattern)),
                     None => {
                         // Scopes are not yet made from wildcards.
                         let invalid = match pattern.account() {
