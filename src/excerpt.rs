@@ -44,6 +44,8 @@ pub(crate) fn plain(text: &str) -> String {
     let plain = |character: char| match character {
         '"' => '\'',
         '\\' => '|',
+        // These two end a line as well.
+        '\u{2028}' | '\u{2029}' => ' ',
         _ if character.is_control() => ' ',
         _ => character,
     };
@@ -66,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_plain_text_has_nothing_that_spoils_a_template() {
-        assert_eq!(plain("a\n\u{1b}[31mé\u{85}"), "a  [31mé ");
+        assert_eq!(plain("a\n\u{1b}[31mé\u{85}\u{2028}"), "a  [31mé  ");
         assert_eq!(plain(r#"say "C:\""#), "say 'C:|'");
     }
 }

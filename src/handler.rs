@@ -1,6 +1,5 @@
 //! One invocation: event in, report or error out.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,14 +9,13 @@ use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::arn::Target;
 use crate::aws::{Aws, Caller};
 use crate::deadline::Deadline;
 use crate::excerpt::plain;
 use crate::metrics;
 use crate::report::Report;
-use crate::request::{Entry, InvalidRequest, Payload, Request};
-use crate::run::Run;
+use crate::request::{InvalidRequest, Payload, Request};
+use crate::run::{Assignment, Run};
 use crate::settings::{InvalidSettings, Settings};
 
 /// The function: its settings, the service that it calls, and where its metrics go. Made once per
@@ -100,14 +98,21 @@ impl Handler {
         let caller = Caller {
             deadline: Arc::new(Deadline::new(invocation.deadline)),
             request_id: (&*invocation.request_id).into(),
+            session: None,
         };
         let now = OffsetDateTime::from(SystemTime::now());
-        let run = Run::new(settings, dry_run, now, caller);
-        let models = run.run(&self.aws, entries).await;
-
-        let price = settings.inference_unit_hour_price;
-        let accounts = accounts(entries);
-        let mut report = Report::new(models, Vec::new(), accounts, dry_run, price);
+        let assignment = Assignment {
+            entries,
+            dry_run,
+            accounts: request.accounts.as_deref(),
+        };
+        let own_account = invocation
+            .function_arn
+            .split(':')
+            .nth(4)
+            .unwrap_or_default();
+        let run = Run::new(settings, assignment, own_account, now, caller);
+        let mut report = run.run(&self.aws).await;
         let duration = start.elapsed();
         report.log(&invocation.request_id, duration);
         let is_whole = request.accounts.is_none();
@@ -207,16 +212,6 @@ impl From<Error> for Diagnostic {
             error_message: error.to_string(),
         }
     }
-}
-
-/// The number of accounts that the entries are of.
-fn accounts(entries: &[Entry]) -> usize {
-    let accounts = entries.iter().filter_map(|entry| match &entry.target {
-        Ok(Target::Model(model_arn)) => Some(model_arn.account()),
-        Ok(Target::Pattern(pattern)) => pattern.account(),
-        Err(_) => None,
-    });
-    accounts.collect::<BTreeSet<_>>().len()
 }
 
 /// The time until a deadline in milliseconds since 1970.

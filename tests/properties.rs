@@ -183,6 +183,12 @@ fn answer(payload: Payload) -> (Result<Report, Error>, usize) {
     })
 }
 
+/// Whether an error's message has nothing that could spoil the template of an e-mail.
+fn is_plain(error: &Error) -> bool {
+    let spoils = |character: char| character.is_control() || matches!(character, '"' | '\\');
+    !error.to_string().contains(spoils)
+}
+
 /// A payload, read as the runtime does it.
 fn payload(bytes: &[u8]) -> Payload {
     Payload::deserialize(&mut serde_json::Deserializer::from_slice(bytes)).unwrap()
@@ -321,6 +327,7 @@ proptest! {
                 prop_assert!(settings.keep_running_tag.is_none_or(|key| !key.is_empty() && key.chars().count() <= 128));
             }
             Err(error) => {
+                prop_assert!(is_plain(&Error::InvalidSettings(error.clone())), "{}", error);
                 let error = error.to_string();
                 let first = error.split("; it should be").next().unwrap();
                 prop_assert!(names[..11].iter().any(|name| first.contains(name)), "{}", first);
@@ -360,6 +367,9 @@ proptest! {
     #[test]
     fn any_event_gets_an_answer_or_a_clear_error(event in near_events()) {
         let (answer, calls) = answer(support::payload(&event));
+        if let Err(error) = &answer {
+            prop_assert!(is_plain(error), "{}", error);
+        }
         match answer {
             Ok(report) => {
                 prop_assert!(report.is_good());

@@ -160,13 +160,16 @@ impl AccountId {
 }
 
 impl TryFrom<String> for AccountId {
-    type Error = InvalidAccountId;
+    type Error = String;
 
-    fn try_from(text: String) -> Result<Self, InvalidAccountId> {
-        match is_account(&text) {
-            true => Ok(Self(text)),
-            false => Err(InvalidAccountId(quoted(&text))),
+    fn try_from(text: String) -> Result<Self, String> {
+        if is_account(&text) {
+            return Ok(Self(text));
         }
+        let found = quoted(&text);
+        Err(format!(
+            "{found} should be the ID of an account, of 12 digits"
+        ))
     }
 }
 
@@ -175,18 +178,6 @@ impl fmt::Display for AccountId {
         f.write_str(&self.0)
     }
 }
-
-/// Why a text is not the ID of an account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidAccountId(String);
-
-impl fmt::Display for InvalidAccountId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} should be the ID of an account, of 12 digits", self.0)
-    }
-}
-
-impl std::error::Error for InvalidAccountId {}
 
 /// Why a text is neither a model's ARN nor a pattern that can be used: the part that is wrong, what
 /// it is and what would be right.

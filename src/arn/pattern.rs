@@ -95,6 +95,11 @@ impl ModelPattern {
             && self.number.matches(model_arn.number())
     }
 
+    /// Its text with this account in the place of its wildcard, if it has one there.
+    pub fn with_account(&self, account: &str) -> String {
+        self.with_place(account, &self.region.text)
+    }
+
     /// Its text with this account and region in the place of their wildcards. What is literal
     /// stays.
     pub fn with_place(&self, account: &str, region: &str) -> String {

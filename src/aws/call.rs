@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::judge::{Failed, Verdict, judge};
 use super::operation::Operation;
+use super::sts::Session;
 use super::turns::Lane;
 use crate::deadline::Deadline;
 
@@ -36,17 +37,26 @@ pub(crate) struct Caller {
     pub(crate) deadline: Arc<Deadline>,
     /// The invocation's ID, for the log.
     pub(crate) request_id: Arc<str>,
+    /// The session that calls are made in, unless they are made as the function itself.
+    pub(crate) session: Option<Session>,
 }
 
 impl Caller {
+    /// The same run's calls in this session.
+    pub(crate) fn in_session(&self, session: Session) -> Self {
+        Self {
+            session: Some(session),
+            ..self.clone()
+        }
+    }
+
     /// Makes one call, as often as its failures allow, and ends by the deadline.
     ///
-    /// `subject` is what the call is about, for the log: a model, a project or a role. `attempt` sends
-    /// the request, and `read` takes what is wanted from the response, if it is there.
-    pub(crate) async fn call<O, E, F, T>(
+    /// `subject` is what the call is about, for the log: a model, a project or a role. `attempt`
+    /// sends the request, and `read` takes what is wanted from the response, if it is there.
+    pub(super) async fn call<O, E, F, T>(
         &self,
         lane: &Lane,
-        operation: Operation,
         subject: &str,
         attempt: impl Fn() -> F,
         read: impl Fn(O) -> Option<T>,
@@ -55,6 +65,7 @@ impl Caller {
         F: Future<Output = Result<O, SdkError<E>>>,
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
+        let operation = lane.operation();
         let mut last_failure = None;
         if self.deadline.has_passed() {
             return Err(CallError::OutOfTime { last_failure });
@@ -64,9 +75,11 @@ impl Caller {
             let mut pause = FIRST_PAUSE;
             let mut after_silence = false;
             let mut clock_was_wrong = false;
+            let mut session_had_expired = false;
             let mut throttled_alone = 0;
             for number in 1_u32.. {
                 let let_through_before = lane.let_through();
+                let credentials = self.session.as_ref().and_then(Session::credentials);
                 let Ok(turn) = lane.turn(after_silence).await else {
                     break;
                 };
@@ -98,10 +111,19 @@ impl Caller {
                     failed if failed.is_answer() => turn.let_through(),
                     _ => drop(turn),
                 }
-                if verdict == Verdict::Final
-                    || (verdict == Verdict::AgainWithTheRightTime && clock_was_wrong)
-                {
-                    return Err(failed.into_error(operation));
+                match verdict {
+                    Verdict::Throttled | Verdict::Again => {}
+                    Verdict::AgainWithTheRightTime if !clock_was_wrong => clock_was_wrong = true,
+                    Verdict::AgainInNewSession if !session_had_expired => {
+                        let Some(session) = &self.session else {
+                            return Err(failed.into_error(operation));
+                        };
+                        session_had_expired = true;
+                        session.renew(credentials).await?;
+                    }
+                    Verdict::Final
+                    | Verdict::AgainWithTheRightTime
+                    | Verdict::AgainInNewSession => return Err(failed.into_error(operation)),
                 }
                 let reason = failed.to_string();
                 tracing::debug!(
@@ -114,7 +136,6 @@ impl Caller {
                 );
                 last_failure = Some(reason);
                 after_silence = matches!(failed, Failed::Unanswered);
-                clock_was_wrong |= verdict == Verdict::AgainWithTheRightTime;
                 if is_alone || (verdict == Verdict::Again && !after_silence) {
                     sleep(pause).await;
                     let longest = if is_alone {
@@ -168,6 +189,11 @@ pub enum CallError {
         /// The failure and its causes.
         message: String,
     },
+    /// The account's role cannot be assumed.
+    Unreachable {
+        /// The role, and what STS said.
+        message: String,
+    },
     /// A fault in this program.
     Panicked,
     /// Time ran out before the call had a result.
@@ -183,6 +209,17 @@ impl CallError {
         Self::Refused {
             code: "ResourceNotFoundException".to_owned(),
             message,
+        }
+    }
+
+    /// The same error, with what it is about, which not every service says.
+    pub(crate) fn about(self, subject: &str) -> Self {
+        match self {
+            Self::Refused { code, message } => Self::Refused {
+                code,
+                message: format!("{subject}: {message}"),
+            },
+            error => error,
         }
     }
 
@@ -221,7 +258,7 @@ impl fmt::Display for CallError {
         match self {
             Self::Refused { code, message } if message.is_empty() => f.write_str(code),
             Self::Refused { code, message } => write!(f, "{code}: {message}"),
-            Self::Unclear { message } => f.write_str(message),
+            Self::Unclear { message } | Self::Unreachable { message } => f.write_str(message),
             Self::NotSent { code, message } => write!(f, "{code}: {message}"),
             Self::Panicked => f.write_str("a fault in this program"),
             Self::OutOfTime { last_failure } => {

@@ -48,8 +48,10 @@ const SIGNATURE: [&str; 5] = [
     "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
 ];
-/// The code of a missing permission.
-const DENIED: &str = "AccessDeniedException";
+/// Codes of a session that has ended.
+const EXPIRED: [&str; 2] = ["ExpiredToken", "ExpiredTokenException"];
+/// Codes of a missing permission.
+const DENIED: [&str; 2] = ["AccessDenied", "AccessDeniedException"];
 
 /// What a failed attempt means for its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,8 @@ pub(super) enum Verdict {
     Again,
     /// The call is made again at once, with the clock corrected; but only once.
     AgainWithTheRightTime,
+    /// The call is made again at once, in a new session if it is made in one; but only once.
+    AgainInNewSession,
 }
 
 /// What a failed attempt ended with.
@@ -108,6 +112,7 @@ pub(super) fn judge(failed: &Failed, operation: Operation) -> Verdict {
             code if THROTTLING.contains(&code) || *status == 429 => Verdict::Throttled,
             code if PASSING.contains(&code) || *status >= 500 => Verdict::Again,
             code if SIGNATURE.contains(&code) && *clock_is_wrong => Verdict::AgainWithTheRightTime,
+            code if EXPIRED.contains(&code) => Verdict::AgainInNewSession,
             _ => Verdict::Final,
         },
         Failed::Unreadable(_) => operation.after_unreadable(),
@@ -198,8 +203,8 @@ impl Failed {
                 message,
                 ..
             } => {
-                let action = format!("rekognition:{}", operation.name());
-                let message = if code == DENIED && !message.contains(&action) {
+                let action = operation.action();
+                let message = if DENIED.contains(&&*code) && !message.contains(&action) {
                     format!("{action} is not allowed: {message}")
                 } else {
                     message

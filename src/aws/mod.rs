@@ -9,12 +9,15 @@ mod credentials;
 mod http;
 mod judge;
 mod operation;
+mod organizations;
 mod pace;
 mod rekognition;
 mod status;
+mod sts;
 mod turns;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -26,21 +29,31 @@ pub use call::CallError;
 pub(crate) use call::Caller;
 use credentials::{DefaultChain, config_loader, load};
 pub(crate) use operation::Operation;
+pub(crate) use organizations::{Account, Organizations};
 pub(crate) use rekognition::{NAMES_PER_CALL, Page, Project, Rekognition, Version};
 pub use status::{Observation, Phase, Status};
-use turns::Places;
+use sts::Role;
+pub(crate) use sts::{Session, Sts};
+use turns::{Lane, Places};
 
 /// The most calls to Rekognition in flight at once, over all scopes.
 const MOST_REKOGNITION_CALLS: usize = 128;
+/// The same of Organizations, and of STS.
+const MOST_ORGANIZATIONS_CALLS: usize = 16;
+const MOST_STS_CALLS: usize = 16;
 /// A connection that is not made after this long is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// AWS, with what stays warm from one run to the next: one HTTP client with its connections, and the
-/// credentials.
+/// AWS, with what stays warm from one run to the next: one HTTP client with its connections, which
+/// all accounts share; the function's credentials; and a session for each role.
 #[derive(Clone, Debug)]
 pub struct Aws {
     config: SdkConfig,
     rekognition: Arc<Places>,
+    organizations: Arc<Places>,
+    sts: Arc<Places>,
+    /// The roles of other accounts, by their ARNs.
+    roles: Arc<Mutex<HashMap<String, Arc<Role>>>>,
 }
 
 impl Aws {
@@ -68,20 +81,53 @@ impl Aws {
         Self {
             config,
             rekognition: Arc::new(Places::new(MOST_REKOGNITION_CALLS)),
+            organizations: Arc::new(Places::new(MOST_ORGANIZATIONS_CALLS)),
+            sts: Arc::new(Places::new(MOST_STS_CALLS)),
+            roles: Arc::default(),
         }
     }
 
-    /// Rekognition in one region.
+    /// Rekognition in one region, as whoever calls.
     pub(crate) fn rekognition(
         &self,
         region: &str,
         caller: Caller,
         max_concurrency: usize,
     ) -> Rekognition {
-        let config = aws_sdk_rekognition::config::Builder::from(&self.config)
-            .region(Region::new(region.to_owned()))
-            .build();
-        let client = aws_sdk_rekognition::Client::from_conf(config);
+        let mut config = aws_sdk_rekognition::config::Builder::from(&self.config)
+            .region(Region::new(region.to_owned()));
+        if let Some(session) = &caller.session {
+            // A session is kept here, for as long as it lasts. The SDK's cache holds few.
+            config = config
+                .credentials_provider(session.clone())
+                .identity_cache(IdentityCache::no_cache());
+        }
+        let client = aws_sdk_rekognition::Client::from_conf(config.build());
         Rekognition::new(client, caller, max_concurrency, &self.rekognition)
+    }
+
+    /// Organizations, as the function itself.
+    pub(crate) fn organizations(&self, caller: Caller) -> Organizations {
+        let client = aws_sdk_organizations::Client::new(&self.config);
+        Organizations::new(client, caller, &self.organizations)
+    }
+
+    /// STS in the function's own region, as the function itself; `external_id` goes with every role.
+    pub(crate) fn sts(&self, caller: Caller, external_id: Option<String>) -> Arc<Sts> {
+        let client = aws_sdk_sts::Client::new(&self.config);
+        let assume_role = Lane::of_process(Operation::AssumeRole, &self.sts);
+        Arc::new(Sts::new(client, caller, external_id, assume_role))
+    }
+
+    /// The session in a role of another account.
+    pub(crate) fn session(&self, sts: &Arc<Sts>, role_arn: String) -> Session {
+        let mut roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
+        let role = roles
+            .entry(role_arn)
+            .or_insert_with_key(|role_arn| Arc::new(Role::new(role_arn.clone())));
+        Session {
+            role: Arc::clone(role),
+            sts: Arc::clone(sts),
+        }
     }
 }

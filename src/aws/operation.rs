@@ -10,6 +10,10 @@ pub(crate) enum Operation {
     ListTagsForResource,
     DescribeProjects,
     DescribeProjectVersions,
+    AssumeRole,
+    ListAccounts,
+    ListAccountsForParent,
+    ListOrganizationalUnitsForParent,
 }
 
 impl Operation {
@@ -20,17 +24,39 @@ impl Operation {
             Self::ListTagsForResource => "ListTagsForResource",
             Self::DescribeProjects => "DescribeProjects",
             Self::DescribeProjectVersions => "DescribeProjectVersions",
+            Self::AssumeRole => "AssumeRole",
+            Self::ListAccounts => "ListAccounts",
+            Self::ListAccountsForParent => "ListAccountsForParent",
+            Self::ListOrganizationalUnitsForParent => "ListOrganizationalUnitsForParent",
         }
+    }
+
+    /// The action that permits it, as IAM policies write it.
+    pub(super) fn action(self) -> String {
+        let service = match self {
+            Self::StopProjectVersion
+            | Self::ListTagsForResource
+            | Self::DescribeProjects
+            | Self::DescribeProjectVersions => "rekognition",
+            Self::AssumeRole => "sts",
+            Self::ListAccounts
+            | Self::ListAccountsForParent
+            | Self::ListOrganizationalUnitsForParent => "organizations",
+        };
+        format!("{service}:{}", self.name())
     }
 
     /// What a response that cannot be read means. A stop may have had its effect, which only a look
     /// at the model can tell; a list is begun anew by whoever reads it.
     pub(super) fn after_unreadable(self) -> Verdict {
         match self {
-            Self::ListTagsForResource => Verdict::Again,
-            Self::StopProjectVersion | Self::DescribeProjects | Self::DescribeProjectVersions => {
-                Verdict::Final
-            }
+            Self::ListTagsForResource | Self::AssumeRole => Verdict::Again,
+            Self::StopProjectVersion
+            | Self::DescribeProjects
+            | Self::DescribeProjectVersions
+            | Self::ListAccounts
+            | Self::ListAccountsForParent
+            | Self::ListOrganizationalUnitsForParent => Verdict::Final,
         }
     }
 }

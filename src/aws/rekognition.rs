@@ -64,27 +64,24 @@ impl Rekognition {
     ) -> Self {
         let scope = Arc::new(Semaphore::new(max_concurrency));
         let room = Arc::default();
-        let lane = || Lane::in_scope(max_concurrency, &scope, process, &room);
+        let lane = |operation| Lane::in_scope(operation, max_concurrency, &scope, process, &room);
         Self {
-            stops: lane(),
-            tags: lane(),
-            projects: lane(),
-            versions: lane(),
+            stops: lane(Operation::StopProjectVersion),
+            tags: lane(Operation::ListTagsForResource),
+            projects: lane(Operation::DescribeProjects),
+            versions: lane(Operation::DescribeProjectVersions),
             client,
             caller,
             room,
         }
     }
 
-    /// How many more calls of this operation would soon have their turn.
+    /// How many more calls of this operation would soon have their turn; none of those that are
+    /// another service's.
     pub(crate) fn room_for(&self, operation: Operation) -> usize {
-        let lane = match operation {
-            Operation::StopProjectVersion => &self.stops,
-            Operation::ListTagsForResource => &self.tags,
-            Operation::DescribeProjects => &self.projects,
-            Operation::DescribeProjectVersions => &self.versions,
-        };
-        lane.room()
+        let lanes = [&self.stops, &self.tags, &self.projects, &self.versions];
+        let lane = lanes.into_iter().find(|lane| lane.operation() == operation);
+        lane.map_or(0, Lane::room)
     }
 
     /// Waits until there may be more room.
@@ -103,15 +100,10 @@ impl Rekognition {
                 .project_version_arn(model_arn.as_str())
                 .send()
         };
-        let operation = Operation::StopProjectVersion;
         self.caller
-            .call(
-                &self.stops,
-                operation,
-                model_arn.as_str(),
-                attempt,
-                |response| Some(response.status().map(|status| Status::new(status.as_str()))),
-            )
+            .call(&self.stops, model_arn.as_str(), attempt, |response| {
+                Some(response.status().map(|status| Status::new(status.as_str())))
+            })
             .await
     }
 
@@ -129,15 +121,10 @@ impl Rekognition {
                 .resource_arn(model_arn.as_str())
                 .send()
         };
-        let operation = Operation::ListTagsForResource;
         self.caller
-            .call(
-                &self.tags,
-                operation,
-                model_arn.as_str(),
-                attempt,
-                |response| Some(response.tags.and_then(|mut tags| tags.remove(key))),
-            )
+            .call(&self.tags, model_arn.as_str(), attempt, |response| {
+                Some(response.tags.and_then(|mut tags| tags.remove(key)))
+            })
             .await
     }
 
@@ -155,25 +142,18 @@ impl Rekognition {
                 .set_next_token(next_token.map(str::to_owned))
                 .send()
         };
-        let operation = Operation::DescribeProjects;
         self.caller
-            .call(
-                &self.projects,
-                operation,
-                &names.join(","),
-                attempt,
-                |response| {
-                    let projects = response.project_descriptions?;
-                    let labels = projects.iter().filter(|project| {
-                        let feature = project.feature();
-                        feature.is_none_or(|it| *it == CustomizationFeature::CustomLabels)
-                    });
-                    Some(Page {
-                        items: labels.map(Project::new).collect::<Option<_>>()?,
-                        next_token: response.next_token,
-                    })
-                },
-            )
+            .call(&self.projects, &names.join(","), attempt, |response| {
+                let projects = response.project_descriptions?;
+                let labels = projects.iter().filter(|project| {
+                    let feature = project.feature();
+                    feature.is_none_or(|it| *it == CustomizationFeature::CustomLabels)
+                });
+                Some(Page {
+                    items: labels.map(Project::new).collect::<Option<_>>()?,
+                    next_token: response.next_token,
+                })
+            })
             .await
     }
 
@@ -192,21 +172,14 @@ impl Rekognition {
                 .set_next_token(next_token.map(str::to_owned))
                 .send()
         };
-        let operation = Operation::DescribeProjectVersions;
         self.caller
-            .call(
-                &self.versions,
-                operation,
-                project_arn,
-                attempt,
-                |response| {
-                    let versions = response.project_version_descriptions?;
-                    Some(Page {
-                        items: versions.iter().map(Version::new).collect::<Option<_>>()?,
-                        next_token: response.next_token,
-                    })
-                },
-            )
+            .call(&self.versions, project_arn, attempt, |response| {
+                let versions = response.project_version_descriptions?;
+                Some(Page {
+                    items: versions.iter().map(Version::new).collect::<Option<_>>()?,
+                    next_token: response.next_token,
+                })
+            })
             .await
     }
 }

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{AcquireError, Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use super::operation::Operation;
 use super::pace::Pace;
 
 /// Of the places of the process, the part that calls may take after an attempt without an answer.
@@ -30,6 +31,7 @@ const FIRST_PLACES: usize = 2;
 /// The places of the process for the calls to one service.
 #[derive(Debug)]
 pub(crate) struct Places {
+    number: usize,
     all: Semaphore,
     after_silence: Semaphore,
 }
@@ -38,6 +40,7 @@ impl Places {
     /// So many places.
     pub(crate) fn new(places: usize) -> Self {
         Self {
+            number: places,
             all: Semaphore::new(places),
             after_silence: Semaphore::new((places / SHARE_AFTER_SILENCE).max(1)),
         }
@@ -106,6 +109,7 @@ impl Window {
 /// The calls of one operation in one scope.
 #[derive(Debug)]
 pub(crate) struct Lane {
+    operation: Operation,
     pace: Pace,
     /// The calls that were let through so far.
     let_through: AtomicU64,
@@ -133,13 +137,15 @@ pub(crate) struct Turn<'a> {
 impl Lane {
     /// The calls of an operation that shares the places of its scope with other operations, and those
     /// of the process with other scopes. `room` is notified when [`Lane::room`] may have changed.
-    pub(crate) fn in_scope(
+    pub(super) fn in_scope(
+        operation: Operation,
         max_concurrency: usize,
         scope: &Arc<Semaphore>,
         process: &Arc<Places>,
         room: &Arc<Notify>,
     ) -> Self {
         Self {
+            operation,
             pace: Pace::default(),
             let_through: AtomicU64::new(0),
             window: Window::new(1, max_concurrency),
@@ -149,6 +155,23 @@ impl Lane {
             most_waiting: max_concurrency,
             has_room: Arc::clone(room),
         }
+    }
+
+    /// The calls of an operation whose service is called once for the whole process. Each is about
+    /// something else (a role, a unit), so that one that hangs says nothing of the others: all
+    /// places may be taken at any time.
+    pub(super) fn of_process(operation: Operation, process: &Arc<Places>) -> Self {
+        let places = process.number;
+        let scope = Arc::new(Semaphore::new(places));
+        Self {
+            window: Window::new(places, places),
+            ..Self::in_scope(operation, places, &scope, process, &Arc::default())
+        }
+    }
+
+    /// The operation.
+    pub(super) fn operation(&self) -> Operation {
+        self.operation
     }
 
     /// How many more calls would soon have their turn. Others need not exist yet: what they are for
@@ -246,10 +269,12 @@ mod tests {
 
     use futures_util::FutureExt;
 
+    const STOP: Operation = Operation::StopProjectVersion;
+
     /// A lane in a scope of its own.
     fn lane(max_concurrency: usize, process: &Arc<Places>) -> Lane {
         let scope = Arc::new(Semaphore::new(max_concurrency));
-        Lane::in_scope(max_concurrency, &scope, process, &Arc::default())
+        Lane::in_scope(STOP, max_concurrency, &scope, process, &Arc::default())
     }
 
     fn now(lane: &Lane) -> Option<Turn<'_>> {
@@ -291,7 +316,8 @@ mod tests {
     async fn the_operations_of_a_scope_share_its_places() {
         let process = Arc::new(Places::new(128));
         let scope = Arc::new(Semaphore::new(3));
-        let [one, other] = [(); 2].map(|()| Lane::in_scope(3, &scope, &process, &Arc::default()));
+        let [one, other] =
+            [(); 2].map(|()| Lane::in_scope(STOP, 3, &scope, &process, &Arc::default()));
         let held = turns(&one);
         assert_eq!((held.len(), turns(&other).len()), (2, 1));
     }
@@ -314,7 +340,7 @@ mod tests {
         let process = Arc::new(Places::new(1));
         let scope = Arc::new(Semaphore::new(1));
         let [throttled, other] =
-            [(); 2].map(|()| Lane::in_scope(1, &scope, &process, &Arc::default()));
+            [(); 2].map(|()| Lane::in_scope(STOP, 1, &scope, &process, &Arc::default()));
         now(&throttled).unwrap().throttled();
         let waiting = throttled.turn(false);
         tokio::pin!(waiting);

@@ -144,6 +144,7 @@ impl From<CallError> for Failure {
                 Self::new(code, message)
             }
             CallError::Unclear { message } => Self::new(Code::UnexpectedAnswer, message),
+            CallError::Unreachable { message } => Self::new(Code::AccountUnreachable, message),
             CallError::Panicked => Self::new(
                 Code::Panicked,
                 "a fault in this program, of which the line `panic` in the log says more",
@@ -218,15 +219,13 @@ mod tests {
 
     #[test]
     fn a_call_that_was_not_sent_has_a_code_of_ours() {
-        for code in [Code::DispatchFailure, Code::ConstructionFailure] {
-            let error = CallError::NotSent {
-                code: match code {
-                    Code::DispatchFailure => "DispatchFailure",
-                    _ => "ConstructionFailure",
-                },
-                message: "no credentials".to_owned(),
-            };
-            assert_eq!(Failure::from(error), Failure::new(code, "no credentials"));
+        for (code, right) in [
+            ("DispatchFailure", Code::DispatchFailure),
+            ("ConstructionFailure", Code::ConstructionFailure),
+        ] {
+            let message = "no credentials".to_owned();
+            let failure = Failure::from(CallError::NotSent { code, message });
+            assert_eq!(failure, Failure::new(right, "no credentials"));
         }
     }
 }

@@ -1,7 +1,10 @@
 //! The models that patterns stand for, found by listing projects and their versions.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::Pattern;
 use super::pages::{Pages, Then};
 use crate::arn::{ModelArn, ModelPattern};
 use crate::aws::{
@@ -41,19 +44,11 @@ pub(super) enum Continue {
     After(Duration, List),
 }
 
-/// A model that a pattern stands for, as the list showed it.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    pub(super) model_arn: ModelArn,
-    pub(super) observation: Observation,
-    /// The entry of the first pattern that matches it.
-    pub(super) entry: usize,
-}
-
 /// What a page has shown.
 #[derive(Debug, Default)]
 pub(super) struct Shown {
-    pub(super) found: Vec<Found>,
+    /// The models that patterns stand for, as the list showed them.
+    pub(super) found: Vec<(ModelArn, Observation)>,
     pub(super) next: Vec<Continue>,
 }
 
@@ -78,46 +73,51 @@ pub(super) struct Search<'a> {
 /// was found before is not lost. Memory grows with what is found, not with what is listed.
 #[derive(Debug)]
 pub(super) struct Discovery<'a> {
-    account: &'a str,
+    account: Arc<str>,
     searches: Vec<Search<'a>>,
 }
 
 impl<'a> Discovery<'a> {
-    /// A search for each of these patterns of an account, each with the place of its entry.
-    pub(super) fn new(
-        account: &'a str,
-        patterns: impl IntoIterator<Item = (usize, &'a ModelPattern)>,
-    ) -> Self {
-        let searches = patterns.into_iter().map(|(entry, pattern)| Search {
-            entry,
-            pattern,
-            matches: 0,
-            other_account: None,
-            error: None,
-        });
+    /// The search in an account, for no pattern yet.
+    pub(super) fn new(account: &Arc<str>) -> Self {
         Self {
-            account,
-            searches: searches.collect(),
+            account: Arc::clone(account),
+            searches: Vec::new(),
         }
     }
 
-    /// The lists to begin with: the projects of the patterns' names, or all where a name has a
-    /// wildcard.
-    pub(super) fn begin(&self) -> Vec<List> {
-        if self.searches.is_empty() {
+    /// Searches for these patterns as well. Gives the lists to begin with: the projects of the
+    /// patterns' names, or all where a name has a wildcard.
+    pub(super) fn add(&mut self, patterns: Vec<Pattern<'a>>) -> Vec<List> {
+        if patterns.is_empty() {
             return Vec::new();
         }
-        let names = self.searches.iter().map(|it| it.pattern.project_name());
-        let Some(mut names) = names.collect::<Option<Vec<&str>>>() else {
+        let names = patterns.iter().map(|(_, pattern)| pattern.project_name());
+        let names = names.collect::<Option<BTreeSet<&str>>>();
+        self.searches
+            .extend(patterns.into_iter().map(|(entry, pattern)| Search {
+                entry,
+                pattern,
+                matches: 0,
+                other_account: None,
+                error: None,
+            }));
+        let Some(names) = names else {
             return vec![List::Projects(ProjectList::default())];
         };
-        names.sort_unstable();
-        names.dedup();
+        let names = Vec::from_iter(names);
         let lists = names.chunks(NAMES_PER_CALL).map(|names| ProjectList {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             ..ProjectList::default()
         });
         lists.map(List::Projects).collect()
+    }
+
+    /// The place of the first pattern that a model matches.
+    pub(super) fn first_match(&self, model_arn: &ModelArn) -> Option<usize> {
+        let searches = self.searches.iter();
+        let matches = searches.filter(|search| search.pattern.matches(model_arn));
+        matches.map(|search| search.entry).min()
     }
 
     /// Takes a page of projects.
@@ -133,7 +133,7 @@ impl<'a> Discovery<'a> {
             let is_gone = !project.is_created
                 && (projects.iter()).any(|other| other.is_created && other.name == project.name);
             let account = project.arn.split(':').nth(4).unwrap_or_default();
-            if account != self.account {
+            if account != &*self.account {
                 for search in &mut self.searches {
                     search.other_account = Some(account.to_owned());
                 }
@@ -206,7 +206,7 @@ impl<'a> Discovery<'a> {
         self.searches
     }
 
-    fn find(&mut self, project: &str, version: Version) -> Option<Found> {
+    fn find(&mut self, project: &str, version: Version) -> Option<(ModelArn, Observation)> {
         let is_not_running = version.observation.status.phase() == Phase::NotRunning;
         let Ok(model_arn) = version.model_arn.parse::<ModelArn>() else {
             // Whether a pattern stands for it cannot be said.
@@ -216,19 +216,14 @@ impl<'a> Discovery<'a> {
             }
             return None;
         };
-        let mut first = None;
+        let mut is_found = false;
         for search in &mut self.searches {
             if search.pattern.matches(&model_arn) {
                 search.matches += 1;
-                first = first.or(Some(search.entry));
+                is_found = true;
             }
         }
-        let entry = first.filter(|_| !is_not_running)?;
-        Some(Found {
-            model_arn,
-            observation: version.observation,
-            entry,
-        })
+        (is_found && !is_not_running).then_some((model_arn, version.observation))
     }
 
     fn fail_projects(&mut self, names: &[String], error: &CallError) {

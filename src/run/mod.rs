@@ -1,221 +1,286 @@
-//! A run: from entries to scopes, and from there to reports in their order. It does not know the SDK.
+//! A run: from entries to scopes, and from there to the report. It does not know the SDK.
 //!
-//! - [`scope`] is the loop for one account in one region.
+//! - [`accounts`] is what a wildcard in the account stands for.
+//! - [`scopes`] begins a scope for each account and region, and [`scope`] is the loop for one.
 //! - [`model`] is the table for one model, from what is known to what is next.
 //! - [`discovery`] finds the models of patterns, [`looks`] says which call shows which models, and
 //!   [`cadence`] when. [`pages`] is how a list is read.
 
+mod accounts;
 mod cadence;
 mod discovery;
 mod looks;
 mod model;
 mod pages;
 mod scope;
+mod scopes;
+mod tally;
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
-use futures_util::future::join_all;
 use time::OffsetDateTime;
 
-use crate::arn::{InvalidModelArn, ModelArn, ModelPattern, Target};
-use crate::aws::{Aws, Caller};
-use crate::report::{Failure, ModelReport};
+use crate::arn::{AccountId, InvalidModelArn, ModelArn, ModelPattern, Target};
+use crate::aws::{Account, Aws, Caller};
+use crate::report::Report;
 use crate::request::Entry;
 use crate::settings::Settings;
-use discovery::Search;
+use accounts::AccountList;
 use model::Rules;
-use scope::{Scope, ScopeReport};
-
-/// Where a report stands among the others: by the entry that it is for, after the models that the
-/// entry found where the entry itself has failed, and then by its text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    entry: usize,
-    is_failed_entry: bool,
-}
-
-impl Place {
-    fn of_model(entry: usize) -> Self {
-        Self {
-            entry,
-            is_failed_entry: false,
-        }
-    }
-
-    fn of_failed_entry(entry: usize) -> Self {
-        Self {
-            entry,
-            is_failed_entry: true,
-        }
-    }
-}
+use scopes::Scopes;
+use tally::Tally;
 
 /// The account and the region that models are called in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct ScopeKey<'a> {
-    partition: &'a str,
-    account: &'a str,
-    region: &'a str,
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct ScopeKey {
+    partition: Arc<str>,
+    account: Arc<str>,
+    region: Arc<str>,
 }
 
+/// A pattern, and the place of its entry.
+type Pattern<'a> = (usize, &'a ModelPattern);
+
 /// What is asked of a scope, each with the place of its entry.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Targets<'a> {
     models: Vec<(usize, ModelArn)>,
-    patterns: Vec<(usize, &'a ModelPattern)>,
+    patterns: Vec<Pattern<'a>>,
+}
+
+/// What a run is asked to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Assignment<'a> {
+    pub(crate) entries: &'a [Entry],
+    pub(crate) dry_run: bool,
+    /// Of the accounts that a wildcard stands for, only these.
+    pub(crate) accounts: Option<&'a [AccountId]>,
 }
 
 /// One run.
 #[derive(Debug)]
 pub(crate) struct Run<'a> {
     caller: Caller,
+    settings: &'a Settings,
+    assignment: Assignment<'a>,
     rules: Rules,
-    keep_running_tag: Option<&'a str>,
-    max_concurrency: usize,
+    /// The function's own account, which it enters without a role.
+    own_account: &'a str,
     now: OffsetDateTime,
 }
 
 impl<'a> Run<'a> {
-    /// A run with these settings, at a time that decides which exemptions have ended.
+    /// A run with these settings, of a function in this account, at a time that decides which
+    /// exemptions have ended.
     pub(crate) fn new(
         settings: &'a Settings,
-        dry_run: bool,
+        assignment: Assignment<'a>,
+        own_account: &'a str,
         now: OffsetDateTime,
         caller: Caller,
     ) -> Self {
         Self {
             caller,
+            settings,
+            assignment,
             rules: Rules {
-                dry_run,
+                dry_run: assignment.dry_run,
                 confirm_stopped: settings.confirm_stopped,
             },
-            keep_running_tag: settings.keep_running_tag.as_deref(),
-            max_concurrency: settings.max_concurrency.get(),
+            own_account,
             now,
         }
     }
 
     /// Stops the models of all entries and reports on each: models at the first entry that is their
     /// own ARN, or else at the first pattern that found them; those of a pattern by ARN, and after
-    /// them the pattern itself, if it could not be looked up. Each report is logged as soon as it is
-    /// known.
-    pub(crate) async fn run(&self, aws: &Aws, entries: &[Entry]) -> Vec<ModelReport> {
+    /// them what of the pattern could not be looked up. Each report is logged as soon as it is known.
+    pub(crate) async fn run(&self, aws: &Aws) -> Report {
+        let entries = self.assignment.entries;
         self.caller.deadline.expect_lines(entries.len());
-        let mut reports = Vec::new();
-        let mut scopes: BTreeMap<ScopeKey, Targets> = BTreeMap::new();
+        let mut tally = Tally::new(&self.caller.request_id);
+        let mut literal: BTreeMap<ScopeKey, Targets> = BTreeMap::new();
+        let mut of_all_accounts = Vec::new();
         let mut known = HashSet::new();
-        for (place, entry) in entries.iter().enumerate() {
-            if !known.insert(&entry.text) {
+        for (entry, Entry { text, target }) in entries.iter().enumerate() {
+            if !known.insert(text) {
                 continue;
             }
-            match &entry.target {
-                Ok(Target::Model(model_arn)) => {
-                    let targets = scopes.entry(ScopeKey::of_model(model_arn)).or_default();
-                    targets.models.push((place, model_arn.clone()));
-                }
-                Ok(Target::Pattern(pattern)) => match ScopeKey::of_pattern(pattern) {
-                    Some(key) => scopes
-                        .entry(key)
-                        .or_default()
-                        .patterns
-                        .push((place, pattern)),
-                    None => {
-                        // Scopes are not yet made from wildcards.
-                        let invalid = match pattern.account() {
-                            None => InvalidModelArn::needs_member_role(pattern),
-                            Some(_) => InvalidModelArn::new("the region should be literal"),
-                        };
-                        reports.push(self.report_invalid(place, entry, &invalid));
+            match target {
+                Ok(Target::Pattern(pattern)) if pattern.account().is_none() => {
+                    if self.settings.member_role.is_some() {
+                        tally.expect(entry, pattern);
+                        of_all_accounts.push((entry, pattern));
+                    } else {
+                        tally.invalid(entry, text, &InvalidModelArn::needs_member_role(pattern));
                     }
-                },
-                Err(invalid) => reports.push(self.report_invalid(place, entry, invalid)),
+                }
+                // What stands for nothing in these accounts is for another run.
+                _ if self.assignment.accounts.is_some() => {}
+                Ok(Target::Pattern(pattern)) => {
+                    tally.expect(entry, pattern);
+                    for key in self.scopes_of(pattern, pattern.account().unwrap_or_default()) {
+                        literal
+                            .entry(key)
+                            .or_default()
+                            .patterns
+                            .push((entry, pattern));
+                    }
+                }
+                Ok(Target::Model(model_arn)) => {
+                    let targets = literal.entry(ScopeKey::of_model(model_arn)).or_default();
+                    targets.models.push((entry, model_arn.clone()));
+                }
+                Err(invalid) => tally.invalid(entry, text, invalid),
             }
         }
-        let scopes = scopes
-            .into_iter()
-            .map(|(key, targets)| self.run_scope(aws, key, targets));
-        for scope in join_all(scopes).await {
-            reports.extend(scope.models);
-            reports.extend(
-                scope
-                    .searches
-                    .iter()
-                    .filter_map(|search| self.report_search(search)),
-            );
+        let mut scopes = Scopes::new(self, aws);
+        for (key, targets) in literal {
+            scopes.begin(key, targets, !of_all_accounts.is_empty());
         }
-        reports.sort_by(|(one, first), (other, second)| {
-            one.cmp(other)
-                .then_with(|| first.model_arn.cmp(&second.model_arn))
-        });
-        reports.into_iter().map(|(_, report)| report).collect()
+        if !of_all_accounts.is_empty() {
+            self.sweep(aws, &of_all_accounts, &mut scopes, &mut tally)
+                .await;
+        }
+        while let Some(end) = scopes.next().await {
+            tally.add(end);
+        }
+        let accounts = scopes.accounts();
+        let (models, unmatched_patterns) = tally.into_reports();
+        Report::new(
+            models,
+            unmatched_patterns,
+            accounts,
+            self.assignment.dry_run,
+            self.settings.inference_unit_hour_price,
+        )
     }
 
-    fn report_invalid(
-        &self,
-        place: usize,
-        entry: &Entry,
-        invalid: &InvalidModelArn,
-    ) -> (Place, ModelReport) {
-        let report = ModelReport::failed(&entry.text, Failure::from(invalid));
-        report.log(&self.caller.request_id);
-        (Place::of_failed_entry(place), report)
-    }
-
-    async fn run_scope<'s>(
+    /// Begins scopes for these patterns in each account of the organization, as its pages come.
+    async fn sweep(
         &self,
         aws: &Aws,
-        key: ScopeKey<'s>,
-        targets: Targets<'s>,
-    ) -> ScopeReport<'s> {
-        let service = aws.rekognition(key.region, self.caller.clone(), self.max_concurrency);
-        let scope = Scope::new(
-            self,
-            &service,
-            key.account,
-            targets.models,
-            targets.patterns,
-        );
-        Box::pin(scope.run()).await
+        patterns: &[Pattern<'a>],
+        scopes: &mut Scopes<'_, 'a>,
+        tally: &mut Tally<'a>,
+    ) {
+        let organizations = aws.organizations(self.caller.clone());
+        let units = &self.settings.organizational_units;
+        let mut list = AccountList::new(&organizations, &self.caller.deadline, units);
+        let mut missing = self
+            .assignment
+            .accounts
+            .map(HashSet::<&AccountId>::from_iter);
+        while missing.as_ref().is_none_or(|missing| !missing.is_empty()) {
+            let accounts = tokio::select! {
+                biased;
+                accounts = list.next() => accounts,
+                Some(end) = scopes.next() => {
+                    tally.add(end);
+                    continue;
+                }
+            };
+            let Some(accounts) = accounts else {
+                break;
+            };
+            for account in accounts {
+                let is_left_out = missing.as_mut().is_some_and(|it| !it.remove(&account.id));
+                let patterns = patterns.iter().copied();
+                let patterns: Vec<Pattern> = patterns
+                    .filter(|(_, pattern)| pattern.matches_account(account.id.as_str()))
+                    .collect();
+                if is_left_out || patterns.is_empty() || self.skips(&account) {
+                    continue;
+                }
+                for (key, targets) in self.scopes_in(&account, &patterns) {
+                    scopes.extend(key, targets);
+                }
+            }
+        }
+        scopes.close();
+        match list.into_error() {
+            Some(error) => patterns
+                .iter()
+                .for_each(|pattern| tally.fail_list(*pattern, &error)),
+            None => self.warn_of(missing.into_iter().flatten()),
+        }
     }
 
-    /// The report of a pattern that could not be looked up. One that matches nothing is only warned
-    /// of.
-    fn report_search(&self, search: &Search) -> Option<(Place, ModelReport)> {
-        let request_id = &*self.caller.request_id;
-        let pattern = search.pattern.as_str();
-        if let Some(error) = &search.error {
-            let failure =
-                Failure::from(error.clone()).explain("the pattern could not be looked up");
-            let report = ModelReport::failed(pattern, failure);
-            report.log(request_id);
-            return Some((Place::of_failed_entry(search.entry), report));
-        }
-        if search.matches == 0 {
+    /// Whether a wildcard does not stand for an account, which is logged.
+    fn skips(&self, account: &Account) -> bool {
+        let reason = if self.settings.excluded_accounts.contains(&account.id) {
+            "EXCLUDED_ACCOUNTS has it".to_owned()
+        } else if !account.is_active() {
+            format!("it is {}", account.state)
+        } else {
+            return false;
+        };
+        tracing::info!(
+            requestId = &*self.caller.request_id,
+            account = account.id.as_str(),
+            reason,
+            "account skipped"
+        );
+        true
+    }
+
+    /// Warns of accounts of the request that no wildcard stands for.
+    fn warn_of<'i>(&self, accounts: impl Iterator<Item = &'i AccountId>) {
+        for account in accounts {
             tracing::warn!(
-                requestId = request_id,
-                pattern,
-                other_account = search.other_account.as_deref(),
-                "the pattern matches no model version"
+                requestId = &*self.caller.request_id,
+                account = account.as_str(),
+                "no wildcard stands for this account of `accounts`"
             );
         }
-        None
+    }
+
+    /// The scopes of these patterns in an account.
+    fn scopes_in(
+        &self,
+        account: &Account,
+        patterns: &[Pattern<'a>],
+    ) -> BTreeMap<ScopeKey, Targets<'a>> {
+        let mut scopes: BTreeMap<ScopeKey, Targets> = BTreeMap::new();
+        for (entry, pattern) in patterns {
+            for key in self.scopes_of(pattern, account.id.as_str()) {
+                scopes
+                    .entry(key)
+                    .or_default()
+                    .patterns
+                    .push((*entry, pattern));
+            }
+        }
+        scopes
+    }
+
+    /// The scopes of a pattern in an account: one for each region that it stands for.
+    fn scopes_of(&self, pattern: &ModelPattern, account: &str) -> Vec<ScopeKey> {
+        let (partition, account): (Arc<str>, Arc<str>) =
+            (pattern.partition().into(), account.into());
+        let scope = |region: &str| ScopeKey {
+            partition: Arc::clone(&partition),
+            account: Arc::clone(&account),
+            region: region.into(),
+        };
+        match pattern.region() {
+            Some(region) => vec![scope(region)],
+            None => {
+                let regions = self.settings.regions.iter();
+                let regions = regions.filter(|region| pattern.matches_region(region));
+                regions.map(|region| scope(region)).collect()
+            }
+        }
     }
 }
 
-impl<'a> ScopeKey<'a> {
-    fn of_model(model_arn: &'a ModelArn) -> Self {
+impl ScopeKey {
+    fn of_model(model_arn: &ModelArn) -> Self {
         Self {
-            partition: model_arn.partition(),
-            account: model_arn.account(),
-            region: model_arn.region(),
+            partition: model_arn.partition().into(),
+            account: model_arn.account().into(),
+            region: model_arn.region().into(),
         }
-    }
-
-    fn of_pattern(pattern: &'a ModelPattern) -> Option<Self> {
-        Some(Self {
-            partition: pattern.partition(),
-            account: pattern.account()?,
-            region: pattern.region()?,
-        })
     }
 }

@@ -10,16 +10,18 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::SemaphorePermit;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until};
 
-use super::discovery::{Continue, Discovery, Found, List, ProjectList, Search, Shown, VersionList};
+use super::discovery::{Continue, Discovery, List, ProjectList, Search, Shown, VersionList};
 use super::looks::{Look, LookCall, Looks, Lookup};
 use super::model::{Model, Next};
-use super::{Place, Run};
-use crate::arn::{ModelArn, ModelPattern};
+use super::{Pattern, Run, ScopeKey, Targets};
+use crate::arn::ModelArn;
 use crate::aws::{CallError, Observation, Operation, Page, Project, Rekognition, Status, Version};
 use crate::exemption::Exemption;
-use crate::report::ModelReport;
+use crate::report::{ModelReport, Outcome};
 
 /// A call to be made.
 #[derive(Debug)]
@@ -43,56 +45,74 @@ enum Response {
 /// What has become of a scope.
 #[derive(Debug)]
 pub(super) struct ScopeReport<'a> {
-    pub(super) models: Vec<(Place, ModelReport)>,
+    pub(super) key: ScopeKey,
+    /// The models, each with the place of its entry.
+    pub(super) models: Vec<(usize, ModelReport)>,
     pub(super) searches: Vec<Search<'a>>,
 }
 
 /// The models of a scope, and the calls for them.
 pub(super) struct Scope<'run, 'a> {
-    run: &'run Run<'run>,
+    run: &'run Run<'a>,
     service: &'run Rekognition,
+    key: ScopeKey,
     discovery: Discovery<'a>,
     looks: Looks,
-    /// The models without an outcome, each with the place of its entry; and the others' without
-    /// anything, so that none is found twice.
-    models: HashMap<ModelArn, Option<(usize, Model)>>,
-    /// How many of them have no outcome.
+    /// Patterns that come later, until it is known that no more will.
+    more: Option<UnboundedReceiver<Pattern<'a>>>,
+    /// Held until the first call has had its turn.
+    starting: Option<SemaphorePermit<'run>>,
+    /// The models without an outcome, and the others' without anything, so that none is found twice.
+    models: HashMap<ModelArn, Option<Model>>,
+    /// The models that are named by their own ARNs, each with the place of its entry.
+    named: HashMap<ModelArn, usize>,
+    /// How many models have no outcome.
     open: usize,
     queues: BTreeMap<&'static str, (Operation, VecDeque<Call>)>,
     /// Calls that are to be made later. The number keeps two of the same time apart.
     later: BTreeMap<(Instant, usize), Call>,
     calls: FuturesUnordered<BoxFuture<'run, Response>>,
-    reports: Vec<(Place, ModelReport)>,
+    reports: Vec<(ModelArn, ModelReport)>,
 }
 
 impl<'run, 'a> Scope<'run, 'a> {
-    /// A scope with these models and patterns, each with the place of its entry.
+    /// A scope with these models and patterns, and with those that `more` gives.
     pub(super) fn new(
-        run: &'run Run<'run>,
+        run: &'run Run<'a>,
         service: &'run Rekognition,
-        account: &'a str,
-        named: impl IntoIterator<Item = (usize, ModelArn)>,
-        patterns: impl IntoIterator<Item = (usize, &'a ModelPattern)>,
+        key: ScopeKey,
+        targets: Targets<'a>,
+        more: Option<UnboundedReceiver<Pattern<'a>>>,
+        starting: Option<SemaphorePermit<'run>>,
     ) -> Self {
         let mut scope = Self {
             run,
             service,
-            discovery: Discovery::new(account, patterns),
+            discovery: Discovery::new(&key.account),
+            key,
             looks: Looks::new(Instant::now()),
+            more,
+            starting,
             models: HashMap::new(),
+            named: HashMap::new(),
             open: 0,
             queues: BTreeMap::new(),
             later: BTreeMap::new(),
             calls: FuturesUnordered::new(),
             reports: Vec::new(),
         };
-        for (entry, model_arn) in named {
-            scope.add(entry, model_arn, Model::named());
+        for (entry, model_arn) in targets.models {
+            scope.named.insert(model_arn.clone(), entry);
+            scope.add(model_arn, Model::named());
         }
-        for list in scope.discovery.begin() {
-            scope.enqueue(Call::List(list));
-        }
+        scope.add_patterns(targets.patterns);
         scope
+    }
+
+    fn add_patterns(&mut self, patterns: Vec<Pattern<'a>>) {
+        for list in self.discovery.add(patterns) {
+            self.enqueue(Call::List(list));
+        }
     }
 
     /// Sees every model to its outcome, by the deadline.
@@ -115,7 +135,11 @@ impl<'run, 'a> Scope<'run, 'a> {
                 biased;
                 () = &mut passed, if !is_over => is_over = true,
                 Some(response) = self.calls.next() => self.take(response),
-                () = self.service.room(), if !is_over => {}
+                () = self.service.room(), if !is_over => self.starting = None,
+                more = next_pattern(&mut self.more), if !is_over => match more {
+                    Some(pattern) => self.add_patterns(vec![pattern]),
+                    None => self.more = None,
+                },
                 () = sleep_until(due), if !is_over => {}
             }
         }
@@ -123,6 +147,7 @@ impl<'run, 'a> Scope<'run, 'a> {
 
     fn is_done(&self) -> bool {
         self.open == 0
+            && self.more.is_none()
             && self.later.is_empty()
             && self.queues.values().all(|(_, queue)| queue.is_empty())
     }
@@ -135,7 +160,12 @@ impl<'run, 'a> Scope<'run, 'a> {
         for (operation, queue) in self.queues.values_mut() {
             let room = self.service.room_for(*operation).min(queue.len());
             for call in queue.drain(..room) {
-                let key = self.run.keep_running_tag.unwrap_or_default();
+                let key = self
+                    .run
+                    .settings
+                    .keep_running_tag
+                    .as_deref()
+                    .unwrap_or_default();
                 self.calls.push(Box::pin(call.make(self.service, key)));
             }
         }
@@ -211,7 +241,12 @@ impl<'run, 'a> Scope<'run, 'a> {
     }
 
     fn take_tag(&mut self, model_arn: ModelArn, answer: Result<Option<String>, CallError>) {
-        let key = self.run.keep_running_tag.unwrap_or_default();
+        let key = self
+            .run
+            .settings
+            .keep_running_tag
+            .as_deref()
+            .unwrap_or_default();
         let request_id = &self.run.caller.request_id;
         let now = self.run.now;
         let text = model_arn.clone();
@@ -231,15 +266,10 @@ impl<'run, 'a> Scope<'run, 'a> {
     }
 
     fn take_found(&mut self, shown: Shown) {
-        let may_be_exempt = self.run.keep_running_tag.is_some();
+        let may_be_exempt = self.run.settings.keep_running_tag.is_some();
         let known = self.models.len();
-        for Found {
-            model_arn,
-            observation,
-            entry,
-        } in shown.found
-        {
-            self.add(entry, model_arn, Model::found(observation, may_be_exempt));
+        for (model_arn, observation) in shown.found {
+            self.add(model_arn, Model::found(observation, may_be_exempt));
         }
         self.run
             .caller
@@ -266,10 +296,10 @@ impl<'run, 'a> Scope<'run, 'a> {
         }
     }
 
-    fn add(&mut self, entry: usize, model_arn: ModelArn, model: Model) {
+    fn add(&mut self, model_arn: ModelArn, model: Model) {
         if !self.models.contains_key(&model_arn) {
             self.open += 1;
-            self.models.insert(model_arn.clone(), Some((entry, model)));
+            self.models.insert(model_arn.clone(), Some(model));
             self.update(model_arn, |_| true);
         }
     }
@@ -277,7 +307,7 @@ impl<'run, 'a> Scope<'run, 'a> {
     /// Notes what has become known of a model, and begins what is next. `note` says whether it is
     /// news: where one model has changed, others soon may.
     fn update(&mut self, model_arn: ModelArn, note: impl FnOnce(&mut Model) -> bool) {
-        let Some(Some((_, model))) = self.models.get_mut(&model_arn) else {
+        let Some(Some(model)) = self.models.get_mut(&model_arn) else {
             return;
         };
         let is_news = note(model);
@@ -291,23 +321,28 @@ impl<'run, 'a> Scope<'run, 'a> {
             Next::Look => self.looks.look(model_arn),
             Next::WaitForChange => self.looks.wait(model_arn),
             Next::Done(outcome) => {
-                let Some(Some((entry, model))) = self.models.insert(model_arn.clone(), None) else {
+                let Some(Some(model)) = self.models.insert(model_arn.clone(), None) else {
                     return;
                 };
                 self.open -= 1;
-                let report = ModelReport::of(&model_arn, outcome, model.into_seen());
-                self.report(Place::of_model(entry), report);
+                self.report(model_arn, outcome, model);
             }
         }
     }
 
-    fn report(&mut self, place: Place, report: ModelReport) {
+    fn report(&mut self, model_arn: ModelArn, outcome: Outcome, model: Model) {
+        let report = ModelReport::of(&model_arn, outcome, model.into_seen());
         report.log(&self.run.caller.request_id);
-        self.reports.push((place, report));
+        self.reports.push((model_arn, report));
     }
 
     /// Reports what has no outcome yet.
     fn finish(mut self) -> ScopeReport<'a> {
+        if let Some(mut more) = self.more.take() {
+            more.close();
+            let patterns = std::iter::from_fn(|| more.try_recv().ok()).collect();
+            self.add_patterns(patterns);
+        }
         let queued = self
             .queues
             .values_mut()
@@ -318,16 +353,33 @@ impl<'run, 'a> Scope<'run, 'a> {
             }
         }
         for (model_arn, model) in std::mem::take(&mut self.models) {
-            if let Some((entry, mut model)) = model {
+            if let Some(mut model) = model {
                 let outcome = model.out_of_time(self.looks.last_failure(&model_arn));
-                let report = ModelReport::of(&model_arn, outcome, model.into_seen());
-                self.report(Place::of_model(entry), report);
+                self.report(model_arn, outcome, model);
             }
         }
+        // Patterns may have come in any order; the report does not depend on it.
+        let place = |model_arn: &ModelArn| {
+            let named = self.named.get(model_arn).copied();
+            named.or_else(|| self.discovery.first_match(model_arn))
+        };
+        let models = self.reports.into_iter();
+        let models = models.map(|(arn, report)| (place(&arn).unwrap_or_default(), report));
         ScopeReport {
-            models: self.reports,
+            models: models.collect(),
+            key: self.key,
             searches: self.discovery.into_searches(),
         }
+    }
+}
+
+/// Waits for the next pattern; for ever where no more can come.
+async fn next_pattern<'a>(
+    more: &mut Option<UnboundedReceiver<Pattern<'a>>>,
+) -> Option<Pattern<'a>> {
+    match more {
+        Some(more) => more.recv().await,
+        None => std::future::pending().await,
     }
 }
 
