@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use rekognition_emulator::{Fault, Model, Operation, Quota, ThrottleWith};
+use rekognition_emulator::{
+    Account, Fault, Model, Operation, OrganizationalUnit, Quota, Role, ThrottleWith,
+};
 
-/// Emulates Amazon Rekognition Custom Labels on 127.0.0.1
+/// Emulates Amazon Rekognition Custom Labels, STS and Organizations on 127.0.0.1
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Arguments {
@@ -14,13 +16,42 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 0)]
     pub(crate) port: u16,
 
-    /// Account whose projects are listed
+    /// Account of callers without a session
     #[arg(long, default_value = "123456789012", value_parser = account)]
     pub(crate) account: String,
 
     /// A model, as ARN=STATUS[,units=N][,tag:KEY=VALUE]...; may be given many times
     #[arg(long, value_parser = model)]
     pub(crate) model: Vec<Model>,
+
+    /// An account of the organization, as ID[=STATE][,parent=ID][,name=NAME]; may be given many
+    /// times
+    #[arg(long, value_name = "ID[=STATE]", value_parser = organization_account)]
+    pub(crate) organization_account: Vec<Account>,
+
+    /// An organizational unit, as ID[,parent=ID][,name=NAME]; may be given many times
+    #[arg(long, value_name = "ID", value_parser = organizational_unit)]
+    pub(crate) organizational_unit: Vec<OrganizationalUnit>,
+
+    /// The organization's management account; that of callers without a session by default
+    #[arg(long, value_name = "ID", value_parser = account)]
+    pub(crate) management_account: Option<String>,
+
+    /// Another account that may read the organization
+    #[arg(long, value_name = "ID", value_parser = account)]
+    pub(crate) delegated_administrator: Vec<String>,
+
+    /// A role, as ARN[,trusts=PRINCIPAL]...[,external-id=ID]; may be given many times
+    #[arg(long, value_name = "ARN[,trusts=PRINCIPAL]", value_parser = role)]
+    pub(crate) role: Vec<Role>,
+
+    /// Role of callers without a session, by its name with its path
+    #[arg(long, value_name = "NAME", default_value = "stopper")]
+    pub(crate) caller_role: String,
+
+    /// Gives an empty page before each of the organization's lists that has items
+    #[arg(long)]
+    pub(crate) empty_pages: bool,
 
     /// How long a model stays STARTING, such as 500ms, 6s or 2m
     #[arg(long, default_value = "0s", value_parser = duration)]
@@ -34,7 +65,8 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "0s", value_parser = duration)]
     pub(crate) latency: Duration,
 
-    /// Calls a second that each region lets through; the others are throttled
+    /// Calls of Rekognition a second that each account and region lets through; the others are
+    /// throttled
     #[arg(long, value_name = "CALLS_PER_SECOND", value_parser = calls_per_second)]
     quota: Option<f64>,
 
@@ -51,14 +83,19 @@ pub(crate) struct Arguments {
     )]
     throttle_with: ThrottleName,
 
+    /// A quota of its own for one operation, as OPERATION=CALLS_PER_SECOND[,burst=N]
+    #[arg(long, value_name = "OPERATION=CALLS_PER_SECOND", value_parser = operation_quota)]
+    pub(crate) operation_quota: Vec<(Operation, Quota)>,
+
     /// Refuses an action, as ACTION[@RESOURCE]: rekognition:StopProjectVersion@arn:aws:...; the
     /// resource is an ARN or its beginning
     #[arg(long, value_name = "ACTION[@RESOURCE]", value_parser = denial)]
     pub(crate) deny: Vec<Denial>,
 
-    /// A fault, as OPERATION[@RESOURCE]=KIND[,attempts=N|A-B][,page=N][,after-effect]. KIND is reset,
-    /// hang, empty, truncated, garbage, delay:DURATION, http:STATUS, error:CODE or status:STATUS; OPERATION
-    /// may be *
+    /// A fault, as
+    /// OPERATION[@RESOURCE]=KIND[,account=ID][,region=REGION][,attempts=N|A-B][,page=N][,after-effect].
+    /// KIND is reset, hang, empty, truncated, garbage, delay:DURATION, http:STATUS, error:CODE or
+    /// status:STATUS; OPERATION may be *
     #[arg(long, value_name = "OPERATION[@RESOURCE]=KIND", value_parser = fault)]
     pub(crate) fault: Vec<Fault>,
 
@@ -112,6 +149,70 @@ fn account(text: &str) -> Result<String, String> {
     let valid = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
     let wrong = || "an account is 12 digits, such as 123456789012".to_owned();
     valid.then(|| text.to_owned()).ok_or_else(wrong)
+}
+
+fn organization_account(text: &str) -> Result<Account, String> {
+    let mut parts = text.split(',');
+    let first = parts.next().unwrap_or_default();
+    let (id, state) = first.split_once('=').unwrap_or((first, "ACTIVE"));
+    let mut described = Account::new(&account(id)?).state(state);
+    for part in parts {
+        described = match part.split_once('=') {
+            Some(("parent", parent)) => described.parent(parent),
+            Some(("name", name)) => described.name(name),
+            _ => return Err(format!("'{part}' is neither parent=ID nor name=NAME")),
+        };
+    }
+    Ok(described)
+}
+
+fn organizational_unit(text: &str) -> Result<OrganizationalUnit, String> {
+    let mut parts = text.split(',');
+    let id = parts.next().unwrap_or_default();
+    if !id.starts_with("ou-") {
+        return Err(
+            "an organizational unit is given by its ID, such as ou-emul-11111111".to_owned(),
+        );
+    }
+    let mut unit = OrganizationalUnit::new(id);
+    for part in parts {
+        unit = match part.split_once('=') {
+            Some(("parent", parent)) => unit.parent(parent),
+            Some(("name", name)) => unit.name(name),
+            _ => return Err(format!("'{part}' is neither parent=ID nor name=NAME")),
+        };
+    }
+    Ok(unit)
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    let mut parts = text.split(',');
+    let arn = parts.next().unwrap_or_default();
+    let mut role = Role::new(arn).map_err(|error| error.to_string())?;
+    for part in parts {
+        role = match part.split_once('=') {
+            Some(("trusts", principal)) => role.trusts(principal),
+            Some(("external-id", id)) => role.external_id(id),
+            _ => {
+                return Err(format!(
+                    "'{part}' is neither trusts=PRINCIPAL nor external-id=ID"
+                ));
+            }
+        };
+    }
+    Ok(role)
+}
+
+fn operation_quota(text: &str) -> Result<(Operation, Quota), String> {
+    let usage = "a quota of an operation is given as OPERATION=CALLS_PER_SECOND[,burst=N]";
+    let (name, rest) = text.split_once('=').ok_or(usage)?;
+    let (rate, burst) = match rest.split_once(",burst=") {
+        Some((rate, burst)) => (rate, Some(whole_number("burst", burst)?)),
+        None => (rest, None),
+    };
+    let quota = Quota::per_second(calls_per_second(rate)?);
+    let quota = burst.map_or(quota, |burst| quota.burst(burst));
+    Ok((operation(name)?, quota))
 }
 
 fn model(text: &str) -> Result<Model, String> {
@@ -197,10 +298,13 @@ fn fault(text: &str) -> Result<Fault, String> {
                 fault.attempts(first..=whole_number("attempts", last)?)
             }
             Some(("page", number)) => fault.page(whole_number("page", number)?),
+            Some(("account", id)) => fault.account(&account(id)?),
+            Some(("region", region)) if !region.is_empty() => fault.region(region),
             None if part == "after-effect" => fault.after_effect(),
             _ => {
                 return Err(format!(
-                    "'{part}' is none of attempts=N, attempts=A-B, page=N, after-effect"
+                    "'{part}' is none of account=ID, region=REGION, attempts=N, attempts=A-B, page=N, \
+                     after-effect"
                 ));
             }
         };

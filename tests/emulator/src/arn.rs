@@ -1,13 +1,19 @@
-//! The two ARNs of the service: a project's and a model version's.
+//! ARNs: a project's, a model version's and a role's.
 
 use std::fmt;
 
 /// What a model version's ARN looks like, for messages.
-const VERSION_SHAPE: &str =
-    "arn:PARTITION:rekognition:REGION:ACCOUNT:project/PROJECT/version/VERSION/NUMBER";
+const VERSION_SHAPE: &str = "arn:PARTITION:rekognition:REGION:ACCOUNT:project/PROJECT/version/VERSION/NUMBER, \
+     with an account of 12 digits and names of 1 to 255 letters, digits, '_', '.' or '-'";
 
 /// What a project's ARN looks like, for messages.
-const PROJECT_SHAPE: &str = "arn:PARTITION:rekognition:REGION:ACCOUNT:project/PROJECT/NUMBER";
+const PROJECT_SHAPE: &str = "arn:PARTITION:rekognition:REGION:ACCOUNT:project/PROJECT/NUMBER, \
+     with an account of 12 digits and a name of 1 to 255 letters, digits, '_', '.' or '-'";
+
+/// What a role's ARN looks like, for messages.
+const ROLE_SHAPE: &str = "arn:PARTITION:iam::ACCOUNT:role/NAME or \
+     arn:PARTITION:iam::ACCOUNT:role/PATH/NAME, \
+     with an account of 12 digits";
 
 /// A text that was to be an ARN, and is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +26,7 @@ impl fmt::Display for InvalidArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "'{}' is no ARN that the service knows; it has to look like {}, \
-             with an account of 12 digits and names of 1 to 255 letters, digits, '_', '.' or '-'",
+            "'{}' is no ARN that the service knows; it has to look like {}",
             self.text, self.shape
         )
     }
@@ -84,6 +89,44 @@ impl ProjectArn {
             shape: PROJECT_SHAPE,
         })
     }
+}
+
+/// The ARN of an IAM role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RoleArn {
+    pub(crate) text: String,
+    pub(crate) partition: String,
+    pub(crate) account: String,
+    /// Without the path.
+    pub(crate) name: String,
+}
+
+impl RoleArn {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidArn> {
+        read_role(text).ok_or_else(|| InvalidArn {
+            text: text.to_owned(),
+            shape: ROLE_SHAPE,
+        })
+    }
+}
+
+fn read_role(text: &str) -> Option<RoleArn> {
+    let (partition, rest) = text.strip_prefix("arn:")?.split_once(":iam::")?;
+    let (account, path_and_name) = rest.split_once(":role/")?;
+    let name = path_and_name.rsplit('/').next()?;
+    let valid = is_label(partition) && account.len() == 12 && is_number(account);
+    (valid && is_role_name(name)).then(|| RoleArn {
+        text: text.to_owned(),
+        partition: partition.to_owned(),
+        account: account.to_owned(),
+        name: name.to_owned(),
+    })
+}
+
+/// `[\w+=,.@-]{1,64}`
+fn is_role_name(text: &str) -> bool {
+    let sign = |b| matches!(b, b'_' | b'+' | b'=' | b',' | b'.' | b'@' | b'-');
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || sign(b))
 }
 
 fn read_version(text: &str) -> Option<VersionArn> {

@@ -1,6 +1,7 @@
 //! Permissions that the caller does not have.
 
 use crate::error::ServiceError;
+use crate::identity::Identity;
 use crate::request::Request;
 
 /// An action that is not allowed, on every resource or on some.
@@ -21,11 +22,7 @@ impl Denial {
 }
 
 /// Refuses a request that a denial covers, in the service's words.
-pub(crate) fn check(
-    denials: &[Denial],
-    account: &str,
-    request: &Request,
-) -> Result<(), ServiceError> {
+pub(crate) fn check(denials: &[Denial], request: &Request) -> Result<(), ServiceError> {
     let action = request.operation.action();
     let resource = request.policy_resource();
     let denied = denials.iter().any(|denial| {
@@ -34,14 +31,14 @@ pub(crate) fn check(
     });
     if denied {
         let policy = "no identity-based policy";
-        return Err(access_denied(account, &action, &resource, policy));
+        return Err(access_denied(&request.identity, &action, &resource, policy));
     }
     Ok(())
 }
 
 /// The service's refusal: `policy` is the kind of policy that is missing.
 pub(crate) fn access_denied(
-    account: &str,
+    caller: &Identity,
     action: &str,
     resource: &str,
     policy: &str,
@@ -49,8 +46,9 @@ pub(crate) fn access_denied(
     ServiceError::new(
         "AccessDeniedException",
         format!(
-            "User: arn:aws:sts::{account}:assumed-role/stopper/stopper is not authorized to \
-             perform: {action} on resource: {resource} because {policy} allows the {action} action"
+            "User: {} is not authorized to perform: {action} on resource: {resource} \
+             because {policy} allows the {action} action",
+            caller.arn
         ),
     )
 }

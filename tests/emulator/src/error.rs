@@ -1,6 +1,8 @@
-//! An error answer of the service.
+//! An error answer of a service.
 
-/// An error of the service: its code, its message, and the HTTP status that carries it.
+use crate::operation::Service;
+
+/// An error of a service: its code, its message, and the HTTP status that carries it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServiceError {
     pub(crate) code: String,
@@ -16,6 +18,33 @@ impl ServiceError {
             message: message.into(),
             http_status: documented_status(code),
         }
+    }
+
+    /// The same error under the code that the service has for it: errors are made under
+    /// Rekognition's.
+    pub(crate) fn of(mut self, service: Service) -> Self {
+        let code = match (service, self.code.as_str()) {
+            (Service::Organizations, "InvalidParameterException") => "InvalidInputException",
+            (Service::Organizations, "InvalidPaginationTokenException") => "InvalidInputException",
+            (
+                Service::Organizations,
+                "ThrottlingException" | "ProvisionedThroughputExceededException",
+            ) => "TooManyRequestsException",
+            (Service::Sts, "AccessDeniedException") => "AccessDenied",
+            (Service::Sts, "ExpiredTokenException") => "ExpiredToken",
+            (Service::Sts, "InvalidParameterException") => "ValidationError",
+            (Service::Sts, "MissingAuthenticationTokenException") => "MissingAuthenticationToken",
+            (Service::Sts, "SerializationException") => "MalformedQueryString",
+            (Service::Sts, "ThrottlingException" | "ProvisionedThroughputExceededException") => {
+                "Throttling"
+            }
+            (Service::Sts, "UnknownOperationException") => "InvalidAction",
+            (Service::Sts, "UnrecognizedClientException") => "InvalidClientTokenId",
+            _ => return self,
+        };
+        self.http_status = documented_status(code);
+        self.code = code.to_owned();
+        self
     }
 
     /// A value that violates a documented constraint of a request's member.
@@ -54,10 +83,17 @@ impl ServiceError {
     }
 }
 
-/// The HTTP status of an error code, by the service's reference: 500 where the caller is not to blame.
+/// The HTTP status of an error code, by the services' references: 500 where the caller is not to
+/// blame.
 pub(crate) fn documented_status(code: &str) -> u16 {
     match code {
         "InternalServerError" | "ThrottlingException" => 500,
+        "InternalFailure" | "ServiceException" => 500,
+        "AccessDenied"
+        | "ExpiredToken"
+        | "InvalidClientTokenId"
+        | "MissingAuthenticationToken"
+        | "SignatureDoesNotMatch" => 403,
         _ => 400,
     }
 }

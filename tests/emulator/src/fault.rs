@@ -55,8 +55,9 @@ impl FaultKind {
 
 /// A fault, and the calls that it befalls: by default every call.
 ///
-/// Each fault counts the calls that match it, also those that another fault takes. Of the faults that
-/// are due, the first in the list is the one that happens. Throttled calls never get as far as a fault.
+/// Each fault counts the calls that match it, also those that another fault takes. Of the faults
+/// that are due, the first in the list is the one that happens. Throttled calls never get as far as
+/// a fault.
 ///
 /// ```
 /// use rekognition_emulator::{Fault, Operation};
@@ -73,6 +74,8 @@ pub struct Fault {
     pub(crate) kind: FaultKind,
     pub(crate) after_effect: bool,
     operation: Option<Operation>,
+    account: Option<String>,
+    region: Option<String>,
     resource: Option<String>,
     attempts: (Bound<u32>, Bound<u32>),
     page: Option<u32>,
@@ -86,6 +89,8 @@ impl Fault {
             kind,
             after_effect: false,
             operation: None,
+            account: None,
+            region: None,
             resource: None,
             attempts: (Bound::Unbounded, Bound::Unbounded),
             page: None,
@@ -162,8 +167,22 @@ impl Fault {
         self
     }
 
-    /// Only calls on this resource: a model's ARN, and for DescribeProjectVersions the project's name
-    /// or ARN. DescribeProjects is on no resource, so such a fault never befalls it.
+    /// Only calls that act as this account: those of its sessions, or those without a session.
+    /// AssumeRole is a call of the account that asks, and [`Fault::resource`] names the role.
+    pub fn account(mut self, account: &str) -> Self {
+        self.account = Some(account.to_owned());
+        self
+    }
+
+    /// Only calls in this region.
+    pub fn region(mut self, region: &str) -> Self {
+        self.region = Some(region.to_owned());
+        self
+    }
+
+    /// Only calls on this resource: a model's ARN, for DescribeProjectVersions the project's name
+    /// or ARN, for AssumeRole the role's ARN, and for the lists under a parent the parent's ID.
+    /// DescribeProjects is on no resource, so such a fault never befalls it.
     pub fn resource(mut self, resource: &str) -> Self {
         self.resource = Some(resource.to_owned());
         self
@@ -178,7 +197,8 @@ impl Fault {
         self
     }
 
-    /// Only calls for this page of a list, counted from 1: the second is the first with a `NextToken`.
+    /// Only calls for this page of a list, counted from 1: the second is the first with a
+    /// `NextToken`.
     pub fn page(mut self, page: u32) -> Self {
         self.page = Some(page);
         self
@@ -190,8 +210,9 @@ impl Fault {
         self
     }
 
-    /// White space follows the answer's body until it has so many bytes, and leaves JSON as good as it was. It is sent
-    /// in pieces that the emulator does not hold, and no header says how much is to come.
+    /// White space follows the answer's body until it has so many bytes, and leaves JSON as good as
+    /// it was. It is sent in pieces that the emulator does not hold, and no header says how much is
+    /// to come.
     pub fn padded_to(mut self, bytes: u64) -> Self {
         self.padded_to = Some(bytes);
         self
@@ -199,6 +220,8 @@ impl Fault {
 
     fn matches(&self, request: &Request) -> bool {
         self.operation.is_none_or(|it| it == request.operation)
+            && (self.account.as_ref()).is_none_or(|it| *it == request.identity.account)
+            && (self.region.as_ref()).is_none_or(|it| *it == request.region)
             && self.page.is_none_or(|page| request.page() == Some(page))
             && (self.resource.as_deref()).is_none_or(|resource| request.is_on(resource))
     }

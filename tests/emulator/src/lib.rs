@@ -1,9 +1,9 @@
-//! Amazon Rekognition Custom Labels for tests: the operations that start, stop and describe models, over
-//! real HTTP, with states, quotas and faults.
+//! Amazon Rekognition Custom Labels for tests: the operations that start, stop and describe models,
+//! over real HTTP, with states, quotas and faults.
 //!
-//! An [`Emulator`] holds [`Model`]s. A client, such as an AWS SDK, is pointed at [`Emulator::url`] and calls
-//! the service's operations; the test says what goes wrong ([`Fault`], [`Quota`], [`Emulator::deny`]) and
-//! reads what happened ([`Emulator::calls`], [`Emulator::changes`]).
+//! An [`Emulator`] holds [`Model`]s. A client, such as an AWS SDK, is pointed at [`Emulator::url`]
+//! and calls the service's operations; the test says what goes wrong ([`Fault`], [`Quota`],
+//! [`Emulator::deny`]) and reads what happened ([`Emulator::calls`], [`Emulator::changes`]).
 //!
 //! ```
 //! use rekognition_emulator::{Emulator, Fault, Model, Operation};
@@ -25,33 +25,44 @@
 //! # }
 //! ```
 //!
-//! All time is tokio's, so that an emulator in the same process ([`Emulator::in_process`]) runs on a paused
-//! clock. A status changes when somebody looks: nothing runs in the background but the server.
+//! There may be many accounts: STS and Organizations answer at the same address. A [`Role`] says
+//! whom it trusts, an [`Account`] is one of the organization, and a call with the credentials of a
+//! session acts as the account of the session's role.
+//!
+//! All time is tokio's, so that an emulator in the same process ([`Emulator::in_process`]) runs on
+//! a paused clock. A status changes when somebody looks: nothing runs in the background but the
+//! server.
 
-mod account;
 mod arn;
 mod clock;
+mod custom_labels;
 mod denial;
 mod emulator;
 mod error;
 mod fault;
+mod identity;
 mod model;
 mod operation;
 mod operations;
+mod organization;
 mod page;
 mod quota;
 mod record;
 mod reply;
 mod request;
+mod role;
 mod server;
 mod service;
+mod xml;
 
 pub use arn::InvalidArn;
 pub use emulator::{Builder, Emulator};
 pub use fault::{Fault, FaultKind};
 pub use model::Model;
-pub use operation::Operation;
+pub use operation::{Operation, Service};
+pub use organization::{Account, OrganizationalUnit, ROOT_ID};
 pub use page::ListEnd;
 pub use quota::{Quota, ThrottleWith};
 pub use record::{Answer, Call, Change};
 pub use reply::ConnectionReset;
+pub use role::Role;

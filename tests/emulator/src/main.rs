@@ -1,4 +1,5 @@
-//! The emulator as a program: for the AWS CLI, for a stack on a developer's machine, for checks of policies.
+//! The emulator as a program: for the AWS CLI, for a stack on a developer's machine, for checks of
+//! policies.
 
 mod arguments;
 
@@ -45,11 +46,32 @@ fn furnish(arguments: Arguments) -> Result<Builder, String> {
     let mut builder = Emulator::builder()
         .port(arguments.port)
         .account(&arguments.account)
+        .caller_role(&arguments.caller_role)
+        .empty_pages(arguments.empty_pages)
         .start_takes(arguments.start_takes)
         .stop_takes(arguments.stop_takes)
         .latency(arguments.latency);
     if let Some(quota) = arguments.quota() {
         builder = builder.quota(quota);
+    }
+    for (operation, quota) in arguments.operation_quota {
+        builder = builder.operation_quota(operation, quota);
+    }
+    // First, since it begins a new organization.
+    if let Some(account) = &arguments.management_account {
+        builder = builder.management_account(account);
+    }
+    for account in arguments.organization_account {
+        builder = builder.organization_account(account);
+    }
+    for unit in arguments.organizational_unit {
+        builder = builder.organizational_unit(unit);
+    }
+    for account in &arguments.delegated_administrator {
+        builder = builder.delegated_administrator(account);
+    }
+    for role in arguments.role {
+        builder = builder.role(role);
     }
     for denial in &arguments.deny {
         builder = builder.deny(&denial.action, denial.resource.as_deref());

@@ -90,8 +90,8 @@ impl Model {
         self
     }
 
-    /// `CUSTOM_LABELS`, which is the default for a new project, or `CONTENT_MODERATION`. The model that
-    /// brings its project into being decides the project's feature.
+    /// `CUSTOM_LABELS`, which is the default for a new project, or `CONTENT_MODERATION`. The model
+    /// that brings its project into being decides the project's feature.
     pub fn feature(mut self, feature: &str) -> Self {
         self.feature = Some(feature.to_owned());
         self

@@ -1,6 +1,53 @@
-//! The operations of the service that the emulator answers.
+//! The services that the emulator is, and their operations.
 
 use std::fmt;
+
+/// A service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Service {
+    /// Amazon Rekognition.
+    Rekognition,
+    /// AWS Security Token Service.
+    Sts,
+    /// AWS Organizations.
+    Organizations,
+}
+
+impl Service {
+    const ALL: [Service; 3] = [Service::Rekognition, Service::Sts, Service::Organizations];
+
+    /// The service's name in a signature's scope and before an action.
+    pub fn name(self) -> &'static str {
+        match self {
+            Service::Rekognition => "rekognition",
+            Service::Sts => "sts",
+            Service::Organizations => "organizations",
+        }
+    }
+
+    /// The service of this name.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|service| service.name() == name)
+    }
+
+    /// What stands before the operation's name in `X-Amz-Target`; none where the operation is the
+    /// form's `Action`.
+    pub(crate) fn target_prefix(self) -> Option<&'static str> {
+        match self {
+            Service::Rekognition => Some("RekognitionService."),
+            Service::Organizations => Some("AWSOrganizationsV20161128."),
+            Service::Sts => None,
+        }
+    }
+
+    /// Items on a page when the request does not say, and the most that it may ask for.
+    pub(crate) fn page_size(self) -> u32 {
+        match self {
+            Service::Organizations => 20,
+            Service::Rekognition | Service::Sts => 100,
+        }
+    }
+}
 
 /// An operation, under the service's own name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,21 +62,59 @@ pub enum Operation {
     DescribeProjectVersions,
     /// The tags of a model version.
     ListTagsForResource,
+    /// Gives a session of a role.
+    AssumeRole,
+    /// Who calls.
+    GetCallerIdentity,
+    /// Lists the organization's accounts, page by page.
+    ListAccounts,
+    /// Lists the accounts directly under a root or an organizational unit, page by page.
+    ListAccountsForParent,
+    /// Lists the organizational units directly under a root or another, page by page.
+    ListOrganizationalUnitsForParent,
+    /// Lists the organization's one root.
+    ListRoots,
     /// Anything else that was asked for; answered with `UnknownOperationException`.
     Unknown,
 }
 
 impl Operation {
     /// Every operation that is answered.
-    pub const ALL: [Operation; 5] = [
+    pub const ALL: [Operation; 11] = [
         Operation::StopProjectVersion,
         Operation::StartProjectVersion,
         Operation::DescribeProjects,
         Operation::DescribeProjectVersions,
         Operation::ListTagsForResource,
+        Operation::AssumeRole,
+        Operation::GetCallerIdentity,
+        Operation::ListAccounts,
+        Operation::ListAccountsForParent,
+        Operation::ListOrganizationalUnitsForParent,
+        Operation::ListRoots,
     ];
 
-    /// The operation's name, as in `X-Amz-Target: RekognitionService.NAME`.
+    /// The operation's service; Rekognition for an unknown one.
+    pub fn service(self) -> Service {
+        match self {
+            Operation::AssumeRole | Operation::GetCallerIdentity => Service::Sts,
+            Operation::ListAccounts
+            | Operation::ListAccountsForParent
+            | Operation::ListOrganizationalUnitsForParent
+            | Operation::ListRoots => Service::Organizations,
+            _ => Service::Rekognition,
+        }
+    }
+
+    /// Whether it is a list that comes page by page.
+    pub(crate) fn is_list(self) -> bool {
+        matches!(
+            self,
+            Operation::DescribeProjects | Operation::DescribeProjectVersions
+        ) || self.service() == Service::Organizations
+    }
+
+    /// The operation's name, as in `X-Amz-Target: RekognitionService.NAME` and `Action=NAME`.
     pub fn name(self) -> &'static str {
         match self {
             Operation::StopProjectVersion => "StopProjectVersion",
@@ -37,13 +122,19 @@ impl Operation {
             Operation::DescribeProjects => "DescribeProjects",
             Operation::DescribeProjectVersions => "DescribeProjectVersions",
             Operation::ListTagsForResource => "ListTagsForResource",
+            Operation::AssumeRole => "AssumeRole",
+            Operation::GetCallerIdentity => "GetCallerIdentity",
+            Operation::ListAccounts => "ListAccounts",
+            Operation::ListAccountsForParent => "ListAccountsForParent",
+            Operation::ListOrganizationalUnitsForParent => "ListOrganizationalUnitsForParent",
+            Operation::ListRoots => "ListRoots",
             Operation::Unknown => "Unknown",
         }
     }
 
     /// The action that a policy has to allow, such as `rekognition:StopProjectVersion`.
     pub fn action(self) -> String {
-        format!("rekognition:{}", self.name())
+        format!("{}:{}", self.service().name(), self.name())
     }
 
     /// The operation of this name, or [`Operation::Unknown`].

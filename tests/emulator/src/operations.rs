@@ -1,28 +1,47 @@
 //! What each operation does, and what it answers.
 
+mod assume_role;
 mod describe_project_versions;
 mod describe_projects;
+mod get_caller_identity;
+mod list_accounts;
+mod list_organizational_units_for_parent;
+mod list_roots;
 mod list_tags_for_resource;
 mod start_project_version;
 mod stop_project_version;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::account::{Account, LiveModel};
 use crate::arn::{Home, VersionArn};
+use crate::custom_labels::{CustomLabels, LiveModel};
 use crate::denial::access_denied;
 use crate::error::ServiceError;
 use crate::operation::Operation;
+use crate::organization::not_in_use;
+use crate::page::page_of;
 use crate::request::{Request, member_name};
+use crate::service::ServiceState;
 
 /// Carries the operation out, at this moment.
-pub(crate) fn perform(account: &mut Account, request: &Request) -> Result<Value, ServiceError> {
+pub(crate) fn perform(state: &mut ServiceState, request: &Request) -> Result<Value, ServiceError> {
+    let models = &mut state.custom_labels;
+    let organization = || state.organization.as_ref().ok_or_else(not_in_use);
     match request.operation {
-        Operation::StopProjectVersion => stop_project_version::perform(account, request),
-        Operation::StartProjectVersion => start_project_version::perform(account, request),
-        Operation::DescribeProjects => describe_projects::perform(account, request),
-        Operation::DescribeProjectVersions => describe_project_versions::perform(account, request),
-        Operation::ListTagsForResource => list_tags_for_resource::perform(account, request),
+        Operation::StopProjectVersion => stop_project_version::perform(models, request),
+        Operation::StartProjectVersion => start_project_version::perform(models, request),
+        Operation::DescribeProjects => describe_projects::perform(models, request),
+        Operation::DescribeProjectVersions => describe_project_versions::perform(models, request),
+        Operation::ListTagsForResource => list_tags_for_resource::perform(models, request),
+        Operation::AssumeRole => assume_role::perform(&mut state.identities, state.clock, request),
+        Operation::GetCallerIdentity => Ok(get_caller_identity::perform(request)),
+        Operation::ListAccounts | Operation::ListAccountsForParent => {
+            list_accounts::perform(organization()?, request)
+        }
+        Operation::ListOrganizationalUnitsForParent => {
+            list_organizational_units_for_parent::perform(organization()?, request)
+        }
+        Operation::ListRoots => list_roots::perform(organization()?, request),
         Operation::Unknown => Err(ServiceError::new("UnknownOperationException", "")),
     }
 }
@@ -35,7 +54,15 @@ pub(crate) fn validate(request: &Request) -> Result<(), ServiceError> {
         Operation::DescribeProjects => describe_projects::validate(request),
         Operation::DescribeProjectVersions => describe_project_versions::validate(request),
         Operation::ListTagsForResource => list_tags_for_resource::validate(request),
-        Operation::Unknown => Ok(()),
+        Operation::AssumeRole => assume_role::validate(request),
+        Operation::ListAccounts | Operation::ListAccountsForParent => {
+            list_accounts::validate(request)
+        }
+        Operation::ListOrganizationalUnitsForParent => {
+            list_organizational_units_for_parent::validate(request)
+        }
+        Operation::ListRoots => list_roots::validate(request),
+        Operation::GetCallerIdentity | Operation::Unknown => Ok(()),
     }
 }
 
@@ -69,25 +96,21 @@ const VERSION_PATTERN: &str = r"(^arn:[a-z\d-]+:rekognition:[a-z\d-]+:\d{12}:pro
 const PROJECT_PATTERN: &str =
     r"(^arn:[a-z\d-]+:rekognition:[a-z\d-]+:\d{12}:project\/[a-zA-Z0-9_.\-]{1,255}\/[0-9]+$)";
 
-/// The model that the request names, where it is one of the request's region and of the account.
+/// The model that the request names, where it is one of the request's region and of the caller's
+/// account.
 fn model_in_reach<'a>(
-    account: &'a mut Account,
+    models: &'a mut CustomLabels,
     request: &Request,
     arn: &VersionArn,
 ) -> Result<&'a mut LiveModel, ServiceError> {
-    check_reach(account, request, &arn.text, &arn.home)?;
-    account
+    check_reach(request, &arn.text, &arn.home)?;
+    models
         .model(&arn.text)
         .ok_or_else(|| ServiceError::not_found(&arn.text))
 }
 
 /// An ARN of another region is invalid; one of another account is refused.
-fn check_reach(
-    account: &Account,
-    request: &Request,
-    arn: &str,
-    home: &Home,
-) -> Result<(), ServiceError> {
+fn check_reach(request: &Request, arn: &str, home: &Home) -> Result<(), ServiceError> {
     if home.region != request.region {
         return Err(ServiceError::new(
             "InvalidParameterException",
@@ -97,11 +120,64 @@ fn check_reach(
             ),
         ));
     }
-    if home.account != account.id {
-        let (id, action) = (&account.id, request.operation.action());
-        return Err(access_denied(id, &action, arn, "no resource-based policy"));
+    if home.account != request.identity.account {
+        let (caller, action) = (&request.identity, request.operation.action());
+        return Err(access_denied(
+            caller,
+            &action,
+            arn,
+            "no resource-based policy",
+        ));
     }
     Ok(())
+}
+
+/// A required member that is the ID of a root or of an organizational unit.
+fn parent_id(request: &Request) -> Result<&str, ServiceError> {
+    let text = request.required_string("ParentId")?;
+    if is_parent_id(text) {
+        return Ok(text);
+    }
+    let pattern = r"^(r-[0-9a-z]{4,32})|(ou-[0-9a-z]{4,32}-[a-z0-9]{8,32})$";
+    Err(pattern_error(text, "ParentId", pattern))
+}
+
+fn is_parent_id(text: &str) -> bool {
+    let word = |text: &str, least| {
+        (least..=32).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    };
+    match (text.strip_prefix("r-"), text.strip_prefix("ou-")) {
+        (Some(root), _) => word(root, 4),
+        (_, Some(unit)) => unit
+            .split_once('-')
+            .is_some_and(|(root, id)| word(root, 4) && word(id, 8)),
+        _ => false,
+    }
+}
+
+/// The page of a list under this name that the request asks for, with the token of the next.
+fn page_under<T>(
+    name: &str,
+    request: &Request,
+    items: Vec<T>,
+    describe: impl Fn(T) -> Value,
+) -> Result<Value, ServiceError> {
+    let (page, next) = page_of(request, items)?;
+    let page = page.into_iter().map(describe).collect();
+    Ok(list(name, page, next))
+}
+
+/// A list under this name, and the token of its next page.
+fn list(name: &str, items: Vec<Value>, next: Option<String>) -> Value {
+    let mut answer = Map::new();
+    answer.insert(name.to_owned(), items.into());
+    if let Some(next) = next {
+        answer.insert("NextToken".to_owned(), next.into());
+    }
+    answer.into()
 }
 
 /// A model whose status does not allow the operation.

@@ -5,9 +5,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use crate::error::ServiceError;
 use crate::request::Request;
 
-/// Items on a page when the request does not say, and the most that it may ask for.
-pub(crate) const PAGE_SIZE: u32 = 100;
-
 /// What an operation's lists have for a `NextToken` on their last page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ListEnd {
@@ -20,8 +17,19 @@ pub enum ListEnd {
     RepeatedToken,
 }
 
-/// A `NextToken`, opaque to the client: it belongs to one operation, region and set of arguments.
-#[derive(Debug, PartialEq, Eq)]
+/// What the lists of an operation are like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListRules {
+    /// The most items of a page, however many are asked for.
+    pub(crate) page_size: u32,
+    pub(crate) end: ListEnd,
+    /// Whether an empty page comes before each that has items.
+    pub(crate) empty_pages: bool,
+}
+
+/// A `NextToken`, opaque to the client: it belongs to one operation, account, region and set of
+/// arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PageToken {
     fingerprint: u64,
     offset: u32,
@@ -54,21 +62,30 @@ pub(crate) fn page_of<T>(
     items: Vec<T>,
 ) -> Result<(Vec<T>, Option<String>), ServiceError> {
     let (size, token) = asked_page(request)?;
+    let next_page = PageToken {
+        page: token.page + 1,
+        ..token
+    };
+    if request.lists.empty_pages && !token.page.is_multiple_of(2) {
+        return Ok((Vec::new(), Some(next_page.write())));
+    }
     let left = items.len().saturating_sub(token.offset as usize);
     let page = items
         .into_iter()
         .skip(token.offset as usize)
         .take(size as usize)
         .collect();
-    let next = match request.list_end {
-        _ if left > size as usize => Some(
-            PageToken {
-                offset: token.offset + size,
-                page: token.page + 1,
-                ..token
-            }
-            .write(),
-        ),
+    let next = match request.lists.end {
+        _ if left > size as usize => {
+            let offset = token.offset + size;
+            Some(
+                PageToken {
+                    offset,
+                    ..next_page
+                }
+                .write(),
+            )
+        }
         ListEnd::NoToken => None,
         ListEnd::EmptyToken => Some(String::new()),
         ListEnd::RepeatedToken => Some(token.write()),
@@ -78,16 +95,16 @@ pub(crate) fn page_of<T>(
 
 /// The page's size, and the token that stands for it; the first page has a token of its own.
 fn asked_page(request: &Request) -> Result<(u32, PageToken), ServiceError> {
-    let most = i64::from(PAGE_SIZE);
+    let most = i64::from(request.service().page_size());
     let size = request.integer("MaxResults")?.unwrap_or(most);
     let constraint = match size {
-        ..1 => "Member must have value greater than or equal to 1",
-        size if size <= most => "",
-        _ => "Member must have value less than or equal to 100",
+        ..1 => "Member must have value greater than or equal to 1".to_owned(),
+        size if size <= most => String::new(),
+        _ => format!("Member must have value less than or equal to {most}"),
     };
     if !constraint.is_empty() {
         let value = size.to_string();
-        return Err(ServiceError::constraint(&value, "maxResults", constraint));
+        return Err(ServiceError::constraint(&value, "maxResults", &constraint));
     }
     let fingerprint = fingerprint(request);
     let token = match request.next_token()? {
@@ -105,13 +122,14 @@ fn asked_page(request: &Request) -> Result<(u32, PageToken), ServiceError> {
                 )
             })?,
     };
-    Ok((request.page_size.min(size as u32), token))
+    Ok((request.lists.page_size.min(size as u32), token))
 }
 
-/// The same for the same operation, region and arguments, whatever the page.
+/// The same for the same operation, account, region and arguments, whatever the page.
 fn fingerprint(request: &Request) -> u64 {
     let mut hasher = DefaultHasher::new();
     request.operation.hash(&mut hasher);
+    request.identity.account.hash(&mut hasher);
     request.region.hash(&mut hasher);
     for (member, value) in &request.members {
         if member != "NextToken" && !value.is_null() {

@@ -1,13 +1,16 @@
-//! The service's quotas: so many calls a second in each region, and a burst; operations may have their own.
+//! The services' quotas: so many calls a second in each account and region, and a burst; operations
+//! may have their own.
 
 use std::collections::HashMap;
 
 use tokio::time::Instant;
 
 use crate::error::ServiceError;
-use crate::operation::Operation;
+use crate::operation::{Operation, Service};
+use crate::request::Request;
 
-/// Calls a second that a region lets through; the others are answered with a throttling error.
+/// Calls a second that an account's region lets through; the others are answered with a throttling
+/// error.
 ///
 /// A token bucket: it starts full with `burst` tokens and gains `calls_per_second`. A call that is
 /// let through takes one; a throttled call takes none.
@@ -21,7 +24,8 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// A quota with a burst of one second's calls, at least one, that answers `ThrottlingException`.
+    /// A quota with a burst of one second's calls, at least one, that answers
+    /// `ThrottlingException`.
     pub fn per_second(calls_per_second: f64) -> Self {
         Self {
             calls_per_second: calls_per_second.max(0.0),
@@ -50,7 +54,8 @@ impl Quota {
         self
     }
 
-    /// So much for each operation, which is how the service counts; by default for all of them together.
+    /// So much for each operation, which is how the service counts; by default for all of them
+    /// together.
     pub fn for_each_operation(mut self) -> Self {
         self.for_each_operation = true;
         self
@@ -68,12 +73,13 @@ pub enum ThrottleWith {
     Alternating,
 }
 
-/// The quotas in force, and what is left of them in each region, and for each operation where that has its own.
+/// The quotas in force, and what is left of them in each account and region, and for each operation
+/// where that has its own.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     quota: Option<Quota>,
     of_operations: HashMap<Operation, Quota>,
-    buckets: HashMap<(String, Option<Operation>), Bucket>,
+    buckets: HashMap<(String, String, Option<Operation>), Bucket>,
     /// Calls throttled so far, for the alternation.
     throttled: u64,
 }
@@ -91,25 +97,29 @@ impl Throttle {
         self.buckets.clear();
     }
 
-    /// Puts another quota in force for one operation, with full buckets; none leaves it to the common one.
+    /// Puts another quota in force for one operation, with full buckets; none leaves it to the
+    /// common one.
     pub(crate) fn set_of(&mut self, operation: Operation, quota: Option<Quota>) {
         match quota {
             Some(quota) => self.of_operations.insert(operation, quota),
             None => self.of_operations.remove(&operation),
         };
-        self.buckets.retain(|(_, of), _| *of != Some(operation));
+        self.buckets.retain(|(.., of), _| *of != Some(operation));
     }
 
     /// Lets a call through, or answers with the quota's error.
-    pub(crate) fn admit(&mut self, region: &str, operation: Operation) -> Result<(), ServiceError> {
+    pub(crate) fn admit(&mut self, request: &Request) -> Result<(), ServiceError> {
+        let operation = request.operation;
         let own = self.of_operations.get(&operation).copied();
-        let Some(quota) = own.or(self.quota) else {
+        let common = (self.quota).filter(|_| operation.service() == Service::Rekognition);
+        let Some(quota) = own.or(common) else {
             return Ok(());
         };
         let now = Instant::now();
         let is_apart = own.is_some() || quota.for_each_operation;
         let operation = is_apart.then_some(operation);
-        let bucket = self.buckets.entry((region.to_owned(), operation));
+        let (account, region) = (&request.identity.account, &request.region);
+        let bucket = (self.buckets).entry((account.clone(), region.clone(), operation));
         let bucket = bucket.or_insert(Bucket {
             tokens: quota.burst,
             filled_at: now,

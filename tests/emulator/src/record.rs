@@ -7,7 +7,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::operation::Operation;
+use crate::operation::{Operation, Service};
 use crate::request;
 
 /// A call, as it came in and as it was answered.
@@ -21,9 +21,15 @@ pub struct Call {
     pub region: String,
     /// The access key of the signature; empty where there was none.
     pub access_key: String,
-    /// The model's or project's ARN; for DescribeProjects the names in `ProjectNames`.
+    /// The account that the call acts as: that of its session, or the emulator's.
+    pub account: String,
+    /// The ARN that the call acts as, such as
+    /// `arn:aws:sts::123456789012:assumed-role/stopper/stopper`.
+    pub identity: String,
+    /// The model's, project's or role's ARN, or the parent's ID; for DescribeProjects the names in
+    /// `ProjectNames`.
     pub resources: Vec<String>,
-    /// The body; [`Value::Null`] where it was no JSON.
+    /// The body; [`Value::Null`] where it was no JSON. A form is an object of texts.
     pub body: Value,
     /// What was answered.
     pub answer: Answer,
@@ -43,6 +49,7 @@ impl Call {
             "resources": [self.policy_resource()],
             "region": self.region,
             "access_key": self.access_key,
+            "account": self.account,
             "answer": self.answer.to_string(),
         })
     }
@@ -91,14 +98,28 @@ pub struct Change {
 pub(crate) struct Record {
     pub(crate) calls: Vec<Call>,
     pub(crate) connections: usize,
-    in_flight: HashMap<String, InFlight>,
+    /// By service, account and region.
+    in_flight: HashMap<(Service, String, String), InFlight>,
+    in_flight_to: HashMap<Service, InFlight>,
     file: Option<Box<dyn Write + Send>>,
 }
 
+/// How many calls are in flight, and were at most.
 #[derive(Debug, Default, Clone, Copy)]
-struct InFlight {
-    now: usize,
-    max: usize,
+pub(crate) struct InFlight {
+    pub(crate) now: usize,
+    pub(crate) max: usize,
+}
+
+impl InFlight {
+    fn begin(&mut self) {
+        self.now += 1;
+        self.max = self.max.max(self.now);
+    }
+
+    fn end(&mut self) {
+        self.now = self.now.saturating_sub(1);
+    }
 }
 
 impl Record {
@@ -109,9 +130,10 @@ impl Record {
 
     /// Notes a call that came in; the number is its place among the calls.
     pub(crate) fn arrived(&mut self, call: Call) -> usize {
-        let in_flight = self.in_flight.entry(call.region.clone()).or_default();
-        in_flight.now += 1;
-        in_flight.max = in_flight.max.max(in_flight.now);
+        let service = call.operation.service();
+        let place = (service, call.account.clone(), call.region.clone());
+        self.in_flight.entry(place).or_default().begin();
+        self.in_flight_to.entry(service).or_default().begin();
         self.calls.push(call);
         self.calls.len() - 1
     }
@@ -131,20 +153,24 @@ impl Record {
         if call.answer == Answer::Pending {
             call.answer = Answer::GivenUp;
         }
-        if let Some(in_flight) = self.in_flight.get_mut(&call.region) {
-            in_flight.now = in_flight.now.saturating_sub(1);
-        }
+        let service = call.operation.service();
+        let place = (service, call.account.clone(), call.region.clone());
+        self.in_flight.entry(place).or_default().end();
+        self.in_flight_to.entry(service).or_default().end();
         if let Some(file) = &mut self.file {
             // A record that cannot be written must not change what the client sees.
             let _ = writeln!(file, "{}", call.to_json()).and_then(|()| file.flush());
         }
     }
 
-    pub(crate) fn in_flight(&self, region: &str) -> usize {
-        self.in_flight.get(region).map_or(0, |it| it.now)
+    /// Rekognition's calls of an account in a region.
+    pub(crate) fn in_flight_in(&self, account: &str, region: &str) -> InFlight {
+        let place = (Service::Rekognition, account.to_owned(), region.to_owned());
+        self.in_flight.get(&place).copied().unwrap_or_default()
     }
 
-    pub(crate) fn max_in_flight(&self, region: &str) -> usize {
-        self.in_flight.get(region).map_or(0, |it| it.max)
+    /// All calls of a service.
+    pub(crate) fn in_flight_to(&self, service: Service) -> InFlight {
+        self.in_flight_to.get(&service).copied().unwrap_or_default()
     }
 }

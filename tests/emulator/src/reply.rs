@@ -13,15 +13,14 @@ use serde_json::{Value, json};
 
 use crate::error::{ServiceError, documented_status};
 use crate::fault::FaultKind;
-
-/// The content type of the service's protocol.
-const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+use crate::operation::{Operation, Service};
+use crate::xml;
 
 /// The mark of an answer that must not be given: the connection is to break instead.
 ///
 /// The server of [`Builder::start`](crate::Builder::start) breaks it. In-process, where there is no
-/// connection, the answer of [`Emulator::router`](crate::Emulator::router) carries this type among its
-/// extensions, and the caller fails the request as one whose connection was reset:
+/// connection, the answer of [`Emulator::router`](crate::Emulator::router) carries this type among
+/// its extensions, and the caller fails the request as one whose connection was reset:
 ///
 /// ```
 /// # use axum::{body::Body, http::Response};
@@ -40,53 +39,74 @@ const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 pub struct ConnectionReset;
 
 /// The answer to an operation that went well.
-pub(crate) fn success(answer: &Value) -> Response<Body> {
-    build(200, CONTENT_TYPE, Body::from(answer.to_string()))
+pub(crate) fn success(operation: Operation, answer: &Value) -> Response<Body> {
+    let service = operation.service();
+    let id = request_id();
+    let body = match service {
+        Service::Rekognition | Service::Organizations => answer.to_string(),
+        Service::Sts => xml::success(operation, answer, &id),
+    };
+    build(200, content_type(service), &id, Body::from(body))
 }
 
 /// The answer with an error of the service.
-pub(crate) fn error(error: &ServiceError) -> Response<Body> {
-    let body = json!({ "__type": error.code, "message": error.message });
-    build(
-        error.http_status,
-        CONTENT_TYPE,
-        Body::from(body.to_string()),
-    )
+pub(crate) fn error(service: Service, error: &ServiceError) -> Response<Body> {
+    let id = request_id();
+    let body = match service {
+        Service::Rekognition | Service::Organizations => {
+            json!({ "__type": error.code, "message": error.message }).to_string()
+        }
+        Service::Sts => xml::error(error, &id),
+    };
+    let content_type = content_type(service);
+    build(error.http_status, content_type, &id, Body::from(body))
+}
+
+/// The content type of the service's protocol.
+fn content_type(service: Service) -> &'static str {
+    match service {
+        Service::Rekognition | Service::Organizations => "application/x-amz-json-1.1",
+        Service::Sts => "text/xml",
+    }
 }
 
 /// The answer of a fault that is an answer of its own; the others leave the normal one.
-pub(crate) fn faulty(kind: &FaultKind) -> Response<Body> {
+pub(crate) fn faulty(service: Service, kind: &FaultKind) -> Response<Body> {
+    let good = |body| build(200, content_type(service), &request_id(), body);
     match kind {
         FaultKind::Error {
             code,
             http_status,
             message,
-        } => error(&ServiceError {
-            code: code.clone(),
-            message: message.clone(),
-            http_status: http_status.unwrap_or_else(|| documented_status(code)),
-        }),
-        FaultKind::HttpStatus(status, body) => {
-            build(*status, "text/plain", Body::from(body.clone()))
+        } => {
+            let scripted = ServiceError {
+                code: code.clone(),
+                message: message.clone(),
+                http_status: http_status.unwrap_or_else(|| documented_status(code)),
+            };
+            error(service, &scripted)
         }
-        FaultKind::Garbage(body) => build(200, CONTENT_TYPE, Body::from(body.clone())),
-        FaultKind::Truncated => truncated(),
+        FaultKind::HttpStatus(status, body) => {
+            let body = Body::from(body.clone());
+            build(*status, "text/plain", &request_id(), body)
+        }
+        FaultKind::Garbage(body) => good(Body::from(body.clone())),
+        FaultKind::Truncated => truncated(good(Body::new(BrokenBody::Start))),
         FaultKind::Reset => {
-            let mut response = build(500, CONTENT_TYPE, Body::empty());
+            let mut response = good(Body::empty());
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             response.extensions_mut().insert(ConnectionReset);
             response
         }
         FaultKind::EmptyBody
         | FaultKind::Hang
         | FaultKind::Delay(_)
-        | FaultKind::StatusOverride(_) => build(200, CONTENT_TYPE, Body::empty()),
+        | FaultKind::StatusOverride(_) => good(Body::empty()),
     }
 }
 
-/// Declares a body of 64 bytes, sends a dozen, and breaks off.
-fn truncated() -> Response<Body> {
-    let body = Body::new(BrokenBody::Start);
-    let mut response = build(200, CONTENT_TYPE, body);
+/// Declares a body of 64 bytes, of which a dozen come.
+fn truncated(mut response: Response<Body>) -> Response<Body> {
     let declared = HeaderValue::from_static("64");
     response.headers_mut().insert("content-length", declared);
     response
@@ -97,13 +117,13 @@ pub(crate) fn padded(response: Response<Body>, bytes: u64) -> Response<Body> {
     response.map(|body| Body::new(PaddedBody { body, left: bytes }))
 }
 
-fn build(status: u16, content_type: &'static str, body: Body) -> Response<Body> {
+fn build(status: u16, content_type: &'static str, id: &str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() =
         StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert("content-type", HeaderValue::from_static(content_type));
-    if let Ok(id) = HeaderValue::from_str(&request_id()) {
+    if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert("x-amzn-requestid", id);
     }
     response

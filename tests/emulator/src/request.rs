@@ -5,19 +5,18 @@ use serde_json::{Map, Value};
 
 use crate::arn::ProjectArn;
 use crate::error::ServiceError;
-use crate::operation::Operation;
-use crate::page::{ListEnd, PageToken};
+use crate::identity::Identity;
+use crate::operation::{Operation, Service};
+use crate::page::{ListRules, PageToken};
 
 /// A request whose frame could be read; its members are still to be checked.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) operation: Operation,
     pub(crate) region: String,
+    pub(crate) identity: Identity,
     pub(crate) members: Map<String, Value>,
-    /// The most items of a page, however many are asked for.
-    pub(crate) page_size: u32,
-    /// What stands on a list's last page for a token.
-    pub(crate) list_end: ListEnd,
+    pub(crate) lists: ListRules,
 }
 
 /// What a signature's credential scope says.
@@ -25,13 +24,14 @@ pub(crate) struct Request {
 pub(crate) struct Scope {
     pub(crate) access_key: String,
     pub(crate) region: String,
+    pub(crate) service: Service,
 }
 
 impl Scope {
-    /// Reads `Credential=KEY/DATE/REGION/rekognition/aws4_request` from the `Authorization` header.
+    /// Reads `Credential=KEY/DATE/REGION/SERVICE/aws4_request` from the `Authorization` header.
     /// The signature itself is not checked.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        let header = headers.get("authorization")?.to_str().ok()?;
+        let header = text_of(headers, "authorization")?;
         let (_, credential) = header
             .strip_prefix("AWS4-HMAC-SHA256")?
             .split_once("Credential=")?;
@@ -40,40 +40,87 @@ impl Scope {
         let mut parts = credential.rsplitn(5, '/');
         let (terminator, service) = (parts.next()?, parts.next()?);
         let (region, _date, access_key) = (parts.next()?, parts.next()?, parts.next()?);
-        let valid = terminator == "aws4_request"
-            && service == "rekognition"
-            && !region.is_empty()
-            && !access_key.is_empty();
+        let service = Service::from_name(service)?;
+        let valid = terminator == "aws4_request" && !region.is_empty() && !access_key.is_empty();
         valid.then(|| Self {
             access_key: access_key.to_owned(),
             region: region.to_owned(),
+            service,
         })
     }
 }
 
-/// The operation that the `X-Amz-Target` header names.
-pub(crate) fn operation_of(headers: &HeaderMap) -> Operation {
-    headers
-        .get("x-amz-target")
-        .and_then(|target| target.to_str().ok()?.strip_prefix("RekognitionService."))
-        .map_or(Operation::Unknown, Operation::from_name)
+/// The service that a call without a readable signature is for, by the protocol that it speaks.
+pub(crate) fn unsigned_service(headers: &HeaderMap) -> Service {
+    let is_form = text_of(headers, "content-type")
+        .is_some_and(|it| it.starts_with("application/x-www-form-urlencoded"));
+    let is_for = |service: Service| {
+        let target = text_of(headers, "x-amz-target").zip(service.target_prefix());
+        target.is_some_and(|(target, prefix)| target.starts_with(prefix))
+    };
+    match () {
+        () if is_for(Service::Organizations) => Service::Organizations,
+        () if is_form => Service::Sts,
+        () => Service::Rekognition,
+    }
+}
+
+/// The body as the service reads it: JSON, or a form.
+pub(crate) fn body_of(service: Service, body: &[u8]) -> Option<Value> {
+    match service {
+        Service::Rekognition | Service::Organizations => serde_json::from_slice(body).ok(),
+        Service::Sts => {
+            let members = form_urlencoded::parse(body);
+            let members = members.map(|(member, value)| (member.into_owned(), value.into()));
+            Some(Value::Object(members.collect()))
+        }
+    }
+}
+
+/// The service's operation that the `X-Amz-Target` header names, or the form's `Action`.
+pub(crate) fn operation_of(
+    service: Service,
+    headers: &HeaderMap,
+    body: Option<&Value>,
+) -> Operation {
+    let name = match service.target_prefix() {
+        Some(prefix) => text_of(headers, "x-amz-target").and_then(|it| it.strip_prefix(prefix)),
+        None => body.and_then(|body| body.get("Action")?.as_str()),
+    };
+    let operation = name.map_or(Operation::Unknown, Operation::from_name);
+    match operation.service() == service {
+        true => operation,
+        false => Operation::Unknown,
+    }
+}
+
+/// The token that comes with a session's access key.
+pub(crate) fn session_token(headers: &HeaderMap) -> Option<&str> {
+    text_of(headers, "x-amz-security-token")
+}
+
+fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The error of a call without a readable signature.
+pub(crate) fn not_signed() -> ServiceError {
+    ServiceError::new(
+        "MissingAuthenticationTokenException",
+        "Missing Authentication Token",
+    )
 }
 
 impl Request {
-    /// Puts the parts together, or says which of them is wrong, in the order in which the service asks.
+    /// Puts the parts together, or says which of them is wrong, in the order in which the service
+    /// asks.
     pub(crate) fn new(
-        scope: Option<&Scope>,
+        scope: Scope,
+        identity: Identity,
         operation: Operation,
         body: Option<Value>,
-        page_size: u32,
-        list_end: ListEnd,
+        lists: ListRules,
     ) -> Result<Self, ServiceError> {
-        let scope = scope.ok_or_else(|| {
-            ServiceError::new(
-                "MissingAuthenticationTokenException",
-                "Missing Authentication Token",
-            )
-        })?;
         if operation == Operation::Unknown {
             return Err(ServiceError::new(
                 "UnknownOperationException",
@@ -83,13 +130,17 @@ impl Request {
         match body {
             Some(Value::Object(members)) => Ok(Self {
                 operation,
-                region: scope.region.clone(),
+                region: scope.region,
+                identity,
                 members,
-                page_size,
-                list_end,
+                lists,
             }),
             _ => Err(ServiceError::serialization("The body is no JSON object")),
         }
+    }
+
+    pub(crate) fn service(&self) -> Service {
+        self.operation.service()
     }
 
     /// A member that is a string, if it is there.
@@ -111,10 +162,13 @@ impl Request {
     pub(crate) fn integer(&self, member: &str) -> Result<Option<i64>, ServiceError> {
         match self.members.get(member) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => value
-                .as_i64()
-                .map(Some)
-                .ok_or_else(|| wrong_type(member, "a whole number")),
+            Some(value) => {
+                // A form has nothing but texts.
+                let is_form = self.service() == Service::Sts;
+                let text = value.as_str().filter(|_| is_form);
+                let number = text.map_or_else(|| value.as_i64(), |text| text.parse().ok());
+                (number.map(Some)).ok_or_else(|| wrong_type(member, "a whole number"))
+            }
         }
     }
 
@@ -151,18 +205,17 @@ impl Request {
 
     /// The page of a list that is asked for, counted from 1; none for operations without pages.
     pub(crate) fn page(&self) -> Option<u32> {
-        match self.operation {
-            Operation::DescribeProjects | Operation::DescribeProjectVersions => {
-                match self.next_token().ok()? {
-                    None => Some(1),
-                    Some(token) => Some(PageToken::read(token)?.page),
-                }
-            }
-            _ => None,
+        if !self.operation.is_list() {
+            return None;
+        }
+        match self.next_token().ok()? {
+            None => Some(1),
+            Some(token) => Some(PageToken::read(token)?.page),
         }
     }
 
-    /// Whether the call is on this resource: a model's ARN, or a project's ARN or name.
+    /// Whether the call is on this resource: a model's ARN, a project's ARN or name, a role's ARN,
+    /// or the ID of a parent.
     pub(crate) fn is_on(&self, resource: &str) -> bool {
         let project = || match self.string("ProjectArn") {
             Ok(Some(arn)) => ProjectArn::parse(arn).ok(),
@@ -185,14 +238,22 @@ impl Request {
     }
 }
 
-/// What a call is about: the ARN of a model or a project, or the names in `ProjectNames`.
+/// What a call is about: the ARN of a model, a project or a role, the names in `ProjectNames`, or
+/// the ID of a parent.
 pub(crate) fn resources(operation: Operation, members: &Map<String, Value>) -> Vec<String> {
     let member = match operation {
         Operation::StopProjectVersion | Operation::StartProjectVersion => "ProjectVersionArn",
         Operation::DescribeProjectVersions => "ProjectArn",
         Operation::ListTagsForResource => "ResourceArn",
         Operation::DescribeProjects => "ProjectNames",
-        Operation::Unknown => return Vec::new(),
+        Operation::AssumeRole => "RoleArn",
+        Operation::ListAccountsForParent | Operation::ListOrganizationalUnitsForParent => {
+            "ParentId"
+        }
+        Operation::GetCallerIdentity
+        | Operation::ListAccounts
+        | Operation::ListRoots
+        | Operation::Unknown => return Vec::new(),
     };
     let texts = match members.get(member) {
         Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
@@ -204,9 +265,11 @@ pub(crate) fn resources(operation: Operation, members: &Map<String, Value>) -> V
 
 /// The resource in a policy's terms: an ARN, or `*` for an operation on no resource.
 pub(crate) fn policy_resource(operation: Operation, resources: &[String]) -> String {
-    match (operation, resources.first()) {
-        (Operation::DescribeProjects | Operation::Unknown, _) | (_, None) => "*".to_owned(),
-        (_, Some(arn)) => arn.clone(),
+    let has_none =
+        operation == Operation::DescribeProjects || operation.service() == Service::Organizations;
+    match resources.first().filter(|_| !has_none) {
+        Some(arn) => arn.clone(),
+        None => "*".to_owned(),
     }
 }
 

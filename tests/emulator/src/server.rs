@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use tower::ServiceExt;
 
 use crate::reply::ConnectionReset;
-use crate::service::{self, Service};
+use crate::service::{self, Shared};
 
 /// A server that runs until it is dropped, and breaks every connection then.
 pub(crate) struct Server {
@@ -27,10 +27,10 @@ pub(crate) struct Server {
 
 impl Server {
     /// Listens on `127.0.0.1`; port 0 stands for any that is free.
-    pub(crate) async fn start(port: u16, service: Arc<Service>) -> io::Result<Self> {
+    pub(crate) async fn start(port: u16, shared: Arc<Shared>) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let port = listener.local_addr()?.port();
-        let task = tokio::spawn(accept(listener, service));
+        let task = tokio::spawn(accept(listener, shared));
         Ok(Self { port, task })
     }
 }
@@ -41,18 +41,18 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, service: Arc<Service>) {
-    let router = service::router(Arc::clone(&service));
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let router = service::router(Arc::clone(&shared));
     // Owned here, so that the connections end with this task.
     let mut connections = JoinSet::new();
     loop {
-        // A connection that cannot be accepted is no concern of the others. A moment's rest, since the
-        // reason may be that the process has too many.
+        // A connection that cannot be accepted is no concern of the others. A moment's rest, since
+        // the reason may be that the process has too many.
         let Ok((stream, _)) = listener.accept().await else {
             sleep(Duration::from_millis(10)).await;
             continue;
         };
-        service.state().record.connections += 1;
+        shared.state().record.connections += 1;
         connections.spawn(serve(stream, router.clone()));
         while connections.try_join_next().is_some() {}
     }

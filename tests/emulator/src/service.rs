@@ -14,21 +14,23 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use crate::account::Account;
 use crate::clock::Clock;
+use crate::custom_labels::CustomLabels;
 use crate::denial::{self, Denial};
 use crate::error::ServiceError;
 use crate::fault::{Fault, FaultKind, Faults};
-use crate::operation::Operation;
+use crate::identity::Identities;
+use crate::operation::{Operation, Service};
 use crate::operations;
-use crate::page::{ListEnd, PAGE_SIZE};
+use crate::organization::Organization;
+use crate::page::{ListEnd, ListRules};
 use crate::quota::Throttle;
 use crate::record::{Answer, Call, Record};
 use crate::reply;
-use crate::request::{Request, Scope, operation_of, resources};
+use crate::request::{self, Request, Scope};
 
 /// What all handles and connections of an emulator share.
-pub(crate) struct Service {
+pub(crate) struct Shared {
     state: Mutex<ServiceState>,
     /// Woken whenever a call arrives, is answered or ends.
     pub(crate) moved: Notify,
@@ -36,27 +38,52 @@ pub(crate) struct Service {
 
 /// The emulator's state: what exists, what goes wrong, and what happened.
 pub(crate) struct ServiceState {
-    pub(crate) account: Account,
+    pub(crate) custom_labels: CustomLabels,
+    pub(crate) identities: Identities,
+    pub(crate) organization: Option<Organization>,
     pub(crate) throttle: Throttle,
     pub(crate) faults: Faults,
     pub(crate) denials: Vec<Denial>,
     pub(crate) latency: Duration,
-    pub(crate) page_size: u32,
+    pub(crate) page_size: Option<u32>,
+    pub(crate) empty_pages: bool,
     pub(crate) list_ends: HashMap<Operation, ListEnd>,
     pub(crate) clock: Option<Clock>,
     pub(crate) record: Record,
 }
 
-impl Service {
+impl ServiceState {
+    /// What the operation's lists are like.
+    fn lists_of(&self, operation: Operation) -> ListRules {
+        let service = operation.service();
+        ListRules {
+            page_size: self.page_size.unwrap_or_else(|| service.page_size()),
+            end: self.list_ends.get(&operation).copied().unwrap_or_default(),
+            empty_pages: self.empty_pages && service == Service::Organizations,
+        }
+    }
+
+    /// The organization, which comes into being when it is first spoken of.
+    pub(crate) fn organization(&mut self) -> &mut Organization {
+        let account = &self.identities.account;
+        self.organization
+            .get_or_insert_with(|| Organization::new(account))
+    }
+}
+
+impl Shared {
     pub(crate) fn new() -> Self {
         Self {
             state: Mutex::new(ServiceState {
-                account: Account::new(),
+                custom_labels: CustomLabels::new(),
+                identities: Identities::new(),
+                organization: None,
                 throttle: Throttle::default(),
                 faults: Faults::default(),
                 denials: Vec::new(),
                 latency: Duration::ZERO,
-                page_size: PAGE_SIZE,
+                page_size: None,
+                empty_pages: false,
                 list_ends: HashMap::new(),
                 clock: None,
                 record: Record::default(),
@@ -72,61 +99,60 @@ impl Service {
 }
 
 /// The HTTP interface: `POST /`.
-pub(crate) fn router(service: Arc<Service>) -> Router {
-    Router::new().route("/", post(handle)).with_state(service)
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new().route("/", post(handle)).with_state(shared)
 }
 
 async fn handle(
-    State(service): State<Arc<Service>>,
+    State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
     let scope = Scope::of(&headers);
-    let operation = operation_of(&headers);
-    let body: Option<Value> = serde_json::from_slice(&body).ok();
-    let members = body.as_ref().and_then(Value::as_object);
-    let in_flight = InFlight::begin(
-        service,
-        Call {
-            at: Instant::now(),
-            operation,
-            region: scope
-                .as_ref()
-                .map_or_else(String::new, |it| it.region.clone()),
-            access_key: scope
-                .as_ref()
-                .map_or_else(String::new, |it| it.access_key.clone()),
-            resources: members.map_or_else(Vec::new, |it| resources(operation, it)),
-            body: body.clone().unwrap_or(Value::Null),
-            answer: Answer::Pending,
-        },
-    );
-    let (latency, page_size, list_end) = {
-        let state = in_flight.service.state();
-        let list_end = state.list_ends.get(&operation).copied();
-        (state.latency, state.page_size, list_end.unwrap_or_default())
-    };
+    let signed = scope.as_ref().map(|scope| scope.service);
+    let service = signed.unwrap_or_else(|| request::unsigned_service(&headers));
+    let body = request::body_of(service, &body);
+    let operation = request::operation_of(service, &headers, body.as_ref());
+    let in_flight = InFlight::begin(shared, scope.as_ref(), operation, body.as_ref());
+    let latency = in_flight.shared.state().latency;
     pause(latency).await;
-    let answered = match Request::new(scope.as_ref(), operation, body, page_size, list_end) {
+    let answered = match accept(&in_flight, scope, &headers, operation, body) {
         Ok(request) => answer(&in_flight, &request).await,
         Err(error) => Err(error),
     };
     let mut response = answered.unwrap_or_else(|error| {
+        let error = error.of(service);
         in_flight.answered(Answer::Error(error.code.clone()));
-        reply::error(&error)
+        reply::error(service, &error)
     });
-    let date = in_flight.service.state().clock.and_then(Clock::date);
+    let date = in_flight.shared.state().clock.and_then(Clock::date);
     if let Some(date) = date {
         response.headers_mut().insert("date", date);
     }
     response
 }
 
+/// Signature, session, operation and body, in this order.
+fn accept(
+    in_flight: &InFlight,
+    scope: Option<Scope>,
+    headers: &HeaderMap,
+    operation: Operation,
+    body: Option<Value>,
+) -> Result<Request, ServiceError> {
+    let state = in_flight.shared.state();
+    let scope = scope.ok_or_else(request::not_signed)?;
+    let token = request::session_token(headers);
+    state.identities.check(&scope.access_key, token)?;
+    let identity = state.identities.identity_of(&scope.access_key);
+    Request::new(scope, identity, operation, body, state.lists_of(operation))
+}
+
 /// Quota, fault, operation, in this order: a throttled call never gets as far as a fault.
 async fn answer(in_flight: &InFlight, request: &Request) -> Result<Response<Body>, ServiceError> {
     let fault = {
-        let mut state = in_flight.service.state();
-        state.throttle.admit(&request.region, request.operation)?;
+        let mut state = in_flight.shared.state();
+        state.throttle.admit(request)?;
         state.faults.befall(request)
     };
     let padded_to = fault.as_ref().and_then(|fault| fault.padded_to);
@@ -143,7 +169,7 @@ async fn answer_of(
     request: &Request,
     fault: Option<Fault>,
 ) -> Result<Response<Body>, ServiceError> {
-    let normal = || perform(&in_flight.service, request);
+    let normal = || perform(&in_flight.shared, request);
     let value = match fault {
         None => normal()?,
         Some(Fault {
@@ -169,22 +195,22 @@ async fn answer_of(
             let mut value = normal()?;
             override_status(&mut value, &status);
             in_flight.answered(Answer::Fault("status_override"));
-            return Ok(reply::success(&value));
+            return Ok(reply::success(request.operation, &value));
         }
         Some(fault) => {
             if fault.after_effect {
                 // Whether it went well does not matter: the answer is the fault's.
                 let _ = normal();
             }
-            return Ok(broken(in_flight, &fault.kind).await);
+            return Ok(broken(in_flight, request.service(), &fault.kind).await);
         }
     };
     in_flight.answered(Answer::Ok);
-    Ok(reply::success(&value))
+    Ok(reply::success(request.operation, &value))
 }
 
 /// The fault's own answer, noted in the record.
-async fn broken(in_flight: &InFlight, kind: &FaultKind) -> Response<Body> {
+async fn broken(in_flight: &InFlight, service: Service, kind: &FaultKind) -> Response<Body> {
     in_flight.answered(match kind {
         FaultKind::Error { code, .. } => Answer::Error(code.clone()),
         other => Answer::Fault(other.name()),
@@ -192,15 +218,18 @@ async fn broken(in_flight: &InFlight, kind: &FaultKind) -> Response<Body> {
     if *kind == FaultKind::Hang {
         pending::<()>().await;
     }
-    reply::faulty(kind)
+    reply::faulty(service, kind)
 }
 
 /// The request is checked, then the permission, then the operation takes effect.
-fn perform(service: &Service, request: &Request) -> Result<Value, ServiceError> {
-    let mut state = service.state();
+fn perform(shared: &Shared, request: &Request) -> Result<Value, ServiceError> {
+    let mut state = shared.state();
     operations::validate(request)?;
-    denial::check(&state.denials, &state.account.id, request)?;
-    operations::perform(&mut state.account, request)
+    // Whoever calls may ask who it is.
+    if request.operation != Operation::GetCallerIdentity {
+        denial::check(&state.denials, request)?;
+    }
+    operations::perform(&mut state, request)
 }
 
 /// Puts a status into an answer, or into every description of one.
@@ -226,26 +255,48 @@ async fn pause(duration: Duration) {
 
 /// A call that is in flight until this is dropped, by an answer or by a client that gave up.
 struct InFlight {
-    service: Arc<Service>,
+    shared: Arc<Shared>,
     number: usize,
 }
 
 impl InFlight {
-    fn begin(service: Arc<Service>, call: Call) -> Self {
-        let number = service.state().record.arrived(call);
-        service.moved.notify_waiters();
-        Self { service, number }
+    fn begin(
+        shared: Arc<Shared>,
+        scope: Option<&Scope>,
+        operation: Operation,
+        body: Option<&Value>,
+    ) -> Self {
+        let (access_key, region) =
+            scope.map_or(("", ""), |scope| (&*scope.access_key, &*scope.region));
+        let members = body.and_then(Value::as_object);
+        let number = {
+            let mut state = shared.state();
+            let identity = state.identities.identity_of(access_key);
+            state.record.arrived(Call {
+                at: Instant::now(),
+                operation,
+                region: region.to_owned(),
+                access_key: access_key.to_owned(),
+                account: identity.account,
+                identity: identity.arn,
+                resources: members.map_or_else(Vec::new, |it| request::resources(operation, it)),
+                body: body.cloned().unwrap_or(Value::Null),
+                answer: Answer::Pending,
+            })
+        };
+        shared.moved.notify_waiters();
+        Self { shared, number }
     }
 
     fn answered(&self, answer: Answer) {
-        self.service.state().record.answered(self.number, answer);
-        self.service.moved.notify_waiters();
+        self.shared.state().record.answered(self.number, answer);
+        self.shared.moved.notify_waiters();
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.service.state().record.ended(self.number);
-        self.service.moved.notify_waiters();
+        self.shared.state().record.ended(self.number);
+        self.shared.moved.notify_waiters();
     }
 }

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{PROJECT_PATTERN, check_reach, checked_arn_text, pattern_error, timestamp};
-use crate::account::{Account, LiveModel};
+use super::{PROJECT_PATTERN, check_reach, checked_arn_text, list, pattern_error, timestamp};
 use crate::arn::{ProjectArn, is_name};
+use crate::custom_labels::{CustomLabels, LiveModel};
 use crate::error::ServiceError;
 use crate::page::page_of;
 use crate::request::Request;
@@ -18,11 +18,11 @@ pub(super) fn validate(request: &Request) -> Result<(), ServiceError> {
     page_of::<()>(request, Vec::new()).map(drop)
 }
 
-pub(super) fn perform(account: &mut Account, request: &Request) -> Result<Value, ServiceError> {
+pub(super) fn perform(models: &mut CustomLabels, request: &Request) -> Result<Value, ServiceError> {
     let arn = project_arn(request)?;
     let names = names(request)?;
-    check_reach(account, request, &arn.text, &arn.home)?;
-    let project = account
+    check_reach(request, &arn.text, &arn.home)?;
+    let project = models
         .project(&arn.text)
         .ok_or_else(|| ServiceError::not_found(&arn.text))?;
     let versions: Vec<String> = project
@@ -33,13 +33,9 @@ pub(super) fn perform(account: &mut Account, request: &Request) -> Result<Value,
     let (page, next) = page_of(request, versions)?;
     let descriptions: Vec<Value> = page
         .iter()
-        .filter_map(|arn| account.model(arn).map(|model| describe(model)))
+        .filter_map(|arn| models.model(arn).map(|model| describe(model)))
         .collect();
-    let mut answer = json!({ "ProjectVersionDescriptions": descriptions });
-    if let (Some(answer), Some(next)) = (answer.as_object_mut(), next) {
-        answer.insert("NextToken".to_owned(), next.into());
-    }
-    Ok(answer)
+    Ok(list("ProjectVersionDescriptions", descriptions, next))
 }
 
 fn describe(model: &LiveModel) -> Value {

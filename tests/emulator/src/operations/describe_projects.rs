@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::timestamp;
-use crate::account::{Account, CUSTOM_LABELS, Project};
+use super::{list, timestamp};
 use crate::arn::is_name;
+use crate::custom_labels::{CUSTOM_LABELS, CustomLabels, Project};
 use crate::error::ServiceError;
 use crate::page::page_of;
 use crate::request::Request;
@@ -18,11 +18,11 @@ pub(super) fn validate(request: &Request) -> Result<(), ServiceError> {
     page_of::<()>(request, Vec::new()).map(drop)
 }
 
-pub(super) fn perform(account: &mut Account, request: &Request) -> Result<Value, ServiceError> {
+pub(super) fn perform(models: &mut CustomLabels, request: &Request) -> Result<Value, ServiceError> {
     let names = names(request)?;
     let features = features(request)?;
-    let projects: Vec<&Project> = account
-        .projects_in(&request.region)
+    let projects: Vec<&Project> = models
+        .projects_in(&request.identity.account, &request.region)
         .filter(|project| features.contains(&project.feature.as_str()))
         .filter(|project| {
             (names.as_ref()).is_none_or(|names| names.contains(&project.home.project.as_str()))
@@ -30,11 +30,7 @@ pub(super) fn perform(account: &mut Account, request: &Request) -> Result<Value,
         .collect();
     let (page, next) = page_of(request, projects)?;
     let descriptions: Vec<Value> = page.into_iter().map(describe).collect();
-    let mut answer = json!({ "ProjectDescriptions": descriptions });
-    if let (Some(answer), Some(next)) = (answer.as_object_mut(), next) {
-        answer.insert("NextToken".to_owned(), next.into());
-    }
-    Ok(answer)
+    Ok(list("ProjectDescriptions", descriptions, next))
 }
 
 fn describe(project: &Project) -> Value {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{model_in_reach, version_arn};
-use crate::account::Account;
+use crate::custom_labels::CustomLabels;
 use crate::error::ServiceError;
 use crate::request::Request;
 
@@ -11,8 +11,8 @@ pub(super) fn validate(request: &Request) -> Result<(), ServiceError> {
     version_arn(request, "ResourceArn").map(drop)
 }
 
-pub(super) fn perform(account: &mut Account, request: &Request) -> Result<Value, ServiceError> {
+pub(super) fn perform(models: &mut CustomLabels, request: &Request) -> Result<Value, ServiceError> {
     let arn = version_arn(request, "ResourceArn")?;
-    let model = model_in_reach(account, request, &arn)?;
+    let model = model_in_reach(models, request, &arn)?;
     Ok(json!({ "Tags": model.tags }))
 }

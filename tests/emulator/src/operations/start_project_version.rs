@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{in_use, model_in_reach, version_arn};
-use crate::account::Account;
+use crate::custom_labels::CustomLabels;
 use crate::error::ServiceError;
 use crate::request::Request;
 
@@ -12,10 +12,10 @@ pub(super) fn validate(request: &Request) -> Result<(), ServiceError> {
     inference_units(request).map(drop)
 }
 
-pub(super) fn perform(account: &mut Account, request: &Request) -> Result<Value, ServiceError> {
+pub(super) fn perform(models: &mut CustomLabels, request: &Request) -> Result<Value, ServiceError> {
     let arn = version_arn(request, "ProjectVersionArn")?;
     let units = inference_units(request)?;
-    let model = model_in_reach(account, request, &arn)?;
+    let model = model_in_reach(models, request, &arn)?;
     if !matches!(
         model.status.as_str(),
         "TRAINING_COMPLETED" | "STOPPED" | "FAILED"
@@ -24,7 +24,7 @@ pub(super) fn perform(account: &mut Account, request: &Request) -> Result<Value,
         return Err(in_use(&arn.text, &model.status, wanted));
     }
     model.inference_units = units;
-    account.set_status(&arn.text, "STARTING");
+    models.set_status(&arn.text, "STARTING");
     Ok(json!({ "Status": "STARTING" }))
 }
 

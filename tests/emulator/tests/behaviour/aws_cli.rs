@@ -15,8 +15,30 @@ async fn installed() -> Option<String> {
     version.ok()?.status.success().then_some(name)
 }
 
-/// Calls `aws rekognition`; gives its JSON answer, or the error that it prints.
-async fn rekognition(cli: &str, url: &str, arguments: &[&str]) -> Result<Value, String> {
+/// The AWS CLI for this test, which says so if it is skipped.
+async fn installed_for(test: &str) -> Option<String> {
+    let cli = installed().await;
+    if cli.is_none() {
+        // Past the test harness, which keeps what a good test prints to itself.
+        let reason =
+            "skipped: the AWS CLI is not installed (pip package awscli) and AWS_CLI names none";
+        let line = format!("{test} {reason}\n");
+        io::stderr().write_all(line.as_bytes()).unwrap();
+    }
+    cli
+}
+
+/// The credentials of a caller without a session.
+const OWN: [&str; 3] = ["AKIDEXAMPLE", "secret", ""];
+
+/// Calls `aws` with an access key, its secret and its token; gives its JSON answer, or the error
+/// that it prints.
+async fn aws(
+    cli: &str,
+    url: &str,
+    [access_key, secret, token]: [&str; 3],
+    arguments: &[&str],
+) -> Result<Value, String> {
     let output = Command::new(cli)
         .args([
             "--endpoint-url",
@@ -25,11 +47,11 @@ async fn rekognition(cli: &str, url: &str, arguments: &[&str]) -> Result<Value, 
             "us-east-1",
             "--output",
             "json",
-            "rekognition",
         ])
         .args(arguments)
-        .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .env("AWS_ACCESS_KEY_ID", access_key)
+        .env("AWS_SECRET_ACCESS_KEY", secret)
+        .env("AWS_SESSION_TOKEN", token)
         .env("AWS_CONFIG_FILE", "/dev/null")
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         .env("AWS_MAX_ATTEMPTS", "1")
@@ -46,21 +68,16 @@ async fn rekognition(cli: &str, url: &str, arguments: &[&str]) -> Result<Value, 
 
 #[tokio::test]
 async fn the_aws_cli_lists_starts_and_stops_models() {
-    let Some(cli) = installed().await else {
-        // Past the test harness, which keeps what a good test prints to itself.
-        let reason =
-            "skipped: the AWS CLI is not installed (pip package awscli) and AWS_CLI names none";
-        writeln!(
-            io::stderr(),
-            "the_aws_cli_lists_starts_and_stops_models {reason}"
-        )
-        .unwrap();
+    let Some(cli) = installed_for("the_aws_cli_lists_starts_and_stops_models").await else {
         return;
     };
     let arn = arn("cats", "v1");
     let model = format!("{arn}=STOPPED,units=1,tag:team=vision");
     let program = Program::start(&["--model", &model]).await;
-    let aws = async |arguments: &[&str]| rekognition(&cli, &program.url, arguments).await;
+    let aws = async |arguments: &[&str]| {
+        let arguments = [&["rekognition"], arguments].concat();
+        aws(&cli, &program.url, OWN, &arguments).await
+    };
 
     let list = aws(&["describe-projects", "--project-names", "cats"])
         .await
@@ -95,4 +112,78 @@ async fn the_aws_cli_lists_starts_and_stops_models() {
     let error = aws(&stop).await.unwrap_err();
     assert!(error.contains("ResourceInUseException"), "{error}");
     assert!(error.contains("STOPPED"), "{error}");
+}
+
+#[tokio::test]
+async fn the_aws_cli_lists_accounts_and_acts_as_one_of_them() {
+    let Some(cli) = installed_for("the_aws_cli_lists_accounts_and_acts_as_one_of_them").await
+    else {
+        return;
+    };
+    let arn = "arn:aws:rekognition:us-east-1:222222222222:project/dogs/version/v1/1700000000000";
+    let role = "arn:aws:iam::222222222222:role/stopper-member";
+    let program = Program::start(&[
+        &format!("--model={arn}=RUNNING"),
+        "--organizational-unit=ou-emul-11111111,name=vision",
+        "--organization-account=222222222222,parent=ou-emul-11111111,name=dogs",
+        "--organization-account=333333333333=SUSPENDED",
+        "--empty-pages",
+        &format!("--role={role},trusts=arn:aws:iam::123456789012:role/nightly,external-id=e1"),
+        "--caller-role=nightly",
+        "--operation-quota=ListRoots=0.001,burst=1",
+        "--fault=DescribeProjects=error:InternalServerError,account=222222222222",
+    ])
+    .await;
+    let aws = async |credentials, words: &str| {
+        let arguments: Vec<_> = words.split(' ').collect();
+        aws(&cli, &program.url, credentials, &arguments).await
+    };
+
+    // Through empty pages, since the CLI reads on until there is no token.
+    let list = aws(OWN, "organizations list-accounts").await.unwrap();
+    let accounts = list["Accounts"].as_array().unwrap().iter();
+    let accounts: Vec<_> = accounts.map(|it| json!([it["Id"], it["Status"]])).collect();
+    let expected = [
+        json!(["123456789012", "ACTIVE"]),
+        json!(["222222222222", "ACTIVE"]),
+        json!(["333333333333", "SUSPENDED"]),
+    ];
+    assert_eq!(accounts, expected);
+    let under = "organizations list-accounts-for-parent --parent-id ou-emul-11111111";
+    let list = aws(OWN, under).await.unwrap();
+    assert_eq!(list["Accounts"][0]["Name"], "dogs");
+
+    let assume = format!("sts assume-role --role-arn {role} --role-session-name cli");
+    let error = aws(OWN, &assume).await.unwrap_err();
+    let refusal = format!(
+        "(AccessDenied) when calling the AssumeRole operation: User: \
+         arn:aws:sts::123456789012:assumed-role/nightly/stopper is not authorized to perform: \
+         sts:AssumeRole on resource: {role}"
+    );
+    assert!(error.contains(&refusal), "{error}");
+    let session = aws(OWN, &format!("{assume} --external-id e1"))
+        .await
+        .unwrap();
+    let part = |name: &str| session["Credentials"][name].as_str().unwrap();
+    let session = [
+        part("AccessKeyId"),
+        part("SecretAccessKey"),
+        part("SessionToken"),
+    ];
+    let identity = aws(session, "sts get-caller-identity").await.unwrap();
+    assert_eq!(identity["Account"], "222222222222");
+    let stop = format!("rekognition stop-project-version --project-version-arn {arn}");
+    let error = aws(OWN, &stop).await.unwrap_err();
+    assert!(error.contains("AccessDeniedException"), "{error}");
+    assert_eq!(
+        aws(session, &stop).await.unwrap(),
+        json!({ "Status": "STOPPING" })
+    );
+    let error = aws(session, "rekognition describe-projects")
+        .await
+        .unwrap_err();
+    assert!(error.contains("InternalServerError"), "{error}");
+    assert!(aws(OWN, "rekognition describe-projects").await.is_ok());
+    let error = aws(OWN, "organizations list-roots").await.unwrap_err();
+    assert!(error.contains("TooManyRequestsException"), "{error}");
 }

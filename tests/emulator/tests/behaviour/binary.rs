@@ -158,6 +158,18 @@ async fn a_bad_argument_is_named_with_what_is_right() {
         ("--latency", "-1s", "500ms, 6s or 2m"),
         ("--quota", "0", "above 0"),
         ("--account", "12", "12 digits"),
+        ("--organization-account", "12=ACTIVE", "12 digits"),
+        ("--organization-account", "222222222222,ou=x", "parent=ID"),
+        ("--organizational-unit", "r-emul", "ou-emul-11111111"),
+        ("--role", "stopper", "arn:PARTITION:iam::ACCOUNT:role/NAME"),
+        (
+            "--role",
+            "arn:aws:iam::222222222222:role/x,trust=y",
+            "trusts=PRINCIPAL",
+        ),
+        ("--operation-quota", "AssumeRole", "CALLS_PER_SECOND"),
+        ("--operation-quota", "AssumeRole=5,burst=0", "1 or more"),
+        ("--fault", "*=reset,account=12", "12 digits"),
         (
             "--deny",
             "rekognition:Stop",

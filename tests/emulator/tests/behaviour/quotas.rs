@@ -8,7 +8,8 @@ use tokio::time::advance;
 
 use crate::client::{Caller, with_running};
 
-/// Makes so many calls at once; gives how many got through, and the last error's code and HTTP status.
+/// Makes so many calls at once; gives how many got through, and the last error's code and HTTP
+/// status.
 async fn calls(caller: &Caller, count: usize) -> (usize, Option<(String, u16)>) {
     let (mut through, mut error) = (0, None);
     for _ in 0..count {

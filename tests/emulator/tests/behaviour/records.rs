@@ -149,6 +149,7 @@ async fn each_call_is_a_line_of_the_record() {
             "resources": [resource],
             "region": REGION,
             "access_key": "AKIDEXAMPLE",
+            "account": "123456789012",
             "answer": answer,
         })
     };

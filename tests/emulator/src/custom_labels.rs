@@ -16,10 +16,10 @@ pub(crate) const CUSTOM_LABELS: &str = "CUSTOM_LABELS";
 const FIRST_PROJECT_NUMBER: u64 = 1_546_300_800_000;
 const PROJECT_NUMBER_STEP: u64 = 1_000_003;
 
-/// Everything that exists: projects, their model versions, and how long a start and a stop take.
+/// The projects and model versions of all accounts and regions, and how long a start and a stop
+/// take.
 #[derive(Debug)]
-pub(crate) struct Account {
-    pub(crate) id: String,
+pub(crate) struct CustomLabels {
     pub(crate) start_takes: Duration,
     pub(crate) stop_takes: Duration,
     /// In the order of their creation.
@@ -65,10 +65,9 @@ pub(crate) struct LiveModel {
     script: VecDeque<(Instant, String)>,
 }
 
-impl Account {
+impl CustomLabels {
     pub(crate) fn new() -> Self {
         Self {
-            id: "123456789012".to_owned(),
             start_takes: Duration::ZERO,
             stop_takes: Duration::ZERO,
             projects: Vec::new(),
@@ -78,7 +77,8 @@ impl Account {
         }
     }
 
-    /// Adds a model, and its project where that does not exist. A model of the same ARN is replaced.
+    /// Adds a model, and its project where that does not exist. A model of the same ARN is
+    /// replaced.
     pub(crate) fn add_model(&mut self, model: Model) {
         let now = Instant::now();
         let is_new = !self.models.contains_key(&model.arn.text);
@@ -97,11 +97,11 @@ impl Account {
     }
 
     /// Adds a project without models, unless it exists.
-    pub(crate) fn add_project(&mut self, name: &str, region: &str, feature: &str) {
+    pub(crate) fn add_project(&mut self, account: &str, name: &str, region: &str, feature: &str) {
         let home = Home {
             partition: partition_of(region).to_owned(),
             region: region.to_owned(),
-            account: self.id.clone(),
+            account: account.to_owned(),
             project: name.to_owned(),
         };
         self.project_entry(&home, feature);
@@ -136,11 +136,15 @@ impl Account {
         arn
     }
 
-    /// All projects of the account in a region, in the order of their creation.
-    pub(crate) fn projects_in(&self, region: &str) -> impl Iterator<Item = &Project> {
+    /// All projects of an account in a region, in the order of their creation.
+    pub(crate) fn projects_in(
+        &self,
+        account: &str,
+        region: &str,
+    ) -> impl Iterator<Item = &Project> {
         self.projects
             .iter()
-            .filter(move |project| project.home.region == region && project.home.account == self.id)
+            .filter(move |project| project.home.region == region && project.home.account == account)
     }
 
     /// The project of that ARN, whatever its region and account.
