@@ -63,7 +63,8 @@ fn nothing_unasked(view: &View, wrong: &mut Vec<String>) {
     for row in &view.rows {
         let is_entry = (view.wanted.entries.iter()).any(|(text, _)| *text == row.model_arn);
         let is_known = view.night.model(&row.model_arn).is_some();
-        if !(is_entry || is_known && view.wanted.asks_for(&row.model_arn)) {
+        let is_part = !row.code.is_empty() && view.wanted.part_of(&row.model_arn).is_some();
+        if !(is_entry || is_part || is_known && view.wanted.asks_for(&row.model_arn)) {
             wrong.push(format!(
                 "{} is reported, and nobody asked for it",
                 row.model_arn
@@ -96,14 +97,7 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
             .sum()
     };
     let found = &view.report["summary"];
-    let valid = view
-        .wanted
-        .entries
-        .iter()
-        .filter(|(_, kind)| *kind != Kind::Invalid);
-    let accounts: BTreeSet<&str> = valid
-        .filter_map(|(text, _)| text.split(':').nth(4))
-        .collect();
+    let accounts = view.wanted.accounts();
     let mut right = json!({ "accounts": accounts.len(), "models": view.rows.len() });
     for outcome in [
         "stopped",

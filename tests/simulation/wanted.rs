@@ -8,7 +8,8 @@ use regex::Regex;
 
 /// The `ProjectVersionArn` of StopProjectVersion. Its `\d` is ASCII.
 static ARN: LazyLock<Regex> = LazyLock::new(|| form(""));
-/// The same with wildcards in the names and in the number.
+/// The same with wildcards in the region, in the names and in the number. Those in the account need
+/// a role.
 static PATTERN: LazyLock<Regex> = LazyLock::new(|| form("*?"));
 
 /// An item of the list.
@@ -60,6 +61,16 @@ impl Wanted {
         self.names(arn) || self.patterns_of(arn).next().is_some()
     }
 
+    /// The accounts of the entries, with their partitions.
+    pub fn accounts(&self) -> BTreeSet<(&str, &str)> {
+        let valid = self
+            .entries
+            .iter()
+            .filter(|(_, kind)| *kind != Kind::Invalid);
+        let fields = valid.map(|(text, _)| text.split(':').collect::<Vec<_>>());
+        fields.map(|it| (it[1], it[4])).collect()
+    }
+
     /// The accounts of the entries of a region.
     pub fn accounts_in(&self, region: &str) -> BTreeSet<&str> {
         let valid = self
@@ -73,27 +84,43 @@ impl Wanted {
             .collect()
     }
 
+    /// The pattern of which this is what failed in one region.
+    pub fn part_of(&self, text: &str) -> Option<usize> {
+        let parts: Vec<&str> = text.split(':').collect();
+        self.entries.iter().position(|(entry, kind)| {
+            let of_entry: Vec<&str> = entry.split(':').collect();
+            *kind == Kind::Pattern
+                && of_entry[3].contains(['*', '?'])
+                && parts.len() == of_entry.len()
+                && matches(of_entry[3].as_bytes(), parts[3].as_bytes())
+                && parts[4..] == of_entry[4..]
+                && parts[..3] == of_entry[..3]
+        })
+    }
+
     /// Where a row stands: a model at its own ARN, or else at the first pattern that matches it; an
-    /// entry that failed as a whole at its text, after the models that it found.
+    /// entry that failed at its text, after the models that it found.
     pub fn place_of(&self, text: &str) -> (Option<usize>, bool) {
         let position = |is_it: &dyn Fn(&str, Kind) -> bool| {
             let mut entries = self.entries.iter();
             entries.position(|(entry, kind)| is_it(entry, *kind))
         };
-        let of_entry = position(&|entry, _| entry == text);
-        if kind(text) != Kind::Model {
-            return (of_entry, true);
+        if let Some(entry) = position(&|entry, _| entry == text) {
+            return (Some(entry), kind(text) != Kind::Model);
+        }
+        if let Some(entry) = self.part_of(text) {
+            return (Some(entry), true);
         }
         let found_by =
             |entry: &str, kind| kind == Kind::Pattern && matches(entry.as_bytes(), text.as_bytes());
-        (of_entry.or_else(|| position(&found_by)), false)
+        (position(&found_by), false)
     }
 }
 
 fn form(wild: &str) -> Regex {
     let name = format!(r"[a-zA-Z0-9_.\-{wild}]{{1,255}}");
     Regex::new(&format!(
-        "^arn:[a-z0-9-]+:rekognition:[a-z0-9-]+:[0-9]{{12}}:project/{name}/version/{name}/[0-9{wild}]+$"
+        "^arn:[a-z0-9-]+:rekognition:[a-z0-9{wild}-]+:[0-9]{{12}}:project/{name}/version/{name}/[0-9{wild}]+$"
     ))
     .unwrap()
 }
