@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
@@ -15,7 +16,7 @@ use crate::excerpt::plain;
 use crate::metrics;
 use crate::report::Report;
 use crate::request::{InvalidRequest, Payload, Request};
-use crate::run::{Assignment, Run};
+use crate::run::{Assignment, NotPlanned, Plan, Run};
 use crate::settings::{InvalidSettings, Settings};
 
 /// The function: its settings, the service that it calls, and where its metrics go. Made once per
@@ -58,20 +59,24 @@ impl Handler {
     ///
     /// # Errors
     /// Those of [`Handler::invoke`].
-    pub async fn handle(&self, event: LambdaEvent<Payload>) -> Result<Report, Error> {
+    pub async fn handle(&self, event: LambdaEvent<Payload>) -> Result<Response, Error> {
         let (payload, context) = event.into_parts();
         self.invoke(payload, Invocation::from(context)).await
     }
 
-    /// Stops the models that the event or the settings name, and answers before the invocation's
-    /// deadline.
+    /// Stops the models that the event or the settings name, or plans that, and answers before the
+    /// invocation's deadline.
     ///
     /// Every model and the run are logged, and the run's metrics are written.
     ///
     /// # Errors
-    /// Bad settings and bad requests, before anything is called; and a run after which a model may
-    /// be running.
-    pub async fn invoke(&self, payload: Payload, invocation: Invocation) -> Result<Report, Error> {
+    /// Bad settings and bad requests, before anything is called; a run after which a model may be
+    /// running; and a plan that could not be made.
+    pub async fn invoke(
+        &self,
+        payload: Payload,
+        invocation: Invocation,
+    ) -> Result<Response, Error> {
         let start = Instant::now();
         let settings = self
             .settings
@@ -112,6 +117,10 @@ impl Handler {
             .nth(4)
             .unwrap_or_default();
         let run = Run::new(settings, assignment, own_account, now, caller);
+        if let Some(accounts_per_run) = request.accounts_per_run {
+            let plan = run.plan(&self.aws, accounts_per_run).await;
+            return plan.map(Response::Plan).map_err(Error::NotPlanned);
+        }
         let mut report = run.run(&self.aws).await;
         let duration = start.elapsed();
         report.log(&invocation.request_id, duration);
@@ -122,7 +131,7 @@ impl Handler {
         }
         if report.is_good() {
             report.fit_response();
-            Ok(report)
+            Ok(Response::Report(report))
         } else {
             Err(Error::NotAllStopped(report))
         }
@@ -162,6 +171,16 @@ impl From<Context> for Invocation {
     }
 }
 
+/// What an invocation responds.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Response {
+    /// What came of a run, in which nothing failed.
+    Report(Report),
+    /// The runs that together are the one that was asked for.
+    Plan(Plan),
+}
+
 /// Why an invocation fails. Shown, it is the message, which goes into an e-mail by way of a
 /// template; its type is what Lambda reports as `errorType`.
 #[derive(Clone)]
@@ -172,6 +191,8 @@ pub enum Error {
     InvalidRequest(InvalidRequest),
     /// Models may be running.
     NotAllStopped(Report),
+    /// The plan could not be made.
+    NotPlanned(NotPlanned),
 }
 
 impl Error {
@@ -181,6 +202,7 @@ impl Error {
             Self::InvalidSettings(_) => "InvalidSettings",
             Self::InvalidRequest(_) => "InvalidRequest",
             Self::NotAllStopped(_) => "NotAllStopped",
+            Self::NotPlanned(_) => "NotPlanned",
         }
     }
 }
@@ -191,6 +213,7 @@ impl fmt::Display for Error {
             Self::InvalidSettings(error) => error.to_string(),
             Self::InvalidRequest(error) => error.to_string(),
             Self::NotAllStopped(report) => report.to_string(),
+            Self::NotPlanned(error) => error.to_string(),
         };
         f.write_str(&plain(&message))
     }

@@ -16,7 +16,9 @@ use crate::excerpt::{cut_middle, quoted};
 /// of them fits in the function's smallest memory.
 const MOST_ENTRIES: usize = 10_000;
 /// How many accounts a run of a plan may have.
-const ACCOUNTS_PER_RUN: RangeInclusive<u64> = 1..=1000;
+const ACCOUNTS_PER_RUN: RangeInclusive<usize> = 1..=MOST_ACCOUNTS_PER_RUN;
+/// The most of them.
+pub(crate) const MOST_ACCOUNTS_PER_RUN: usize = 1000;
 /// The most bytes of what an error repeats of a field's path and of serde's words on it.
 const LONGEST_PATH: usize = 100;
 const LONGEST_REASON: usize = 250;
@@ -112,11 +114,7 @@ impl Request {
     /// # Errors
     /// `accounts` that narrow nothing.
     pub(crate) fn check(&self, entries: &[Entry]) -> Result<(), InvalidRequest> {
-        let has_account_wildcard = |entry: &Entry| match &entry.target {
-            Ok(Target::Pattern(pattern)) => pattern.account().is_none(),
-            _ => false,
-        };
-        if self.accounts.is_some() && !entries.iter().any(has_account_wildcard) {
+        if self.accounts.is_some() && !entries.iter().any(Entry::is_of_all_accounts) {
             return Err(InvalidRequest(
                 "`accounts` is given, but no entry of the list has a wildcard in its account; it \
                  should be left out, or the list should have such a pattern"
@@ -198,8 +196,8 @@ fn accounts_per_run<'de, D: Deserializer<'de>>(json: D) -> Result<Option<usize>,
     let number = Number::deserialize(json)?;
     let accounts = number
         .as_u64()
-        .filter(|number| ACCOUNTS_PER_RUN.contains(number));
-    match accounts.and_then(|accounts| usize::try_from(accounts).ok()) {
+        .and_then(|number| usize::try_from(number).ok());
+    match accounts.filter(|accounts| ACCOUNTS_PER_RUN.contains(accounts)) {
         Some(accounts) => Ok(Some(accounts)),
         None => Err(D::Error::custom(format_args!(
             "{number} should be a whole number from {} to {}",
@@ -267,6 +265,11 @@ impl Entry {
             text: target.as_ref().map_or_else(|_| text.into(), Target::text),
             target,
         }
+    }
+
+    /// Whether it is a pattern with a wildcard in the account.
+    pub(crate) fn is_of_all_accounts(&self) -> bool {
+        matches!(&self.target, Ok(Target::Pattern(pattern)) if pattern.account().is_none())
     }
 
     fn null() -> Self {

@@ -30,11 +30,6 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Whether it can be used.
-    pub(crate) fn is_active(&self) -> bool {
-        self.state == "ACTIVE"
-    }
-
     fn new(account: &Description) -> Option<Self> {
         let state = account.state().map(|state| state.as_str());
         // The older field, of which AWS says that it will go.

@@ -9,8 +9,12 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::sleep;
 
 use super::pages::{Pages, Then};
+use super::{Pattern, Run};
+use crate::arn::AccountId;
 use crate::aws::{Account, CallError, Organizations, Page};
-use crate::deadline::Deadline;
+
+/// The state of an account that can be used.
+const ACTIVE: &str = "ACTIVE";
 
 /// A list that is read.
 #[derive(Debug)]
@@ -27,35 +31,41 @@ enum Response {
     Units(String, Pages, Result<Page<String>, CallError>),
 }
 
-/// The accounts, as the pages of their lists come.
-pub(super) struct AccountList<'run> {
+/// The accounts that patterns stand for, as the pages of their lists come.
+pub(super) struct AccountList<'run, 'a> {
+    run: &'run Run<'a>,
     organizations: &'run Organizations,
-    deadline: &'run Deadline,
+    patterns: Vec<Pattern<'a>>,
+    /// The accounts that the request names and that are not listed yet, if it names any.
+    missing: Option<HashSet<&'a AccountId>>,
     /// Lists that are read next.
     queue: VecDeque<List>,
     calls: FuturesUnordered<BoxFuture<'run, Response>>,
     units: HashSet<String>,
-    accounts: HashSet<String>,
+    accounts: HashSet<AccountId>,
     /// What the first list failed with that broke off.
     error: Option<CallError>,
 }
 
-impl<'run> AccountList<'run> {
-    /// The accounts of the organization, or, where there are any, of these roots and units.
+impl<'run, 'a> AccountList<'run, 'a> {
+    /// The accounts that these patterns stand for.
     pub(super) fn new(
+        run: &'run Run<'a>,
         organizations: &'run Organizations,
-        deadline: &'run Deadline,
-        units: &[String],
+        patterns: Vec<Pattern<'a>>,
     ) -> Self {
         let mut list = Self {
+            run,
             organizations,
-            deadline,
+            patterns,
+            missing: run.assignment.accounts.map(HashSet::from_iter),
             queue: VecDeque::new(),
             calls: FuturesUnordered::new(),
             units: HashSet::new(),
             accounts: HashSet::new(),
             error: None,
         };
+        let units = &run.settings.organizational_units;
         if units.is_empty() {
             list.queue.push_back(List::Accounts(None, Pages::default()));
         }
@@ -65,38 +75,87 @@ impl<'run> AccountList<'run> {
         list
     }
 
-    /// The accounts of the next page, each only the first time that it is listed; none after the last
-    /// page.
+    /// The accounts of the next page that patterns stand for, each only the first time that it is
+    /// listed, with these patterns; none after the last page.
     ///
     /// Nothing is lost where this is dropped before it has a result.
-    pub(super) async fn next(&mut self) -> Option<Vec<Account>> {
+    pub(super) async fn next(&mut self) -> Option<Vec<(AccountId, Vec<Pattern<'a>>)>> {
         loop {
+            if self.missing.as_ref().is_some_and(HashSet::is_empty) {
+                return None;
+            }
             while let Some(list) = self.queue.pop_front() {
                 self.calls.push(Box::pin(list.read(self.organizations)));
             }
-            let accounts = match self.calls.next().await? {
+            match self.calls.next().await? {
                 Response::Accounts(parent, mut pages, page) => {
                     let (accounts, then) = pages.take(page);
                     let subject = parent.clone();
                     self.go_on(then, subject, List::Accounts(parent, pages));
-                    accounts
+                    let accounts = accounts.into_iter();
+                    return Some(
+                        accounts
+                            .filter_map(|account| self.select(account))
+                            .collect(),
+                    );
                 }
                 Response::Units(parent, mut pages, page) => {
                     let (units, then) = pages.take(page);
                     units.into_iter().for_each(|unit| self.add_unit(unit));
                     self.go_on(then, Some(parent.clone()), List::Units(parent, pages));
-                    continue;
                 }
-            };
-            let accounts = accounts.into_iter();
-            let new = accounts.filter(|account| self.accounts.insert(account.id.to_string()));
-            return Some(new.collect());
+            }
         }
     }
 
+    /// Warns of accounts of the request that no pattern stands for.
+    ///
+    /// # Errors
     /// Why not all accounts are known, if they are not.
-    pub(super) fn into_error(self) -> Option<CallError> {
-        self.error
+    pub(super) fn end(self) -> Result<(), CallError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        for account in self.missing.into_iter().flatten() {
+            tracing::warn!(
+                requestId = &*self.run.caller.request_id,
+                account = account.as_str(),
+                "no wildcard stands for this account of `accounts`"
+            );
+        }
+        Ok(())
+    }
+
+    /// The patterns that stand for an account, if any do. One that is skipped is logged.
+    fn select(&mut self, account: Account) -> Option<(AccountId, Vec<Pattern<'a>>)> {
+        let Account { id, state } = account;
+        if !self.accounts.insert(id.clone()) {
+            return None;
+        }
+        let patterns = self.patterns.iter().copied();
+        let patterns = patterns.filter(|(_, pattern)| pattern.matches_account(id.as_str()));
+        let patterns: Vec<Pattern> = patterns.collect();
+        if patterns.is_empty() {
+            return None;
+        }
+        let reason = if self.run.settings.excluded_accounts.contains(&id) {
+            "EXCLUDED_ACCOUNTS has it".to_owned()
+        } else if state != ACTIVE {
+            format!("it is {state}")
+        } else {
+            let is_left_out = self
+                .missing
+                .as_mut()
+                .is_some_and(|missing| !missing.remove(&id));
+            return (!is_left_out).then_some((id, patterns));
+        };
+        tracing::info!(
+            requestId = &*self.run.caller.request_id,
+            account = id.as_str(),
+            reason,
+            "account skipped"
+        );
+        None
     }
 
     fn add_unit(&mut self, unit: String) {
@@ -113,7 +172,7 @@ impl<'run> AccountList<'run> {
             Then::End => {}
             Then::More => self.queue.push_back(list),
             Then::Anew(pause, _) => {
-                let (organizations, deadline) = (self.organizations, self.deadline);
+                let (organizations, deadline) = (self.organizations, &self.run.caller.deadline);
                 self.calls.push(Box::pin(async move {
                     tokio::select! {
                         () = sleep(pause) => {}

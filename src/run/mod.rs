@@ -1,6 +1,6 @@
 //! A run: from entries to scopes, and from there to the report. It does not know the SDK.
 //!
-//! - [`accounts`] is what a wildcard in the account stands for.
+//! - [`accounts`] is what a wildcard in the account stands for, and [`plan`] a run in parts.
 //! - [`scopes`] begins a scope for each account and region, and [`scope`] is the loop for one.
 //! - [`model`] is the table for one model, from what is known to what is next.
 //! - [`discovery`] finds the models of patterns, [`looks`] says which call shows which models, and
@@ -12,6 +12,7 @@ mod discovery;
 mod looks;
 mod model;
 mod pages;
+mod plan;
 mod scope;
 mod scopes;
 mod tally;
@@ -22,12 +23,13 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use crate::arn::{AccountId, InvalidModelArn, ModelArn, ModelPattern, Target};
-use crate::aws::{Account, Aws, Caller};
+use crate::aws::{Aws, Caller};
 use crate::report::Report;
 use crate::request::Entry;
 use crate::settings::Settings;
 use accounts::AccountList;
 use model::Rules;
+pub use plan::{NotPlanned, Plan, PlannedRun};
 use scopes::Scopes;
 use tally::Tally;
 
@@ -97,42 +99,34 @@ impl<'a> Run<'a> {
     /// own ARN, or else at the first pattern that found them; those of a pattern by ARN, and after
     /// them what of the pattern could not be looked up. Each report is logged as soon as it is known.
     pub(crate) async fn run(&self, aws: &Aws) -> Report {
-        let entries = self.assignment.entries;
-        self.caller.deadline.expect_lines(entries.len());
+        self.caller
+            .deadline
+            .expect_lines(self.assignment.entries.len());
         let mut tally = Tally::new(&self.caller.request_id);
         let mut literal: BTreeMap<ScopeKey, Targets> = BTreeMap::new();
         let mut of_all_accounts = Vec::new();
-        let mut known = HashSet::new();
-        for (entry, Entry { text, target }) in entries.iter().enumerate() {
-            if !known.insert(text) {
-                continue;
-            }
-            match target {
-                Ok(Target::Pattern(pattern)) if pattern.account().is_none() => {
-                    if self.settings.member_role.is_some() {
-                        tally.expect(entry, pattern);
-                        of_all_accounts.push((entry, pattern));
-                    } else {
-                        tally.invalid(entry, text, &InvalidModelArn::needs_member_role(pattern));
-                    }
-                }
-                // What stands for nothing in these accounts is for another run.
-                _ if self.assignment.accounts.is_some() => {}
+        for (index, entry) in self.entries() {
+            match self.target(entry) {
                 Ok(Target::Pattern(pattern)) => {
-                    tally.expect(entry, pattern);
-                    for key in self.scopes_of(pattern, pattern.account().unwrap_or_default()) {
-                        literal
-                            .entry(key)
-                            .or_default()
-                            .patterns
-                            .push((entry, pattern));
+                    tally.expect(index, pattern);
+                    match pattern.account() {
+                        None => of_all_accounts.push((index, pattern)),
+                        Some(account) => {
+                            for key in self.scopes_of(pattern, account) {
+                                literal
+                                    .entry(key)
+                                    .or_default()
+                                    .patterns
+                                    .push((index, pattern));
+                            }
+                        }
                     }
                 }
                 Ok(Target::Model(model_arn)) => {
                     let targets = literal.entry(ScopeKey::of_model(model_arn)).or_default();
-                    targets.models.push((entry, model_arn.clone()));
+                    targets.models.push((index, model_arn.clone()));
                 }
-                Err(invalid) => tally.invalid(entry, text, invalid),
+                Err(invalid) => tally.invalid(index, &entry.text, &invalid),
             }
         }
         let mut scopes = Scopes::new(self, aws);
@@ -140,7 +134,7 @@ impl<'a> Run<'a> {
             scopes.begin(key, targets, !of_all_accounts.is_empty());
         }
         if !of_all_accounts.is_empty() {
-            self.sweep(aws, &of_all_accounts, &mut scopes, &mut tally)
+            self.sweep(aws, of_all_accounts, &mut scopes, &mut tally)
                 .await;
         }
         while let Some(end) = scopes.next().await {
@@ -157,94 +151,75 @@ impl<'a> Run<'a> {
         )
     }
 
+    /// The entries that the run is of, each only once. One that `accounts` narrows is only of those
+    /// with a wildcard in the account.
+    fn entries(&self) -> impl Iterator<Item = (usize, &'a Entry)> {
+        let mut known = HashSet::new();
+        let is_narrowed = self.assignment.accounts.is_some();
+        let entries = self.assignment.entries.iter().enumerate();
+        entries.filter(move |(_, entry)| {
+            (!is_narrowed || entry.is_of_all_accounts()) && known.insert(&entry.text)
+        })
+    }
+
+    /// What an entry stands for.
+    ///
+    /// # Errors
+    /// Why it stands for nothing.
+    fn target(&self, entry: &'a Entry) -> Result<&'a Target, InvalidModelArn> {
+        match &entry.target {
+            Ok(Target::Pattern(pattern))
+                if pattern.account().is_none() && self.settings.member_role.is_none() =>
+            {
+                Err(InvalidModelArn::needs_member_role(pattern))
+            }
+            target => target.as_ref().map_err(Clone::clone),
+        }
+    }
+
     /// Begins scopes for these patterns in each account of the organization, as its pages come.
     async fn sweep(
         &self,
         aws: &Aws,
-        patterns: &[Pattern<'a>],
+        patterns: Vec<Pattern<'a>>,
         scopes: &mut Scopes<'_, 'a>,
         tally: &mut Tally<'a>,
     ) {
         let organizations = aws.organizations(self.caller.clone());
-        let units = &self.settings.organizational_units;
-        let mut list = AccountList::new(&organizations, &self.caller.deadline, units);
-        let mut missing = self
-            .assignment
-            .accounts
-            .map(HashSet::<&AccountId>::from_iter);
-        while missing.as_ref().is_none_or(|missing| !missing.is_empty()) {
-            let accounts = tokio::select! {
+        let mut list = AccountList::new(self, &organizations, patterns.clone());
+        loop {
+            tokio::select! {
                 biased;
-                accounts = list.next() => accounts,
-                Some(end) = scopes.next() => {
-                    tally.add(end);
-                    continue;
+                accounts = list.next() => {
+                    let Some(accounts) = accounts else {
+                        break;
+                    };
+                    for (account, patterns) in accounts {
+                        for (key, targets) in self.scopes_in(&account, &patterns) {
+                            scopes.extend(key, targets);
+                        }
+                    }
                 }
-            };
-            let Some(accounts) = accounts else {
-                break;
-            };
-            for account in accounts {
-                let is_left_out = missing.as_mut().is_some_and(|it| !it.remove(&account.id));
-                let patterns = patterns.iter().copied();
-                let patterns: Vec<Pattern> = patterns
-                    .filter(|(_, pattern)| pattern.matches_account(account.id.as_str()))
-                    .collect();
-                if is_left_out || patterns.is_empty() || self.skips(&account) {
-                    continue;
-                }
-                for (key, targets) in self.scopes_in(&account, &patterns) {
-                    scopes.extend(key, targets);
-                }
+                Some(end) = scopes.next() => tally.add(end),
             }
         }
         scopes.close();
-        match list.into_error() {
-            Some(error) => patterns
+        if let Err(error) = list.end() {
+            patterns
                 .iter()
-                .for_each(|pattern| tally.fail_list(*pattern, &error)),
-            None => self.warn_of(missing.into_iter().flatten()),
-        }
-    }
-
-    /// Whether a wildcard does not stand for an account, which is logged.
-    fn skips(&self, account: &Account) -> bool {
-        let reason = if self.settings.excluded_accounts.contains(&account.id) {
-            "EXCLUDED_ACCOUNTS has it".to_owned()
-        } else if !account.is_active() {
-            format!("it is {}", account.state)
-        } else {
-            return false;
-        };
-        tracing::info!(
-            requestId = &*self.caller.request_id,
-            account = account.id.as_str(),
-            reason,
-            "account skipped"
-        );
-        true
-    }
-
-    /// Warns of accounts of the request that no wildcard stands for.
-    fn warn_of<'i>(&self, accounts: impl Iterator<Item = &'i AccountId>) {
-        for account in accounts {
-            tracing::warn!(
-                requestId = &*self.caller.request_id,
-                account = account.as_str(),
-                "no wildcard stands for this account of `accounts`"
-            );
+                .for_each(|(entry, pattern)| tally.fail_list(*entry, pattern, &error));
         }
     }
 
     /// The scopes of these patterns in an account.
     fn scopes_in(
         &self,
-        account: &Account,
+        account: &AccountId,
         patterns: &[Pattern<'a>],
     ) -> BTreeMap<ScopeKey, Targets<'a>> {
         let mut scopes: BTreeMap<ScopeKey, Targets> = BTreeMap::new();
         for (entry, pattern) in patterns {
-            for key in self.scopes_of(pattern, account.id.as_str()) {
+            for key in self.scopes_of(pattern, account.as_str()) {
                 scopes
                     .entry(key)
                     .or_default()

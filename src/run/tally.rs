@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use super::ScopeKey;
 use super::discovery::Search;
 use super::scopes::ScopeEnd;
-use super::{Pattern, ScopeKey};
 use crate::arn::{InvalidModelArn, ModelPattern};
 use crate::aws::CallError;
 use crate::report::{Failure, ModelReport};
@@ -95,14 +95,14 @@ impl<'a> Tally<'a> {
                         true => pattern.with_account(&key.account),
                         false => pattern.with_place(&key.account, &key.region),
                     };
-                    self.fail_lookup((entry, pattern), text, &error);
+                    self.fail_lookup(entry, text, &error);
                 }
             }
         }
     }
 
     /// Notes that not all accounts are known that a pattern stands for.
-    pub(super) fn fail_list(&mut self, (entry, pattern): Pattern<'a>, error: &CallError) {
+    pub(super) fn fail_list(&mut self, entry: usize, pattern: &ModelPattern, error: &CallError) {
         self.note(entry, |lookup| lookup.has_failed = true);
         let failure = Failure::from(error.clone())
             .explain("the accounts of the organization could not be listed");
@@ -139,12 +139,12 @@ impl<'a> Tally<'a> {
         });
         if let Some(error) = search.error {
             let text = search.pattern.with_place(&key.account, &key.region);
-            self.fail_lookup((search.entry, search.pattern), text, &error);
+            self.fail_lookup(search.entry, text, &error);
         }
     }
 
     /// Notes what of a pattern could not be looked up, each only once.
-    fn fail_lookup(&mut self, (entry, _): Pattern<'a>, text: String, error: &CallError) {
+    fn fail_lookup(&mut self, entry: usize, text: String, error: &CallError) {
         self.note(entry, |lookup| lookup.has_failed = true);
         let failure = Failure::from(error.clone()).explain("the pattern could not be looked up");
         if self.failures.insert((entry, text.clone())) {

@@ -10,7 +10,7 @@ use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use rekognition_emulator::{Call, Change, Emulator};
 use rekognition_stopper::Handler;
 use rekognition_stopper::aws::Aws;
-use rekognition_stopper::handler::Error;
+use rekognition_stopper::handler::{Error, Response};
 use rekognition_stopper::report::Report;
 use rekognition_stopper::settings::Settings;
 use serde_json::Value;
@@ -162,6 +162,12 @@ impl Scene<'_> {
         let begun = Instant::now();
         let answer = self.handler.invoke(payload, invocation);
         let answer = timeout(time + GRACE, answer).await.ok();
+        let answer = answer.map(|answer| {
+            answer.map(|response| match response {
+                Response::Report(report) => report,
+                Response::Plan(plan) => panic!("{plan:?}"),
+            })
+        });
         let ended = Instant::now();
 
         let regions = || night.models.iter().map(|model| model.region);

@@ -21,7 +21,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use lambda_runtime::{Context, LambdaEvent};
 use rekognition_emulator::{Emulator, Model};
 use rekognition_stopper::aws::Aws;
-use rekognition_stopper::handler::Error;
+use rekognition_stopper::handler::{Error, Response};
 use rekognition_stopper::report::{ModelReport, Outcome, Report};
 use rekognition_stopper::request::Payload;
 use rekognition_stopper::settings::Settings;
@@ -36,6 +36,9 @@ pub const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2Vj/session+token/of+a+test==";
 
 /// The ID of every invocation but those of a runtime.
 pub const REQUEST_ID: &str = "request-1";
+
+/// The function, in the account of all models.
+pub const FUNCTION_ARN: &str = "arn:aws:lambda:us-east-1:123456789012:function:nightly";
 
 /// More time than any test takes.
 pub const PLENTY: Duration = Duration::from_secs(60);
@@ -132,9 +135,12 @@ pub async fn invoke(
     let deadline = SystemTime::now() + time_limit;
     let deadline = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap();
     context.deadline = u64::try_from(deadline.as_millis()).unwrap();
-    handler
-        .handle(LambdaEvent::new(payload(&event), context))
-        .await
+    context.invoked_function_arn = FUNCTION_ARN.to_owned();
+    let event = LambdaEvent::new(payload(&event), context);
+    match handler.handle(event).await? {
+        Response::Report(report) => Ok(report),
+        Response::Plan(plan) => panic!("{plan:?}"),
+    }
 }
 
 /// An invocation as the handler sees it, with this much time from now on by the runtime's clock.
@@ -142,7 +148,7 @@ pub fn invocation(time: Duration) -> Invocation {
     Invocation {
         request_id: REQUEST_ID.to_owned(),
         function_name: "nightly".to_owned(),
-        function_arn: "arn:aws:lambda:us-east-1:123456789012:function:nightly".to_owned(),
+        function_arn: FUNCTION_ARN.to_owned(),
         deadline: Instant::now() + time,
     }
 }

@@ -1,0 +1,215 @@
+//! A run in parts: requests that together are it, each for some of the accounts.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::accounts::AccountList;
+use super::{Pattern, Run};
+use crate::arn::{AccountId, Target};
+use crate::aws::Aws;
+use crate::report::Failure;
+use crate::request::{Entry, MOST_ACCOUNTS_PER_RUN};
+
+/// The most bytes of a plan: what a state of Step Functions may have as its result.
+const LARGEST_PLAN: usize = 256 * 1024;
+
+/// Requests that together are one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The run of the entries without a wildcard in the account, if there are any, and then those of
+    /// the accounts in their order.
+    pub runs: Vec<PlannedRun>,
+}
+
+/// A request of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedRun {
+    /// The entries.
+    pub model_arns: Arc<[Arc<str>]>,
+    /// Whether it is a dry run.
+    pub dry_run: bool,
+    /// The accounts, where it is of entries with a wildcard in the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<Vec<AccountId>>,
+}
+
+/// Why a plan could not be made, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotPlanned(String);
+
+impl fmt::Display for NotPlanned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotPlanned {}
+
+impl<'a> Run<'a> {
+    /// Plans the run in as few parts as possible, each with at most so many accounts. Nothing is
+    /// looked at or stopped.
+    ///
+    /// # Errors
+    /// Accounts that could not be listed, and a plan that is too large for Step Functions.
+    pub(crate) async fn plan(
+        &self,
+        aws: &Aws,
+        accounts_per_run: usize,
+    ) -> Result<Plan, NotPlanned> {
+        let (mut of_all_accounts, mut others) = (Vec::new(), Vec::new());
+        let mut patterns = Vec::new();
+        for (index, entry) in self.entries() {
+            match self.target(entry) {
+                Ok(Target::Pattern(pattern)) if pattern.account().is_none() => {
+                    patterns.push((index, pattern));
+                    of_all_accounts.push(entry);
+                }
+                _ => others.push(entry),
+            }
+        }
+        let mut accounts = self.list_accounts(aws, patterns).await?;
+        accounts.sort_unstable();
+        let of_entries = |accounts, entries: &[&Entry]| PlannedRun {
+            model_arns: entries
+                .iter()
+                .map(|entry| Arc::clone(&entry.text))
+                .collect(),
+            dry_run: self.assignment.dry_run,
+            accounts,
+        };
+        let whole = of_entries(Some(accounts), &of_all_accounts);
+        let literal = (!others.is_empty()).then(|| of_entries(None, &others));
+        plan(literal, whole, accounts_per_run)
+    }
+
+    async fn list_accounts(
+        &self,
+        aws: &Aws,
+        patterns: Vec<Pattern<'a>>,
+    ) -> Result<Vec<AccountId>, NotPlanned> {
+        let mut accounts = Vec::new();
+        if patterns.is_empty() {
+            return Ok(accounts);
+        }
+        let organizations = aws.organizations(self.caller.clone());
+        let mut list = AccountList::new(self, &organizations, patterns);
+        while let Some(page) = list.next().await {
+            accounts.extend(page.into_iter().map(|(account, _)| account));
+        }
+        match list.end() {
+            Ok(()) => Ok(accounts),
+            Err(error) => {
+                let failure = Failure::from(error);
+                Err(NotPlanned(format!(
+                    "the accounts of the organization could not be listed: {failure}"
+                )))
+            }
+        }
+    }
+}
+
+/// The plan of these runs, the second of which is cut up.
+fn plan(
+    literal: Option<PlannedRun>,
+    whole: PlannedRun,
+    accounts_per_run: usize,
+) -> Result<Plan, NotPlanned> {
+    let parts = |accounts_per_run| {
+        let accounts = whole.accounts.as_deref().unwrap_or_default();
+        let parts = accounts
+            .chunks(accounts_per_run)
+            .map(|accounts| PlannedRun {
+                accounts: Some(accounts.to_vec()),
+                ..whole.clone()
+            });
+        Plan {
+            runs: literal.iter().cloned().chain(parts).collect(),
+        }
+    };
+    let plan = parts(accounts_per_run);
+    let size = |plan: &Plan| serde_json::to_vec(plan).map_or(usize::MAX, |json| json.len());
+    let fits = |accounts_per_run: &usize| size(&parts(*accounts_per_run)) <= LARGEST_PLAN;
+    let bytes = size(&plan);
+    if bytes <= LARGEST_PLAN {
+        return Ok(plan);
+    }
+    let mut more = accounts_per_run..=MOST_ACCOUNTS_PER_RUN;
+    Err(NotPlanned(match more.find(fits) {
+        Some(accounts) => format!(
+            "the plan has {bytes} bytes, and Step Functions carries at most {LARGEST_PLAN}; with \
+             `accounts_per_run` of {accounts} or more it would fit"
+        ),
+        None => format!(
+            "the plan has {bytes} bytes, and Step Functions carries at most {LARGEST_PLAN}; no \
+             `accounts_per_run` would make it fit: give fewer entries, or plan for some of the \
+             accounts at a time by `accounts`"
+        ),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accounts(count: usize) -> Vec<AccountId> {
+        let ids = (0..count).map(|number| format!("{number:012}").try_into());
+        ids.collect::<Result<_, _>>().unwrap()
+    }
+
+    fn run(entry: &str, accounts: Option<Vec<AccountId>>) -> PlannedRun {
+        PlannedRun {
+            model_arns: Arc::new([entry.into()]),
+            dry_run: false,
+            accounts,
+        }
+    }
+
+    #[test]
+    fn a_plan_has_as_few_runs_as_possible() {
+        for (number, per_run, sizes) in [
+            (0, 10, vec![]),
+            (10, 10, vec![10]),
+            (11, 10, vec![10, 1]),
+            (3, 1, vec![1, 1, 1]),
+        ] {
+            let plan = plan(None, run("*", Some(accounts(number))), per_run).unwrap();
+            let runs = plan
+                .runs
+                .iter()
+                .map(|run| run.accounts.as_ref().unwrap().len());
+            assert_eq!(runs.collect::<Vec<_>>(), sizes);
+        }
+    }
+
+    #[test]
+    fn ten_thousand_accounts_at_25_a_run_fit_and_at_one_a_run_the_error_says_what_would() {
+        let pattern = "arn:aws:rekognition:*:*:project/*/version/*/*";
+        let planned = |per_run| plan(None, run(pattern, Some(accounts(10_000))), per_run);
+        assert_eq!(planned(25).unwrap().runs.len(), 400);
+        let message = planned(1).unwrap_err().to_string();
+        let fitting = message
+            .split(" of ")
+            .nth(1)
+            .unwrap()
+            .split(' ')
+            .next()
+            .unwrap();
+        let fitting: usize = fitting.parse().unwrap();
+        assert!(
+            planned(fitting).is_ok() && planned(fitting - 1).is_err(),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_plan_that_no_number_makes_fit_says_so() {
+        let entry = "a".repeat(LARGEST_PLAN);
+        let message = plan(Some(run(&entry, None)), run("*", Some(accounts(1))), 1).unwrap_err();
+        assert!(
+            message.to_string().contains("no `accounts_per_run` would"),
+            "{message}"
+        );
+    }
+}
