@@ -13,6 +13,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use rekognition_emulator::{Emulator, Model, Quota};
 use rekognition_stopper::aws::Aws;
+use rekognition_stopper::handler::Response;
 use rekognition_stopper::request::Payload;
 use rekognition_stopper::settings::Settings;
 use rekognition_stopper::{Handler, Invocation, log};
@@ -95,7 +96,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         function_arn: "arn:aws:lambda:us-east-1:123456789012:function:nightly".to_owned(),
         deadline: Instant::now() + Duration::from_secs(60),
     };
-    let report = function(&emulator).invoke(event, invocation).await?;
+    let response = function(&emulator).invoke(event, invocation).await?;
+    let Response::Report(report) = response else {
+        return Err("a run has a report".into());
+    };
 
     let after = emulator.statuses();
     println!("\nregion    model              before    outcome          after");

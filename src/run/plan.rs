@@ -121,8 +121,9 @@ fn plan(
         let parts = accounts
             .chunks(accounts_per_run)
             .map(|accounts| PlannedRun {
+                model_arns: Arc::clone(&whole.model_arns),
+                dry_run: whole.dry_run,
                 accounts: Some(accounts.to_vec()),
-                ..whole.clone()
             });
         Plan {
             runs: literal.iter().cloned().chain(parts).collect(),
@@ -130,23 +131,23 @@ fn plan(
     };
     let plan = parts(accounts_per_run);
     let size = |plan: &Plan| serde_json::to_vec(plan).map_or(usize::MAX, |json| json.len());
-    let fits = |accounts_per_run: &usize| size(&parts(*accounts_per_run)) <= LARGEST_PLAN;
     let bytes = size(&plan);
     if bytes <= LARGEST_PLAN {
         return Ok(plan);
     }
-    let mut more = accounts_per_run..=MOST_ACCOUNTS_PER_RUN;
-    Err(NotPlanned(match more.find(fits) {
-        Some(accounts) => format!(
-            "the plan has {bytes} bytes, and Step Functions carries at most {LARGEST_PLAN}; with \
-             `accounts_per_run` of {accounts} or more it would fit"
-        ),
-        None => format!(
-            "the plan has {bytes} bytes, and Step Functions carries at most {LARGEST_PLAN}; no \
-             `accounts_per_run` would make it fit: give fewer entries, or plan for some of the \
-             accounts at a time by `accounts`"
-        ),
-    }))
+    // The more accounts a run has, the fewer runs there are.
+    let more = Vec::from_iter(accounts_per_run..=MOST_ACCOUNTS_PER_RUN);
+    let fitting = more.partition_point(|accounts| size(&parts(*accounts)) > LARGEST_PLAN);
+    let what_to_do = match more.get(fitting) {
+        Some(accounts) => format!("with `accounts_per_run` of {accounts} or more it would fit"),
+        None => "no `accounts_per_run` would make it fit: give fewer entries, or plan for some of \
+                 the accounts at a time by `accounts`"
+            .to_owned(),
+    };
+    Err(NotPlanned(format!(
+        "the plan has {bytes} bytes, and Step Functions carries at most {LARGEST_PLAN}; \
+         {what_to_do}"
+    )))
 }
 
 #[cfg(test)]
