@@ -161,13 +161,12 @@ impl Scene<'_> {
 
         let begun = Instant::now();
         let answer = self.handler.invoke(payload, invocation);
-        let answer = timeout(time + GRACE, answer).await.ok();
-        let answer = answer.map(|answer| {
-            answer.map(|response| match response {
-                Response::Report(report) => report,
-                Response::Plan(plan) => panic!("{plan:?}"),
-            })
-        });
+        let answer = match timeout(time + GRACE, answer).await {
+            Ok(Ok(Response::Report(report))) => Some(Ok(report)),
+            Ok(Ok(Response::Plan(plan))) => panic!("{plan:?}"),
+            Ok(Err(error)) => Some(Err(error)),
+            Err(_) => None,
+        };
         let ended = Instant::now();
 
         let regions = || night.models.iter().map(|model| model.region);
