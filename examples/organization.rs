@@ -1,0 +1,210 @@
+//! A night over an organization in a few seconds: the real function against an emulator of the services, in this
+//! process.
+//!
+//! Run it with `cargo run --example organization`. It needs no AWS account, no Docker and no network. It shows the
+//! function's progress, and then what became of each account.
+
+use std::collections::BTreeMap;
+use std::env::VarError;
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use rekognition_emulator::{Account, Emulator, Model, Operation, Quota, Role};
+use rekognition_stopper::aws::Aws;
+use rekognition_stopper::handler;
+use rekognition_stopper::report::{ModelReport, Report};
+use rekognition_stopper::request::Payload;
+use rekognition_stopper::settings::Settings;
+use rekognition_stopper::{Handler, Invocation, log};
+use tokio::time::{Instant, sleep};
+
+/// The event of an EventBridge schedule. It names no models, so `MODEL_ARNS` does.
+const EVENT: &str = include_str!("../events/schedule-scheduler.json");
+
+/// The function's own account, and what is known of the others: a name, and the models that somebody left running.
+const OWN: &str = "123456789012";
+const ACCOUNTS: [(&str, &str, &[&str]); 12] = [
+    (OWN, "security", &[]),
+    (
+        "200000000001",
+        "shop",
+        &["us-east-1/shelf-audit", "us-east-1/bottle-caps"],
+    ),
+    (
+        "200000000002",
+        "warehouse",
+        &["eu-west-1/pallets", "us-east-1/pallets"],
+    ),
+    (
+        "200000000003",
+        "vision-lab",
+        &["ap-northeast-1/fruit", "us-west-2/fruit", "eu-west-1/fruit"],
+    ),
+    ("200000000004", "payments", &[]),
+    ("200000000005", "trial", &["eu-central-1/weld-seams"]),
+    ("200000000006", "old-factory", &["us-east-1/conveyor"]),
+    ("200000000007", "analytics", &[]),
+    ("200000000008", "marketing", &["us-east-2/logos"]),
+    (
+        "200000000009",
+        "press",
+        &["eu-west-2/prints", "eu-west-2/covers"],
+    ),
+    ("200000000010", "closed", &["us-east-1/forgotten"]),
+    (
+        "200000000011",
+        "sandbox",
+        &["ap-southeast-2/cats", "ap-southeast-2/dogs"],
+    ),
+];
+/// The account that nobody has put the role into, and the one that is no longer in use.
+const WITHOUT_ROLE: &str = "200000000006";
+const SUSPENDED: &str = "200000000010";
+
+/// What the operator has set, as environment variables: every model of every account and region.
+fn variable(name: &str) -> Result<String, VarError> {
+    match name {
+        "MODEL_ARNS" => Ok("arn:aws:rekognition:*:*:project/*/version/*/*".to_owned()),
+        "MEMBER_ROLE" => Ok("rekognition-stopper-member".to_owned()),
+        "INFERENCE_UNIT_HOUR_PRICE" => Ok("4.00".to_owned()),
+        _ => Err(VarError::NotPresent),
+    }
+}
+
+/// The services with those accounts, each with its own quotas, and quicker than the real ones.
+async fn services() -> Result<Emulator, Box<dyn Error>> {
+    let mut builder = Emulator::builder()
+        .stop_takes(Duration::from_millis(800))
+        .latency(Duration::from_millis(20))
+        .quota(Quota::per_second(5.0).burst(5).for_each_operation());
+    for (account, name, models) in ACCOUNTS {
+        let state = if account == SUSPENDED {
+            "SUSPENDED"
+        } else {
+            "ACTIVE"
+        };
+        builder = builder.organization_account(Account::new(account).name(name).state(state));
+        if ![OWN, WITHOUT_ROLE].contains(&account) {
+            let role_arn = format!("arn:aws:iam::{account}:role/rekognition-stopper-member");
+            let function = format!("arn:aws:iam::{OWN}:role/stopper");
+            builder = builder.role(Role::new(&role_arn)?.trusts(&function));
+        }
+        for model in models {
+            let (region, project) = model.split_once('/').unwrap_or_default();
+            let arn = format!(
+                "arn:aws:rekognition:{region}:{account}:project/{project}/version/v1/1759309953000"
+            );
+            builder = builder.model(Model::new(&arn)?.status("RUNNING"));
+        }
+    }
+    Ok(builder.start().await?)
+}
+
+/// The function, as Lambda would make it, but with the emulator as its services and with credentials made up.
+fn function(emulator: &Emulator) -> Handler {
+    let credentials = Credentials::from_keys("AKIDEXAMPLE", "a-secret-key", None);
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(emulator.url())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build();
+    Handler::new(Settings::read(variable), Aws::new(config), io::stdout())
+}
+
+/// Says every now and then how far the function has come.
+async fn tell_progress(emulator: &Emulator) {
+    loop {
+        sleep(Duration::from_millis(300)).await;
+        let entered = ACCOUNTS
+            .iter()
+            .filter(|(id, ..)| emulator.assume_role_count(id) > 0);
+        let stops = emulator.count(Operation::StopProjectVersion);
+        println!(
+            "     ... {} accounts entered, {} calls made, {stops} of them stops",
+            entered.count(),
+            emulator.calls().len()
+        );
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    tracing::subscriber::set_global_default(log::subscriber(variable, io::stdout))?;
+    let emulator = services().await?;
+    println!(
+        "It is night, and the schedule invokes the function for an organization of {} accounts.\n",
+        ACCOUNTS.len()
+    );
+    let event: Payload = serde_json::from_str(EVENT)?;
+    let invocation = Invocation {
+        request_id: "tonight".to_owned(),
+        function_name: "nightly".to_owned(),
+        function_arn: format!("arn:aws:lambda:us-east-1:{OWN}:function:nightly"),
+        deadline: Instant::now() + Duration::from_secs(60),
+    };
+    let function = function(&emulator);
+    let response = tokio::select! {
+        response = function.invoke(event, invocation) => response,
+        () = tell_progress(&emulator) => return Ok(()),
+    };
+    let report = match response {
+        Err(handler::Error::NotAllStopped(report)) | Ok(handler::Response::Report(report)) => {
+            report
+        }
+        Ok(handler::Response::Plan(_)) => return Err("a run has a report".into()),
+        Err(error) => return Err(error.into()),
+    };
+    print_table(&emulator, &report);
+    println!("\nThe function's error, which somebody gets by mail:\n{report}");
+    Ok(())
+}
+
+/// What became of each account.
+fn print_table(emulator: &Emulator, report: &Report) {
+    let account_of = |arn: &str| arn.split(':').nth(4).unwrap_or_default().to_owned();
+    let mut by_account: BTreeMap<String, Vec<&ModelReport>> = BTreeMap::new();
+    for model in &report.models {
+        by_account
+            .entry(account_of(&model.model_arn))
+            .or_default()
+            .push(model);
+    }
+    println!("\naccount       name         stopped  failed  still running");
+    for (account, name, _) in ACCOUNTS {
+        let models = by_account.remove(account).unwrap_or_default();
+        let count = |outcome| {
+            models
+                .iter()
+                .filter(|it| it.outcome.name() == outcome)
+                .count()
+        };
+        let statuses = emulator.statuses();
+        let running = statuses
+            .iter()
+            .filter(|(arn, status)| account_of(arn) == account && *status == "RUNNING");
+        let running = running.count();
+        let note = match account {
+            WITHOUT_ROLE => "  (its role cannot be assumed)",
+            SUSPENDED => "  (suspended, so it is skipped)",
+            _ => "",
+        };
+        println!(
+            "{account}  {name:<12} {:<8} {:<7} {running}{note}",
+            count("stopped"),
+            count("failed")
+        );
+    }
+    let summary = &report.summary;
+    println!(
+        "\n{} models of {} inference units were stopped in {} accounts, which saves {:.2} an hour.",
+        summary.stopped,
+        summary.inference_units_stopped,
+        summary.accounts,
+        summary.estimated_savings_per_hour.unwrap_or_default()
+    );
+}
