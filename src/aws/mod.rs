@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_sdk_rekognition::config::retry::RetryConfig;
 use aws_sdk_rekognition::config::timeout::TimeoutConfig;
 use aws_sdk_rekognition::config::{IdentityCache, Region, SharedHttpClient};
@@ -62,7 +63,9 @@ impl Aws {
     pub async fn from_env() -> Self {
         let http_client = http::sdk_client();
         let loader = config_loader(&http_client)
-            .credentials_provider(DefaultChain::new(http_client.clone()));
+            .credentials_provider(DefaultChain::new(http_client.clone()))
+            // Lambda sets it. The SDK's own chain would ask an instance's metadata where it is not set.
+            .region(EnvironmentVariableRegionProvider::new());
         Self::new(load(loader).await)
     }
 
