@@ -1,8 +1,9 @@
-"""The local AWS: ministack, and three things that it leaves out.
+"""The local AWS: ministack, and what it leaves out.
 
 - It runs the real `bootstrap`, but drops what that prints. Here it goes to the function's log group.
 - It does not hand a function the variables by which Lambda tells it of its `LoggingConfig`.
 - It does not say of a stack whether it is protected, without which `sam delete` ends in an exception.
+- What `local_events.py` and `local_organization.py` say of themselves.
 
 The rest is ministack as it comes.
 """
@@ -15,6 +16,9 @@ import types
 from ministack import app
 from ministack.services import lambda_svc
 from ministack.services.cloudformation import handlers
+
+import local_events
+import local_organization
 
 this_invocation = threading.local()
 
@@ -76,5 +80,7 @@ lambda_svc.subprocess = types.SimpleNamespace(**(vars(subprocess) | {"Popen": Ke
 lambda_svc._execute_function_provided = keep_the_output(lambda_svc._execute_function_provided)
 lambda_svc._runtime_env_vars = add_the_logging_variables(lambda_svc._runtime_env_vars)
 handlers._ACTION_HANDLERS["DescribeStacks"] = say_that_stacks_are_not_protected(handlers._describe_stacks)
+local_events.install()
+local_organization.install(app)
 
 app.main()

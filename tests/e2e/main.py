@@ -18,12 +18,16 @@ import part_binary
 import part_cargo_lambda
 import part_deploy
 import part_docker
+import part_dry_run
+import part_organization
 import part_permissions
 import part_template
 
 PARTS = {
-    "template": (part_template, "template.yaml: its linters, its parameters, its alarms, its permissions"),
+    "template": (part_template, "the templates and the workflow: linters, parameters, mails, alarms, permissions"),
     "deploy": (part_deploy, "sam build, sam deploy into the local AWS, a scheduled run, a failing run, update, removal"),
+    "dry-run": (part_dry_run, "a stack that only looks, its mail, and the first run that stops"),
+    "organization": (part_organization, "both templates in an organization of six accounts, and a night of it"),
     "docker": (part_docker, "sam local invoke with every event, on a Docker engine"),
     "cargo-lambda": (part_cargo_lambda, "cargo lambda watch, invoke and deploy, as the README shows them"),
     "binary": (part_binary, "the binaries for both processors: which glibc they need"),

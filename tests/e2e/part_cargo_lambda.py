@@ -1,18 +1,21 @@
-"""cargo-lambda: `watch` and `invoke` with every event, and the README's own commands, from zero to a schedule and back."""
+"""cargo-lambda: `watch` and `invoke` with every event, and the documentation's own commands, from zero to a schedule and
+back."""
 
 import json
 import re
 
 import part_docker
-from part_deploy import inventory
+from part_deploy import inventory, subscribe
 from services import MODEL_ARNS, SHELF_AUDIT, SHELF_AUDIT_KEPT, LocalAws, Rekognition
+from stack import Stack
 from tools import (
-    ARCHITECTURE, LOGS, ROOT, WORK, Failure, Missing, check, check_equal, environment, listens, run, run_for_json,
+    ARCHITECTURE, LOGS, ROOT, WORK, Failure, Missing, check, check_equal, environment, listens, run, run_for_json, wait_until,
 )
 
 # Where cargo-lambda listens when it is not told otherwise.
 WATCH_PORT = 9000
 FUNCTION = "rekognition-stopper"
+DEPLOYING = ROOT / "docs" / "deploying.md"
 
 
 def cargo_lambda_watch_starts_the_function(session):
@@ -51,12 +54,12 @@ def cargo_lambda_invoke_tells_of_a_failed_run(session):
     session.processes.end(session.watch)
 
 
-def the_commands_of_the_readme_deploy_the_function_and_schedule_it(session):
+def the_commands_of_the_documentation_deploy_the_function_and_schedule_it(session):
     session.rekognition.start()
     session.aws = LocalAws(session.processes, session.part, session.rekognition)
     session.before = inventory(session.aws)
     topic = session.aws.client("sns").create_topic(Name="on-call")["TopicArn"]
-    deploying, session.removing = readme_commands()
+    deploying, session.removing = documented_commands()
     (WORK / "permissions.json").write_text(readme_policy())
     replaced = {
         "TOPIC_ARN": topic,
@@ -65,13 +68,14 @@ def the_commands_of_the_readme_deploy_the_function_and_schedule_it(session):
         "--arm64": f"--{ARCHITECTURE.replace('_', '-')}",
     }
     for written, here in replaced.items():
-        check(written in deploying, f"README.md no longer says {written}")
+        check(written in deploying, f"{DEPLOYING.name} no longer says {written}")
         deploying = deploying.replace(written, here)
-    run("readme-deploying", "sh", "-euxc", deploying, env=session.aws.environment())
-    session.aws.client("sns").delete_topic(TopicArn=topic)
+    session.mailbox = subscribe(session.aws, topic)
+    session.topic = topic
+    session.aws.shell("documented-deploying", deploying)
 
 
-def the_function_is_as_the_readme_says(session):
+def the_function_is_as_the_documentation_says(session):
     function = session.aws.client("lambda").get_function_configuration(FunctionName=FUNCTION)
     check_equal(function["Runtime"], "provided.al2023", "runtime")
     check_equal((function["MemorySize"], function["Timeout"]), (128, 900), "memory and time")
@@ -85,21 +89,33 @@ def the_function_is_as_the_readme_says(session):
     )
 
 
-def aws_lambda_invoke_runs_the_function(session):
-    answer = WORK / "answer.json"
-    run(
-        "aws-lambda-invoke", "aws", "lambda", "invoke", "--function-name", FUNCTION, "--payload", "{}", answer,
-        env=session.aws.environment(),
+def the_first_run_has_stopped_the_models(session):
+    wait_until(lambda: session.rekognition.status(SHELF_AUDIT) == "STOPPED", "the model is not stopped", timeout=60)
+    check_equal(session.rekognition.status(SHELF_AUDIT_KEPT), "RUNNING", "the model that its tag keeps")
+    lines = wait_until(lambda: run_lines(session.aws), "no run in the log", timeout=30)
+    check_equal([(it["would_stop"], it["stopped"]) for it in lines], [(1, 0), (0, 1)], "a look, and a run")
+
+
+def a_run_that_fails_three_times_is_told_to_the_topic(session):
+    session.rekognition.start("--deny", f"rekognition:StopProjectVersion@{SHELF_AUDIT}")
+    session.aws.client("lambda").invoke(FunctionName=FUNCTION, InvocationType="Event", Payload=b"{}")
+    sqs = session.aws.client("sqs")
+    messages = wait_until(
+        lambda: sqs.receive_message(QueueUrl=session.mailbox).get("Messages"), "nobody was told", timeout=60
     )
-    outcomes = {it["model_arn"]: it["outcome"] for it in json.loads(answer.read_text())["models"]}
-    check_equal(outcomes, {SHELF_AUDIT: "stopped", SHELF_AUDIT_KEPT: "kept"}, "outcomes")
-    check_equal(session.rekognition.status(SHELF_AUDIT), "STOPPED", "the model")
-    lines = [it for it in session.aws.log_lines(f"/aws/lambda/{FUNCTION}") if it.get("message") == "run"]
-    check_equal([it["stopped"] for it in lines], [1], "run lines in the log")
+    record = json.loads(json.loads(messages[0]["Body"])["Message"])
+    check(SHELF_AUDIT in record["responsePayload"]["errorMessage"], f"the record does not name the model: {record}")
+    alarm = session.aws.client("cloudwatch").describe_alarms()["MetricAlarms"][0]
+    wanted = Stack(ModelArns="all").properties("SilenceAlarm")
+    for field in ["Namespace", "MetricName", "Statistic", "Period", "Threshold", "ComparisonOperator", "TreatMissingData"]:
+        check_equal(alarm[field], wanted[field], f"{field} of the alarm")
+    check_equal(str(alarm["EvaluationPeriods"]), wanted["EvaluationPeriods"], "hours of the alarm")
 
 
-def the_commands_of_the_readme_leave_nothing_behind(session):
-    run("readme-removing", "sh", "-euxc", session.removing, env=session.aws.environment())
+def the_commands_of_the_documentation_leave_nothing_behind(session):
+    session.aws.shell("documented-removing", session.removing)
+    session.aws.client("sns").delete_topic(TopicArn=session.topic)
+    session.aws.client("sqs").delete_queue(QueueUrl=session.mailbox)
     for kind, names in inventory(session.aws).items():
         check_equal(sorted(names - session.before[kind]), [], f"{kind} that are left")
 
@@ -108,37 +124,43 @@ STEPS = [
     cargo_lambda_watch_starts_the_function,
     cargo_lambda_invoke_takes_every_event,
     cargo_lambda_invoke_tells_of_a_failed_run,
-    the_commands_of_the_readme_deploy_the_function_and_schedule_it,
-    the_function_is_as_the_readme_says,
-    aws_lambda_invoke_runs_the_function,
-    the_commands_of_the_readme_leave_nothing_behind,
+    the_commands_of_the_documentation_deploy_the_function_and_schedule_it,
+    the_function_is_as_the_documentation_says,
+    the_first_run_has_stopped_the_models,
+    a_run_that_fails_three_times_is_told_to_the_topic,
+    the_commands_of_the_documentation_leave_nothing_behind,
 ]
 
 
-def readme_commands():
-    """The commands under "With cargo-lambda" in the README: those that deploy, and those that remove."""
-    section = readme_section("### With cargo-lambda")
-    deploying, found, removing = section.partition("**Removing:**")
-    check(found, "README.md does not say how to remove what cargo-lambda deployed")
+def documented_commands():
+    """The commands under "With cargo-lambda": those that deploy, and those that remove."""
+    text = section(DEPLOYING, "## With cargo-lambda")
+    deploying, found, removing = text.partition("**Removing:**")
+    check(found, f"{DEPLOYING.name} does not say how to remove what cargo-lambda deployed")
     return shell_blocks(deploying), shell_blocks(removing)
 
 
 def readme_policy():
     """The policy under "Permissions" in the README."""
-    blocks = re.findall(r"```json\n(.*?)```", readme_section("## Permissions"), re.DOTALL)
+    blocks = re.findall(r"```json\n(.*?)```", section(ROOT / "README.md", "## Permissions"), re.DOTALL)
     check_equal(len(blocks), 1, "policies in the README's section on permissions")
     json.loads(blocks[0])
     return blocks[0]
 
 
-def readme_section(heading):
-    """The text under a heading of the README, up to the next of its level or above."""
+def section(page, heading):
+    """The text under a heading of a page, up to the next of its level or above."""
     level = heading.split()[0]
-    section = rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{len(level)}}} |\Z)"
-    match = re.search(section, (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    pattern = rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{len(level)}}} |\Z)"
+    match = re.search(pattern, page.read_text(), re.DOTALL | re.MULTILINE)
     if not match:
-        raise Failure(f"README.md has no section {heading!r}")
+        raise Failure(f"{page.name} has no section {heading!r}")
     return match[1]
+
+
+def run_lines(aws):
+    """The `run` lines of the function's log."""
+    return [it for it in aws.log_lines(f"/aws/lambda/{FUNCTION}") if it.get("message") == "run"]
 
 
 def shell_blocks(text):

@@ -2,13 +2,12 @@
 
 What the local AWS does not carry, and what is done about it:
 - saved queries of CloudWatch Logs: taken out of the copy of the template that is deployed; part `template` reads them instead;
-- allowed patterns of parameters: part `template` tries them; allowed values it does refuse;
+- allowed patterns of parameters and the template's rules: part `template` tries them; allowed values it does refuse;
 - the time zone of a schedule, and its update with the stack: seen in the change set, and read in the template;
-- the repetitions of a run that Scheduler began: an asynchronous invocation with the same event has them;
-- metrics of asynchronous invocations, and a clock for alarms: the failing run is repeated by a direct invocation, which it
-  counts, and a datum of another metric makes it look at the alarms;
-- metrics of queues, and missing data: the alarms on them are read in part `template`;
-- metrics in the embedded format: the record is read in the log.
+- destinations on an event bus, log groups and dead-letter queues as targets: `local_events.py` has them;
+- what an alarm makes of missing data, and metrics of queues: the alarms are read in part `template`;
+- metrics in the embedded format: the record is read in the log;
+- mail: a queue that is subscribed to the topic gets what a mailbox would.
 """
 
 import json
@@ -17,14 +16,22 @@ import time
 
 import tools
 from services import BOTTLE_CAPS, MODEL_ARNS, SHELF_AUDIT, SHELF_AUDIT_KEPT, WELD_SEAMS, LocalAws, Rekognition
-from stack import Stack, write_copy
-from tools import ARCHITECTURE, LOGS, ROOT, WORK, check, check_equal, run, wait_until
+from stack import TEMPLATE, Stack, write_copy
+from tools import ACCOUNT, ARCHITECTURE, LOGS, REGION, ROOT, WORK, check, check_equal, run, wait_until
 
 STACK = "rekognition-stopper"
 BUILD = WORK / "build"
 DEPLOYED = BUILD / "deployed.yaml"
 LOG_GROUP = f"/aws/lambda/{STACK}"
-PARAMETERS = {"Architecture": ARCHITECTURE, "ModelArns": ",".join(MODEL_ARNS), "ScheduleExpression": "rate(1 minute)"}
+FAILURE_LOG = f"/aws/events/{STACK}"
+PARAMETERS = {"ModelArns": ",".join(MODEL_ARNS), "ScheduleExpression": "rate(1 minute)", "ReportEveryRun": "true"}
+
+# How every mail begins, and what it tells to do.
+HERE = f"{STACK} in {REGION}, account {ACCOUNT}"
+RUN_COMMAND = (
+    f"aws lambda invoke --region {REGION} --function-name {STACK} --invocation-type Event "
+    "--cli-binary-format raw-in-base64-out --payload '{}' /dev/stdout"
+)
 
 
 def sam_build_makes_the_function(session):
@@ -56,17 +63,30 @@ def the_function_and_its_schedule_are_as_the_template_says(session):
     check_equal(function["Runtime"], "provided.al2023", "runtime")
     check_equal(function["Architectures"], [ARCHITECTURE], "processor")
     check_equal((function["MemorySize"], function["Timeout"]), (128, 900), "memory and time")
-    variables = {"MODEL_ARNS": ",".join(MODEL_ARNS), "CONFIRM_STOPPED": "true", "KEEP_RUNNING_TAG": "keep-running"}
-    check_equal(function["Environment"]["Variables"], variables, "environment")
+    computed = Stack(**PARAMETERS).properties("Function")["Environment"]["Variables"]
+    check_equal(function["Environment"]["Variables"], computed, "environment")
     logging = {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO", "LogGroup": LOG_GROUP}
     check_equal(function["LoggingConfig"], logging, "logging")
     retries = session.aws.client("lambda").get_function_event_invoke_config(FunctionName=STACK, Qualifier="$LATEST")
     check_equal(retries["MaximumRetryAttempts"], 2, "retries of a failed run")
-    check_equal(retries["DestinationConfig"]["OnFailure"]["Destination"].split(":")[2], "sqs", "on-failure destination")
+    bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
+    check_equal(retries["DestinationConfig"]["OnFailure"]["Destination"], bus, "on-failure destination")
     schedule = session.aws.client("scheduler").get_schedule(Name=STACK)
     check_equal((schedule["ScheduleExpression"], schedule["State"]), ("rate(1 minute)", "ENABLED"), "schedule")
-    groups = session.aws.client("logs").describe_log_groups(logGroupNamePrefix=LOG_GROUP)["logGroups"]
-    check_equal([it.get("retentionInDays") for it in groups], [90], "days that the log is kept")
+    for name in [LOG_GROUP, FAILURE_LOG]:
+        groups = session.aws.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+        check_equal([it.get("retentionInDays") for it in groups], [90], f"days that {name} is kept")
+    alarms = {it["AlarmName"] for it in session.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]}
+    check_equal(alarms - session.before["alarms"], {f"{STACK}-silence", f"{STACK}-undelivered"}, "alarms")
+
+
+def everything_was_really_made(session):
+    check_real(session.aws, STACK)
+
+
+def somebody_subscribes_to_the_topic(session):
+    check_equal(outputs(session)["MailGoesTo"], "nobody", "who gets the mail")
+    session.mailbox = subscribe(session.aws, outputs(session)["TopicArn"])
 
 
 def the_role_is_what_the_template_means(session):
@@ -106,18 +126,26 @@ def the_run_and_its_metrics_are_in_the_log(session):
     check_equal(directive["Namespace"], "RekognitionStopper", "namespace of the metrics")
     check_equal(directive["Dimensions"], [["FunctionName"]], "dimensions of the metrics")
     names = {"ModelsStopped", "ModelsAlreadyStopped", "ModelsKept", "ModelsFailed", "InferenceUnitsStopped", "Duration"}
-    check_equal({it["Name"] for it in directive["Metrics"]}, names, "metrics")
+    missing = names - {it["Name"] for it in directive["Metrics"]}
+    check(not missing, f"metrics that are missing: {missing}")
     check_equal(metrics["FunctionName"], STACK, "FunctionName of the metrics")
     check_equal((metrics["ModelsStopped"], metrics["InferenceUnitsStopped"]), (2, 3), "models and units of the metrics")
 
 
+def a_mail_reports_the_good_run(session):
+    mail = next_mail(session, "models stopped", "nobody was told of the good run")
+    check_equal(
+        mail,
+        f"{HERE}: models stopped: 2, stopping: 0, with 3 inference units; kept by their tag: 1, not running: 0. "
+        f"By name: aws logs tail {LOG_GROUP} --region {REGION} --since 1d --filter-pattern '{{ $.outcome = * }}'.",
+        "the mail",
+    )
+    session.report_mail = mail
+
+
 def a_run_with_a_model_that_cannot_be_stopped_is_made_three_times(session):
     # The runs which follow are those that this test asks for.
-    scheduler = session.aws.client("scheduler")
-    schedule = scheduler.get_schedule(Name=STACK)
-    kept = ["Name", "ScheduleExpression", "FlexibleTimeWindow", "Target", "Description"]
-    scheduler.update_schedule(**{name: schedule[name] for name in kept}, State="DISABLED")
-
+    set_schedule(session, "rate(1 minute)", "DISABLED")
     session.rekognition.start("--deny", f"rekognition:StopProjectVersion@{SHELF_AUDIT}")
     before = len(run_lines(session))
     event = (ROOT / "events/schedule-scheduler.json").read_bytes()
@@ -132,33 +160,46 @@ def a_run_with_a_model_that_cannot_be_stopped_is_made_three_times(session):
     check_equal(session.rekognition.status(SHELF_AUDIT), "RUNNING", "the model that cannot be stopped")
 
 
-def the_event_ends_at_the_on_failure_destination(session):
-    queue = outputs(session)["DeadLetterQueueUrl"]
-    message = receive(session, queue, "the event is not in the dead-letter queue")
-    check_equal(message["requestContext"]["condition"], "RetriesExhausted", "why the run was given up")
-    check_equal(message["requestPayload"]["source"], "aws.scheduler", "the event")
-    check_equal(message["responsePayload"]["errorType"], "NotAllStopped", "type of the error")
-    sentence = message["responsePayload"]["errorMessage"]
-    check(SHELF_AUDIT in sentence and "AccessDeniedException" in sentence, f"the error does not say what failed: {sentence}")
+def a_mail_names_the_model_that_could_not_be_stopped(session):
+    mail = next_mail(session, "was given up", "nobody was told of the failed run")
+    record = wait_until(
+        lambda: session.aws.log_lines(FAILURE_LOG), "the record of the run is not kept", timeout=30, log=session.aws.log
+    )[0]
+    error = record["detail"]["responsePayload"]["errorMessage"]
+    check(SHELF_AUDIT in error and "AccessDeniedException" in error, f"the error does not say what failed: {error}")
+    check_equal(record["detail"]["requestPayload"]["source"], "aws.scheduler", "the event in the record")
+    check_equal(
+        mail,
+        f"{HERE}, was given up at {record['time']} after 3 tries (RetriesExhausted): {error}. What still runs is "
+        f"billed: remove the reason and run it again with: {RUN_COMMAND}. What each try met is in the log: "
+        f"aws logs tail {LOG_GROUP} --region {REGION} --since 2d --filter-pattern ERROR. "
+        f"The whole record: aws logs tail {FAILURE_LOG} --region {REGION} --since 2d.",
+        "the mail",
+    )
+    session.failure_mail = mail
 
 
-def the_alarm_rings_and_says_what_to_do(session):
-    queue = session.aws.client("sqs").create_queue(QueueName="on-call")["QueueUrl"]
-    arn = session.aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    subscription = session.aws.client("sns").subscribe(
-        TopicArn=outputs(session)["AlarmTopicArn"], Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True
-    )["SubscriptionArn"]
-    answer = session.aws.client("lambda").invoke(FunctionName=STACK, Payload=b"{}")
-    check_equal(answer.get("FunctionError"), "Unhandled", "the direct invocation")
-    cloudwatch = session.aws.client("cloudwatch")
-    cloudwatch.put_metric_data(Namespace="EndToEnd", MetricData=[{"MetricName": "Tick", "Value": 1}])
-    alarm = cloudwatch.describe_alarms(AlarmNames=[f"{STACK}-failed"])["MetricAlarms"][0]
-    check_equal(alarm["StateValue"], "ALARM", "state of the alarm")
-    news = json.loads(receive(session, queue, "nobody was told of the alarm")["Message"])
-    check_equal((news["AlarmName"], news["NewStateValue"]), (f"{STACK}-failed", "ALARM"), "what the topic says")
-    check("aws rekognition stop-project-version" in news["AlarmDescription"], "the alarm does not say what to do")
-    session.aws.client("sns").unsubscribe(SubscriptionArn=subscription)
-    session.aws.client("sqs").delete_queue(QueueUrl=queue)
+def every_command_that_it_gives_works_with_aws_cli_2(session):
+    session.rekognition.start()
+    texts = list(outputs(session).values())
+    texts += [it["AlarmDescription"] for it in session.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]]
+    texts += [session.failure_mail, session.report_mail]
+    commands = {command for text in texts for command in commands_in(text)}
+    said = {
+        command: session.aws.shell(f"command-{number}", command) for number, command in enumerate(sorted(commands))
+    }
+    for word, wanted in [
+        ("dry_run", "would_stop"),
+        (FAILURE_LOG, "RetriesExhausted"),
+        ("filter-pattern ERROR", "AccessDeniedException"),
+        ("outcome", '"outcome":"stopped"'),
+        ("get-schedule", '"ScheduleExpression"'),
+        ("list-subscriptions-by-topic", '"Subscriptions"'),
+        ("Event", '"StatusCode": 202'),
+    ]:
+        answers = [answer for command, answer in said.items() if word in command]
+        check(answers and all(wanted in answer for answer in answers), f"{word}: {wanted} is not in {answers}")
+    return f"{len(commands)} commands"
 
 
 def sam_deploy_updates_the_stack(session):
@@ -177,7 +218,8 @@ def sam_deploy_updates_the_stack(session):
     check_equal(function["Environment"]["Variables"].get("INFERENCE_UNIT_HOUR_PRICE"), "4.00", "price")
     check_equal(function["LoggingConfig"]["ApplicationLogLevel"], "DEBUG", "level of the log")
     subscriptions = session.aws.client("sns").list_subscriptions()["Subscriptions"]
-    check_equal([it["Endpoint"] for it in subscriptions], ["on-call@example.com"], "who is told of alarms")
+    check("on-call@example.com" in [it["Endpoint"] for it in subscriptions], "the address is not subscribed")
+    check_equal(outputs(session)["MailGoesTo"], "on-call@example.com", "who gets the mail")
     schedule = Stack(**PARAMETERS | changes).properties("Schedule")
     check_equal(
         (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"]),
@@ -185,7 +227,27 @@ def sam_deploy_updates_the_stack(session):
     )
 
 
+def a_mail_that_cannot_be_delivered_ends_in_the_queue(session):
+    topic = outputs(session)["TopicArn"]
+    session.aws.client("sns").delete_topic(TopicArn=topic)
+    session.rekognition.start("--deny", f"rekognition:StopProjectVersion@{SHELF_AUDIT}")
+    session.aws.client("lambda").invoke(FunctionName=STACK, InvocationType="Event", Payload=b"{}")
+    message = undelivered(session, "the mail of the failed run is not in the queue")
+    check_equal(json.loads(message["Body"])["detail"]["responsePayload"]["errorType"], "NotAllStopped", "the message")
+    check_equal(message["MessageAttributes"]["RULE_ARN"]["StringValue"].split("/")[-1], f"{STACK}-failure", "sender")
+    session.aws.client("sns").create_topic(Name=topic.split(":")[-1])
+
+
+def a_schedule_that_cannot_reach_the_function_ends_in_the_queue(session):
+    session.aws.client("lambda").delete_function(FunctionName=STACK)
+    set_schedule(session, "rate(1 minute)", "ENABLED")
+    message = undelivered(session, "the event is not in the queue")
+    check_equal(json.loads(message["Body"])["source"], "aws.scheduler", "the event")
+    check("SCHEDULE_ARN" in message["MessageAttributes"], "the message does not say that a schedule sent it")
+
+
 def sam_delete_leaves_nothing_behind(session):
+    session.aws.client("sqs").delete_queue(QueueUrl=session.mailbox)
     run(
         "sam-delete", "sam", "delete", "--no-prompts", "--region", tools.REGION, "--stack-name", STACK,
         env=session.aws.environment(),
@@ -201,32 +263,97 @@ STEPS = [
     a_value_that_is_not_allowed_creates_nothing,
     sam_deploy_creates_the_stack,
     the_function_and_its_schedule_are_as_the_template_says,
+    everything_was_really_made,
+    somebody_subscribes_to_the_topic,
     the_role_is_what_the_template_means,
     the_schedule_fires_by_itself_and_the_models_are_stopped,
     the_run_and_its_metrics_are_in_the_log,
+    a_mail_reports_the_good_run,
     a_run_with_a_model_that_cannot_be_stopped_is_made_three_times,
-    the_event_ends_at_the_on_failure_destination,
-    the_alarm_rings_and_says_what_to_do,
+    a_mail_names_the_model_that_could_not_be_stopped,
+    every_command_that_it_gives_works_with_aws_cli_2,
+    a_mail_that_cannot_be_delivered_ends_in_the_queue,
     sam_deploy_updates_the_stack,
+    a_schedule_that_cannot_reach_the_function_ends_in_the_queue,
     sam_delete_leaves_nothing_behind,
 ]
 
 
 def sam_build():
-    """Builds the function for this machine, as `sam build` does for an operator."""
-    run("sam-build", "sam", "build", "--build-dir", BUILD, "--parameter-overrides", f"Architecture={ARCHITECTURE}")
+    """Builds the function as `sam build` does for an operator, for the processor of this machine."""
+    source = write_copy(TEMPLATE, WORK / "template.yaml", set_processor)
+    run("sam-build", "sam", "build", "--template-file", source, "--base-dir", ROOT, "--build-dir", BUILD)
 
 
-def sam_deploy(session, name, fails=False, **changes):
-    """Deploys what was built, with the parameters of this test and these changes."""
+def set_processor(template):
+    """The one line that an operator changes for another processor."""
+    template["Resources"]["Function"]["Properties"]["Architectures"] = [ARCHITECTURE]
+
+
+def sam_deploy(session, name, parameters=PARAMETERS, *, fails=False, **changes):
+    """Deploys what was built, with these parameters and changes."""
     write_copy(BUILD / "template.yaml", DEPLOYED, lambda it: it["Resources"].pop("FailedModelsQuery"))
-    overrides = [f"{name}='{value}'" for name, value in (PARAMETERS | changes).items()]
+    overrides = [f"{name}='{value}'" for name, value in (parameters | changes).items()]
     return run(
         name,
         "sam", "deploy", "--config-file", ROOT / "samconfig.toml", "--no-confirm-changeset",
         "--template-file", DEPLOYED, "--parameter-overrides", *overrides,
         env=session.aws.environment(), fails=fails,
     )
+
+
+def set_schedule(session, expression, state):
+    """Changes the schedule itself, as somebody may in the console."""
+    scheduler = session.aws.client("scheduler")
+    schedule = scheduler.get_schedule(Name=STACK)
+    kept = {name: schedule[name] for name in ["Name", "FlexibleTimeWindow", "Target", "Description"]}
+    scheduler.update_schedule(**kept, ScheduleExpression=expression, State=state)
+
+
+def check_real(aws, stack, account=ACCOUNT):
+    """The local AWS has made every resource, and not only said so."""
+    resources = aws.client("cloudformation", account).describe_stack_resources(StackName=stack)["StackResources"]
+    check(resources, f"{stack} has no resources")
+    pretended = [it["LogicalResourceId"] for it in resources if "-noop-" in it["PhysicalResourceId"]]
+    check_equal(pretended, [], f"resources of {stack} that are not there")
+
+
+def subscribe(aws, topic):
+    """A queue that gets what the topic mails."""
+    sqs = aws.client("sqs")
+    queue = sqs.create_queue(QueueName="on-call")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    return queue
+
+
+def next_mail(session, part, complaint):
+    """The next mail with this part, without its quotation marks. Others are thrown away."""
+
+    def mail():
+        for message in session.aws.client("sqs").receive_message(QueueUrl=session.mailbox).get("Messages", []):
+            session.aws.client("sqs").delete_message(QueueUrl=session.mailbox, ReceiptHandle=message["ReceiptHandle"])
+            text = json.loads(json.loads(message["Body"])["Message"])
+            if part in text:
+                return text
+
+    return wait_until(mail, complaint, timeout=60, log=session.aws.log)
+
+
+def undelivered(session, complaint):
+    """The next message in the queue of what could not be delivered."""
+    sqs, queue = session.aws.client("sqs"), outputs(session)["UndeliveredQueueUrl"]
+    message = wait_until(
+        lambda: sqs.receive_message(QueueUrl=queue, MessageAttributeNames=["All"]).get("Messages"),
+        complaint, timeout=90, log=session.aws.log,
+    )[0]
+    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    return message
+
+
+def commands_in(text):
+    """The commands of a text. Each stands at its end or before a full stop."""
+    return re.findall(r"(?:^|: )(aws .*?)(?=\.\s|\.$|$)", text)
 
 
 def stack_status(session):
@@ -244,15 +371,6 @@ def run_lines(session):
     return [it for it in session.aws.log_lines(LOG_GROUP) if it.get("message") == "run"]
 
 
-def receive(session, queue, complaint):
-    """The next message of a queue."""
-    sqs = session.aws.client("sqs")
-    messages = wait_until(
-        lambda: sqs.receive_message(QueueUrl=queue).get("Messages"), complaint, timeout=60, log=session.aws.log
-    )
-    return json.loads(messages[0]["Body"])
-
-
 def inventory(aws):
     """What there is in the local AWS, by kind. SAM's own stack and bucket, which it keeps, do not count."""
     keys = aws.client("kms")
@@ -267,6 +385,7 @@ def inventory(aws):
         "queues": set(aws.client("sqs").list_queues().get("QueueUrls", [])),
         "topics": {it["TopicArn"] for it in aws.client("sns").list_topics()["Topics"]},
         "subscriptions": {it["SubscriptionArn"] for it in aws.client("sns").list_subscriptions()["Subscriptions"]},
+        "rules": {it["Name"] for it in aws.client("events").list_rules()["Rules"]},
         "alarms": {it["AlarmName"] for it in aws.client("cloudwatch").describe_alarms()["MetricAlarms"]},
         "dashboards": {it["DashboardName"] for it in aws.client("cloudwatch").list_dashboards()["DashboardEntries"]},
         "log groups": {it["logGroupName"] for it in aws.client("logs").describe_log_groups()["logGroups"]},

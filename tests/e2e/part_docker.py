@@ -17,14 +17,15 @@ from pathlib import Path
 from part_deploy import BUILD, PARAMETERS, sam_build
 from services import BOTTLE_CAPS, SHELF_AUDIT, SHELF_AUDIT_KEPT, WELD_SEAMS, Rekognition
 from stack import write_copy
-from tools import ARCHITECTURE, LOGS, ROOT, WORK, Failure, Missing, Skipped, check_equal, environment, run, run_for_json
+from tools import (
+    ARCHITECTURE, IN_CI, LOGS, ROOT, WORK, Failure, Missing, Skipped, check_equal, environment, install, run, run_for_json,
+)
 
 IMAGE = f"public.ecr.aws/lambda/provided:al2023-{ARCHITECTURE}"
 # What SAM makes of it.
 RAPID_IMAGE = f"public.ecr.aws/lambda/provided:al2023-rapid-{ARCHITECTURE}"
 STAND_IN = WORK / "stand-in.tar"
 NETWORK = "rekognition-stopper-e2e"
-IN_CI = os.environ.get("CI") == "true"
 
 # What each event has to do, on models that all run: outcomes by model.
 ALL = {SHELF_AUDIT: "stopped", SHELF_AUDIT_KEPT: "kept", WELD_SEAMS: "stopped"}
@@ -169,17 +170,6 @@ def engine_answers(env):
     if shutil.which("docker", path=env["PATH"]) is None:
         return False
     return subprocess.run(["docker", "version"], env=env, capture_output=True, check=False).returncode == 0
-
-
-def install(*packages, wanted):
-    """Installs packages of Debian, unless what is wanted of them is there."""
-    if shutil.which(wanted):
-        return
-    if shutil.which("apt-get") is None:
-        raise Missing(f"{wanted} is missing: install it first")
-    quiet = environment(DEBIAN_FRONTEND="noninteractive")
-    run("apt-get-update", "apt-get", "update", "--quiet", env=quiet)
-    run("apt-get-install", "apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *packages, env=quiet)
 
 
 class Relay:

@@ -1,60 +1,86 @@
-"""The permissions: what was called, held against what the template allows.
+"""The permissions: what was called, held against what the templates allow.
 
-The emulator records every call, in `target/e2e/calls` for the other parts of this test and in the directory that
-REKOGNITION_CALLS names for the tests of `cargo test`. The policy is the one that SAM makes of the template.
+The emulator records every call to Rekognition, and the local AWS the function's calls to STS and Organizations: in
+`target/e2e/calls` for the other parts of this test, and in the directory that REKOGNITION_CALLS names for the tests
+of `cargo test`. The policies are those that SAM makes of the templates.
 """
 
 import json
 import os
 from pathlib import Path
 
-from part_deploy import PARAMETERS
+import part_deploy
+import part_organization
 from services import CALLS, OBSERVER
-from stack import Stack, allows, as_list
-from tools import Missing, check
-
+from stack import MEMBER_TEMPLATE, Stack, allows, as_list
+from tools import ACCOUNT, Missing, check
 
 def calls_were_recorded(session):
-    recorded = set(CALLS.glob("*.jsonl"))
     by_deployed = set(CALLS.glob("rekognition-deploy-*.jsonl"))
+    by_organization = set(CALLS.glob("*-organization*.jsonl"))
+    by_others = set(CALLS.glob("rekognition-*.jsonl")) - by_deployed - by_organization
     directory = os.environ.get("REKOGNITION_CALLS")
     by_tests = set(Path(directory).rglob("*.jsonl")) if directory else set()
     session.deployed = calls_in(by_deployed)
-    session.others = calls_in(recorded - by_deployed | by_tests)
-    if not session.deployed:
-        raise Missing("no calls were recorded: run the part deploy first")
+    session.organization = calls_in(by_organization)
+    session.others = calls_in(by_others | by_tests)
+    for part, calls in [("deploy", session.deployed), ("organization", session.organization)]:
+        if not calls:
+            raise Missing(f"no calls were recorded: run the part {part} first")
     if directory and not by_tests:
         raise Missing(f"no calls were recorded in REKOGNITION_CALLS={directory}: run cargo test first")
-    files = f"{len(by_tests)} of cargo test" if directory else "none of cargo test, since REKOGNITION_CALLS is not set"
-    return f"{len(recorded)} records of this test, {files}"
+    return f"{len(by_tests)} files of cargo test" if directory else "none of cargo test: REKOGNITION_CALLS is not set"
 
 
 def every_call_of_the_deployed_function_is_allowed_by_its_policy(session):
-    check_allowed(session.deployed, Stack(**PARAMETERS))
+    check_allowed(session.deployed, alone())
 
 
 def every_other_call_is_allowed_where_all_models_are(session):
     # What these called is not in the stack's list, so here the list is every model of the accounts and regions called.
-    places = {tuple(it["resources"][0].split(":")[1:5]) for it in session.others if it["resources"] != ["*"]}
+    calls = [it for it in session.others if it["action"].startswith("rekognition:")]
+    places = {tuple(it["resources"][0].split(":")[1:5]) for it in calls if it["resources"] != ["*"]}
     patterns = [f"arn:{':'.join(place)}:project/*/version/*/*" for place in sorted(places)]
-    check_allowed(session.others, Stack(ModelArns=",".join(patterns)))
-    return f"{len(session.others)} calls, accounts and regions: {len(places)}"
+    check_allowed(calls, Stack(ModelArns=",".join(patterns)).role_statements())
+    return f"{len(calls)} calls, accounts and regions: {len(places)}"
+
+
+def every_call_in_an_organization_is_allowed_by_the_role_that_made_it(session):
+    function = [statement for statements in in_organization() for statement in statements]
+    for account in {account_of(it) for it in session.organization}:
+        calls = [it for it in session.organization if account_of(it) == account]
+        check_allowed(calls, function if account == ACCOUNT else member_statements(account))
 
 
 def every_allowed_action_was_made(session):
-    statements = Stack(**PARAMETERS).function_statements()
-    allowed = {action for it in statements for action in as_list(it["Action"]) if action.startswith("rekognition:")}
-    made = {it["action"] for it in session.deployed}
-    check(allowed <= made, f"allowed, and never done by the deployed function: {', '.join(sorted(allowed - made))}")
-    return ", ".join(sorted(action.split(":")[1] for action in made))
+    check_made(session.deployed, alone(), "rekognition")
+    function = [it for it in session.organization if account_of(it) == ACCOUNT]
+    for statements in in_organization():
+        check_made(function, statements, "rekognition", "sts", "organizations")
+    members = {account_of(it) for it in session.organization} - {ACCOUNT}
+    check(members, "no call was made in another account")
+    in_members = [it for it in session.organization if account_of(it) in members]
+    check_made(in_members, member_statements(min(members)), "rekognition")
 
 
 STEPS = [
     calls_were_recorded,
     every_call_of_the_deployed_function_is_allowed_by_its_policy,
     every_other_call_is_allowed_where_all_models_are,
+    every_call_in_an_organization_is_allowed_by_the_role_that_made_it,
     every_allowed_action_was_made,
 ]
+
+
+def alone():
+    """What the deployed function may do in its own account."""
+    return Stack(**part_deploy.PARAMETERS).role_statements()
+
+
+def in_organization():
+    """What the function may do in an organization: as a whole, and with a unit of it."""
+    units = {"OrganizationalUnits": "r-ab12"}
+    return [Stack(**part_organization.PARAMETERS | it).role_statements() for it in ({}, units)]
 
 
 def calls_in(files):
@@ -64,9 +90,19 @@ def calls_in(files):
     return [it for it in calls if it.get("access_key") != OBSERVER]
 
 
-def check_allowed(calls, stack):
-    """Every call is allowed by the policy of the stack's function."""
-    statements = stack.function_statements()
+def account_of(call):
+    """The account that a call acts in: its access key has the number in it."""
+    return call["access_key"].removeprefix("ASIA")[:12]
+
+
+def member_statements(account):
+    """What the role of member-account.yaml allows in an account."""
+    role = "arn:aws:iam::123456789012:role/rekognition-stopper-FunctionRole"
+    return Stack(path=MEMBER_TEMPLATE, account=account, FunctionRoleArn=role).role_statements("MemberRole")
+
+
+def check_allowed(calls, statements):
+    """Every call is allowed by these statements."""
     refused = {
         f"{it['action']} on {resource}"
         for it in calls
@@ -74,3 +110,10 @@ def check_allowed(calls, stack):
         if not allows(statements, it["action"], resource)
     }
     check(not refused, f"called, and not allowed: {'; '.join(sorted(refused))}")
+
+
+def check_made(calls, statements, *services):
+    """Every action of these services that the statements allow was made."""
+    allowed = {action for it in statements for action in as_list(it["Action"]) if action.split(":")[0] in services}
+    missing = allowed - {it["action"] for it in calls}
+    check(allowed and not missing, f"allowed, and never done by the deployed function: {', '.join(sorted(missing))}")

@@ -1,53 +1,112 @@
-"""The template: its checks, its parameters, and what only the real AWS can carry."""
+"""The templates and the workflow: their checks, their parameters, and what only the real AWS can carry."""
 
 import json
 import re
 
-from stack import Stack, allows, as_list, template
-from tools import ACCOUNT, LOGS, REGION, check, check_equal, run
+from stack import MEMBER_TEMPLATE, TEMPLATE, Stack, allows, as_list, template
+from tools import ACCOUNT, LOGS, REGION, ROOT, check, check_equal, run
 
 ARN = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/shelf-audit/version/shelf-audit.2026-10-01T09.12.33/1759309953000"
 PATTERN = f"arn:aws:rekognition:eu-west-1:{ACCOUNT}:project/*/version/*/*"
 
+ALL_ACCOUNTS = "arn:aws:rekognition:*:*:project/*/version/*/*"
+MEMBER = "222222222222"
+TEMPLATES = [TEMPLATE, MEMBER_TEMPLATE]
+
+BOOLEAN = (["true", "false"], ["", "yes", "True"])
+EXTERNAL_ID = (["", "a1", "stopper:2026/x"], ["a", "two words", "x" * 257])
+ROLE = "arn:aws:iam::123456789012:role/rekognition-stopper-FunctionRole-ABC123"
+
 # Parameter: what it has to take, and what it has to refuse.
 VALUES = {
     "ModelArns": (
-        ["", ARN, PATTERN, f"{ARN},{PATTERN}", ARN.replace("1759309953000", "17593?9953000")],
         [
+            "all",
+            ARN,
+            PATTERN,
+            f"{ARN},{PATTERN}",
+            ARN.replace("1759309953000", "17593?9953000"),
+            ALL_ACCOUNTS,
+            ALL_ACCOUNTS.replace("*:*:project", "eu-*:1234????????:project"),
+        ],
+        [
+            "",
+            "*",
+            "All",
+            f"all,{ARN}",
             "shelf-audit",
             f"{ARN},",
             f",{ARN}",
             f"{ARN},,{ARN}",
             f"{ARN}, {ARN}",
             ARN.replace("rekognition", "s3"),
-            ARN.replace(ACCOUNT, "*"),
-            ARN.replace(REGION, "*"),
+            ARN.replace("arn:aws", "arn:*"),
+            ARN.replace(ACCOUNT, ACCOUNT[1:]),
+            ARN.replace(ACCOUNT, ""),
             ARN.rsplit("/", 1)[0],
             ARN.rsplit("/", 3)[0],
             ARN.replace("shelf-audit/version", "shelf audit/version"),
         ],
     ),
+    "DryRun": BOOLEAN,
     "KeepRunningTag": (["", "keep-running", "team:keep running"], ["aws:cloudformation:stack-name", "k" * 129, "a,b"]),
+    "ConfirmStopped": BOOLEAN,
     "ScheduleExpression": (
         ["cron(0 20 * * ? *)", "cron(30 19 ? * MON-FRI *)", "rate(1 day)", "rate(12 hours)"],
-        ["", "0 20 * * *", "cron(0 20 * * *)", "rate(0 days)", "rate(1 week)", "at(2026-12-24T20:00:00)"],
+        [
+            "",
+            "0 20 * * *",
+            "cron(0 20 * * *)",
+            "cron(*/5 20 * * ? *)",
+            "cron(* 20 * * ? *)",
+            "rate(0 days)",
+            "rate(1 week)",
+            "rate(10 minutes)",
+            "at(2026-12-24T20:00:00)",
+        ],
     ),
     "ScheduleTimezone": (
         ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+3"],
         ["", "Europe/", "UTC; x", "+01:00"],
     ),
-    "InferenceUnitHourPrice": (["", "4", "4.00", "0.125"], ["4,00", "$4", "-4", "4.", "1e3", "free"]),
-    "AlarmEmail": (["", "on-call@example.com"], ["on-call", "on-call@example", "a@b.example, c@d.example"]),
-    "ConfirmStopped": (["true", "false"], ["", "yes", "True"]),
     "ScheduleState": (["ENABLED", "DISABLED"], ["", "enabled"]),
-    "Architecture": (["arm64", "x86_64"], ["", "amd64"]),
+    "AlarmEmail": (
+        ["", "on-call@example.com"],
+        ["on-call", "on-call@example", "a@b.example, c@d.example", "a@b.example,c@d.example", "arn:aws:sns:x"],
+    ),
+    "HoursOfSilence": (["2", "26", "74", "168"], ["0", "1", "169"]),
+    "ReportEveryRun": BOOLEAN,
+    "InferenceUnitHourPrice": (["", "4", "4.00", "0.125"], ["4,00", "$4", "-4", "4.", "1e3", "free"]),
+    "Dashboard": BOOLEAN,
+    "MemberRole": (
+        ["", "rekognition-stopper-member", "automation/cost/rekognition-stopper-member"],
+        ["/rekognition-stopper-member", "automation/", "a//b", "arn:aws:iam::123456789012:role/r", "r" * 65, "*"],
+    ),
+    "MemberExternalId": EXTERNAL_ID,
+    "Regions": (["", "us-east-1", "us-east-1,ap-northeast-2"], ["us-east", "us-east-1,", "us-east-1, eu-west-1", "*"]),
+    "OrganizationalUnits": (
+        ["", "r-ab12", "ou-ab12-cd34ef56", "ou-ab12-cd34ef56,ou-ab12-gh78ij90"],
+        ["ou-ab12", "root", "ou-ab12-cd34ef56;r-ab12", ACCOUNT],
+    ),
+    "ExcludedAccounts": (["", ACCOUNT, f"{ACCOUNT},{MEMBER}"], ["12345678901", f"{ACCOUNT},", f"{ACCOUNT} {MEMBER}"]),
     "LogLevel": (["DEBUG", "INFO"], ["", "info", "TRACE", "WARN"]),
     "LogRetentionDays": (["1", "90", "3653"], ["0", "2", "forever"]),
+    "KmsKeyArn": (
+        ["", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
+        ["alias/aws/sns", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/mine", "1234abcd-12ab-34cd-56ef-1234567890ab"],
+    ),
+}
+MEMBER_VALUES = {
+    "FunctionRoleArn": ([ROLE], ["", "*", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", f"arn:aws:iam::{ACCOUNT}:role/*"]),
+    "ExternalId": EXTERNAL_ID,
+    "RoleName": (["rekognition-stopper-member"], ["", "a/b", "r" * 65]),
+    "RolePath": (["", "automation/", "automation/cost/"], ["/", "/automation/", "automation"]),
+    "PermissionsBoundaryArn": (["", f"arn:aws:iam::{ACCOUNT}:policy/boundary"], ["boundary", ROLE]),
 }
 
 
 def cfn_lint_finds_nothing(session):
-    run("cfn-lint", "cfn-lint", "--non-zero-exit-code", "informational", "template.yaml")
+    run("cfn-lint", "cfn-lint", "--non-zero-exit-code", "informational", *TEMPLATES)
 
 
 def sam_validate_finds_nothing(session):
@@ -57,7 +116,7 @@ def sam_validate_finds_nothing(session):
 def checkov_finds_nothing_that_is_not_justified(session):
     output = run(
         "checkov",
-        "checkov", "--file", "template.yaml", "--framework", "cloudformation", "--skip-download", "--output", "json",
+        "checkov", "--file", *TEMPLATES, "--framework", "cloudformation", "--skip-download", "--output", "json",
         merge=False,
     )
     results = json.loads(output)["results"]
@@ -68,102 +127,265 @@ def checkov_finds_nothing_that_is_not_justified(session):
         check(skipped["check_result"]["suppress_comment"], f"{skipped['check_id']} is skipped without a reason")
 
 
+def zizmor_finds_nothing_in_the_workflow(session):
+    # Offline: what it could ask of GitHub is whether a pinned action is known to be vulnerable.
+    said = run("zizmor", "zizmor", "--offline", "--no-progress", ROOT / ".github")
+    check("No findings to report" in said, "zizmor has looked at nothing", LOGS / "zizmor.log")
+
+
 def every_parameter_is_described_labelled_and_takes_its_default(session):
-    source = template()
-    interface = source["Metadata"]["AWS::CloudFormation::Interface"]
-    grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
-    check_equal(sorted(grouped), sorted(source["Parameters"]), "parameters in the groups of the console")
-    check_equal(sorted(interface["ParameterLabels"]), sorted(source["Parameters"]), "parameters with a label")
-    for name, parameter in source["Parameters"].items():
-        check(parameter.get("Description"), f"{name} has no description")
-        check("AllowedPattern" in parameter or "AllowedValues" in parameter, f"{name} takes anything")
-        check(takes(parameter, str(parameter["Default"])), f"{name} refuses its own default")
+    for path in TEMPLATES:
+        source = template(path)
+        interface = source["Metadata"]["AWS::CloudFormation::Interface"]
+        grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+        check_equal(sorted(grouped), sorted(source["Parameters"]), "parameters in the groups of the console")
+        check_equal(sorted(interface["ParameterLabels"]), sorted(source["Parameters"]), "parameters with a label")
+        for name, parameter in source["Parameters"].items():
+            check(parameter.get("Description"), f"{name} has no description")
+            check({"AllowedPattern", "AllowedValues", "MinValue"} & set(parameter), f"{name} takes anything")
+            if "Default" in parameter:
+                check(takes(parameter, str(parameter["Default"])), f"{name} refuses its own default")
+    check("Default" not in template()["Parameters"]["ModelArns"], "models are stopped that nobody named")
 
 
 def a_wrong_parameter_is_refused(session):
-    parameters = template()["Parameters"]
-    check_equal(sorted(VALUES), sorted(parameters), "parameters that are tried here")
-    for name, (good, bad) in VALUES.items():
-        for value in good:
-            check(takes(parameters[name], value), f"{name} refuses {value!r}")
-        for value in bad:
-            check(not takes(parameters[name], value), f"{name} takes {value!r}")
+    for path, values in [(TEMPLATE, VALUES), (MEMBER_TEMPLATE, MEMBER_VALUES)]:
+        parameters = template(path)["Parameters"]
+        check_equal(sorted(values), sorted(parameters), "parameters that are tried here")
+        for name, (good, bad) in values.items():
+            for value in good:
+                check(takes(parameters[name], value), f"{name} refuses {value!r}")
+            for value in bad:
+                check(not takes(parameters[name], value), f"{name} takes {value!r}")
 
 
-def a_run_that_did_not_happen_raises_an_alarm(session):
-    alarm = Stack().properties("DidNotRunAlarm")
-    check_equal((alarm["Namespace"], alarm["MetricName"]), ("AWS/Lambda", "Invocations"), "metric")
-    check_equal(alarm["TreatMissingData"], "breaching", "what no invocation at all means")
+def parameters_that_would_be_ignored_are_refused(session):
+    check_equal(Stack(ModelArns="all").refusals(), [], "refusals of every model")
+    for name, value in [
+        ("MemberExternalId", "a1"), ("OrganizationalUnits", "r-ab12"), ("ExcludedAccounts", ACCOUNT)
+    ]:
+        refusals = Stack(ModelArns="all", **{name: value}).refusals()
+        check(len(refusals) == 1 and name in refusals[0], f"{name} without MemberRole: {refusals}")
+        check_equal(Stack(ModelArns="all", MemberRole="r", **{name: value}).refusals(), [], f"{name} with MemberRole")
+    check_equal(len(Stack(ModelArns="all", region="eu-north-1").refusals()), 1, "all, where there are no Custom Labels")
+    check_equal(Stack(ModelArns="all", MemberRole="r", region="eu-north-1").refusals(), [], "all of every region")
+    check_equal(Stack(ModelArns=PATTERN, region="eu-north-1").refusals(), [], "a model of another region")
+
+
+def all_is_every_model_within_reach(session):
+    def list_of(**parameters):
+        return Stack(ModelArns="all", **parameters).properties("Function")["Environment"]["Variables"]["MODEL_ARNS"]
+
+    check_equal(list_of(), f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/*/version/*/*", "this account and region")
+    check_equal(list_of(MemberRole="r"), ALL_ACCOUNTS, "every account and region")
+
+
+def what_a_parameter_does_not_say_is_no_variable(session):
+    variables = Stack(ModelArns=ARN).properties("Function")["Environment"]["Variables"]
+    wanted = {"MODEL_ARNS": ARN, "DRY_RUN": "false", "CONFIRM_STOPPED": "true", "KEEP_RUNNING_TAG": "keep-running"}
+    check_equal(variables, wanted, "variables of the default stack")
+    more = {
+        "MemberRole": "automation/r", "MemberExternalId": "a1", "Regions": "us-east-1", "OrganizationalUnits": "r-ab12",
+        "ExcludedAccounts": MEMBER, "DryRun": "true",
+    }
+    variables = Stack(ModelArns=ARN, **more).properties("Function")["Environment"]["Variables"]
+    wanted |= {
+        "MEMBER_ROLE": "automation/r", "MEMBER_EXTERNAL_ID": "a1", "REGIONS": "us-east-1",
+        "ORGANIZATIONAL_UNITS": "r-ab12", "EXCLUDED_ACCOUNTS": MEMBER, "DRY_RUN": "true",
+    }
+    check_equal(variables, wanted, "variables of a stack for an organization")
+
+
+def silence_raises_an_alarm_whatever_its_reason(session):
+    stack = Stack(ModelArns=ARN)
+    alarm = stack.properties("SilenceAlarm")
+    check_equal((alarm["Namespace"], alarm["MetricName"]), ("RekognitionStopper", "RunsSucceeded"), "metric")
+    check_equal(alarm["Dimensions"], [{"Name": "FunctionName", "Value": "Function"}], "whose metric")
+    check_equal((alarm["Statistic"], alarm["Period"]), ("Sum", 3600), "good runs of an hour")
     check_equal((alarm["ComparisonOperator"], alarm["Threshold"]), ("LessThanThreshold", 1), "threshold")
-    hours = alarm["Period"] * alarm["EvaluationPeriods"] / 3600
-    check(25 <= hours <= 30, f"the alarm looks at {hours} hours; a day with the end of daylight saving time has 25")
-    check("DidNotRunAlarm" not in Stack(ScheduleState="DISABLED").resources, "a disabled schedule raises the alarm")
+    check_equal(alarm["TreatMissingData"], "breaching", "what no run at all means")
+    # Where one good run is enough to end the alarm, the next silence changes its state again.
+    check_equal((alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]), ("26", "26"), "hours without a good run")
+    longest = template()["Parameters"]["HoursOfSilence"]["MaxValue"]
+    check(longest * alarm["Period"] <= 7 * 86_400, "CloudWatch takes no alarm of more than a week")
+    check("SilenceAlarm" in Stack(ModelArns=ARN, ScheduleState="DISABLED").resources, "a stack without a schedule is silent")
+    check("SilenceAlarm" not in Stack(ModelArns=ARN, DryRun="true").resources, "a dry run, which counts as no run, raises the alarm")
 
 
-def a_dead_letter_raises_an_alarm(session):
-    stack = Stack()
-    alarm = stack.properties("DeadLetterAlarm")
-    check_equal(alarm["MetricName"], "ApproximateNumberOfMessagesVisible", "metric")
-    check_equal(alarm["Dimensions"], [{"Name": "QueueName", "Value": "DeadLetterQueue.QueueName"}], "queue")
+def what_cannot_be_delivered_raises_an_alarm_each_time(session):
+    alarm = Stack(ModelArns=ARN).properties("UndeliveredAlarm")
+    check_equal((alarm["Namespace"], alarm["MetricName"]), ("AWS/SQS", "NumberOfMessagesSent"), "metric")
+    check_equal(alarm["Dimensions"], [{"Name": "QueueName", "Value": "UndeliveredQueue.QueueName"}], "queue")
     check_equal((alarm["ComparisonOperator"], alarm["Threshold"]), ("GreaterThanOrEqualToThreshold", 1), "threshold")
+    check_equal((alarm["Statistic"], alarm["TreatMissingData"]), ("Sum", "notBreaching"), "a quiet queue ends the alarm")
+    check(alarm["Period"] * alarm["EvaluationPeriods"] < 86_400, "the alarm of one night lasts until the next")
+
+
+def no_other_alarm_fires(session):
+    alarms = set(Stack(ModelArns=ARN).of_type("AWS::CloudWatch::Alarm"))
+    check_equal(alarms, {"SilenceAlarm", "UndeliveredAlarm"}, "alarms")
 
 
 def every_alarm_reaches_the_topic_and_says_what_to_do(session):
-    stack = Stack(AlarmEmail="on-call@example.com")
+    stack = Stack(ModelArns=ARN, AlarmEmail="on-call@example.com")
     for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
-        check_equal(alarm["AlarmActions"], ["AlarmTopic"], f"actions of {name}")
-        check(150 < len(alarm["AlarmDescription"]) <= 1024, f"the description of {name} is too short or too long for AWS")
-    mail = stack.properties("AlarmSubscription")
-    check_equal((mail["TopicArn"], mail["Protocol"], mail["Endpoint"]), ("AlarmTopic", "email", "on-call@example.com"), "mail")
-    check("AlarmSubscription" not in Stack().resources, "a subscription without an address")
+        check_equal(alarm["AlarmActions"], ["Topic"], f"actions of {name}")
+        check(150 < len(alarm["AlarmDescription"]) <= 924, f"the description of {name} is too short or too long for AWS")
+    mail = stack.properties("Subscription")
+    check_equal((mail["TopicArn"], mail["Protocol"], mail["Endpoint"]), ("Topic", "email", "on-call@example.com"), "mail")
+    check_equal(stack.outputs["MailGoesTo"], "on-call@example.com", "who gets the mail")
+    nobody = Stack(ModelArns=ARN)
+    check("Subscription" not in nobody.resources, "a subscription without an address")
+    check_equal(nobody.outputs["MailGoesTo"], "nobody", "who gets the mail where nobody does")
 
 
-def the_alarms_can_use_the_key_of_their_topic(session):
-    stack = Stack()
-    check_equal(stack.properties("AlarmTopic")["KmsMasterKeyId"], "Key.Arn", "key of the topic")
-    check_equal(stack.properties("LogGroup")["KmsKeyId"], "Key.Arn", "key of the log")
-    key = {it["Principal"].get("Service"): it for it in stack.properties("Key")["KeyPolicy"]["Statement"]}
-    for action in ["kms:Decrypt", "kms:GenerateDataKey"]:
-        check(allows([key["cloudwatch.amazonaws.com"]], action, "*"), f"alarms may not {action}")
-    for action in ["kms:Encrypt", "kms:Decrypt", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:DescribeKey"]:
-        check(allows([key[f"logs.{REGION}.amazonaws.com"]], action, "*"), f"the log may not {action}")
-    log_group = stack.properties("LogGroup")["LogGroupName"]
-    encrypted = key[f"logs.{REGION}.amazonaws.com"]["Condition"]["ArnEquals"]["kms:EncryptionContext:aws:logs:arn"]
-    check_equal(encrypted, f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{log_group}", "log that the key is for")
-    check(stack.properties("DeadLetterQueue")["SqsManagedSseEnabled"] is True, "the queue is not encrypted")
+def a_failed_run_becomes_a_mail_and_a_record(session):
+    stack = Stack(ModelArns=ARN)
+    results = stack.properties("Results")
+    bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
+    check_equal(results["DestinationConfig"], {"OnFailure": {"Destination": bus}}, "destinations")
+    check_equal((results["FunctionName"], results["Qualifier"]), ("Function", "$LATEST"), "whose destinations")
+    check(allows(stack.role_statements(), "events:PutEvents", bus), "Lambda may not send the result")
+    rule = stack.properties("FailureRule")
+    check("EventBusName" not in rule, "the rule is on another bus")
+    check_equal(rule["EventPattern"], {
+        "source": ["lambda"],
+        "detail-type": ["Lambda Function Invocation Result - Failure"],
+        "detail": {"requestContext": {"functionArn": ["Function.Arn:$LATEST"]}},
+    }, "what the rule takes")
+    mail, record = rule["Targets"]
+    check_equal(mail["Arn"], "Topic", "target of the mail")
+    check_equal(record["Arn"], f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:FailureLog", "target of the record")
+    check("InputTransformer" not in record, "the record is not whole")
+    # Without the prefix EventBridge may not write there.
+    check(stack.properties("FailureLog")["LogGroupName"].startswith("/aws/events/"), "the log group of the records")
+    policy = json.loads(stack.properties("FailureLogPolicy")["PolicyDocument"])
+    allowed = {it["Action"]: it for it in policy["Statement"]}
+    for action in ["logs:CreateLogStream", "logs:PutLogEvents"]:
+        check("events.amazonaws.com" in allowed[action]["Principal"]["Service"], f"EventBridge may not {action}")
+    check_equal(
+        allowed["logs:PutLogEvents"]["Condition"], {"ArnEquals": {"aws:SourceArn": "FailureRule.Arn"}}, "who may write records"
+    )
 
 
-def an_event_that_cannot_be_delivered_is_retried_and_kept(session):
-    stack = Stack()
+def a_good_run_is_reported_where_somebody_asked_for_it(session):
+    bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
+    for parameters, reported in [({}, False), ({"ReportEveryRun": "true"}, True), ({"DryRun": "true"}, True)]:
+        stack = Stack(ModelArns=ARN, **parameters)
+        destinations = stack.properties("Results")["DestinationConfig"]
+        check_equal(destinations.get("OnSuccess"), {"Destination": bus} if reported else None, f"on success, {parameters}")
+        rules = set(stack.of_type("AWS::Events::Rule"))
+        check_equal(rules, {"FailureRule"} | ({"ReportRule", "UnmatchedRule"} if reported else set()), f"rules, {parameters}")
+    unmatched = Stack(ModelArns=ARN, DryRun="true").properties("UnmatchedRule")["EventPattern"]["detail"]
+    check_equal(unmatched["responsePayload"], {"unmatched_patterns": [{"exists": True}]}, "what is reported of patterns")
+
+
+def every_mail_is_one_sound_sentence(session):
+    for parameters in [{}, {"DryRun": "true"}, {"ReportEveryRun": "true"}]:
+        for price in ["", "4.00"]:
+            stack = Stack(ModelArns=ARN, InferenceUnitHourPrice=price, **parameters)
+            for name, rule in stack.of_type("AWS::Events::Rule").items():
+                transformer = rule["Targets"][0]["InputTransformer"]
+                text = json.loads(transformer["InputTemplate"])
+                check(isinstance(text, str) and "  " not in text, f"the mail of {name} is no plain text: {text}")
+                # EventBridge fills in its variables by plain text.
+                check('"' not in text and "\\" not in text, f"the mail of {name} has a character that EventBridge trips over")
+                variables = set(re.findall(r"<([a-z]+)>", text))
+                check(variables <= set(transformer["InputPathsMap"]), f"{name} names a variable that nobody fills: {variables}")
+                check_equal(set(re.findall(r"[<>]", re.sub(r"<[a-z]+>", "", text))), set(), f"other brackets in {name}")
+                check_equal("<savings>" in text, name == "ReportRule" and price != "", f"money in the mail of {name}")
+
+
+def the_documentation_shows_every_mail_as_it_is(session):
+    page = (ROOT / "docs" / "morning-after.md").read_text()
+    shown = [without_spaces(it) for it in re.findall(r"```\n(.*?)```", page, re.DOTALL)]
+    names = {"LogGroup": "/aws/lambda/rekognition-stopper", "FailureLog": "/aws/events/rekognition-stopper"}
+    names |= {name: "rekognition-stopper" for name in ["Function", "Schedule"]}
+    texts = set()
+    for parameters in [{"DryRun": "true"}, {"ReportEveryRun": "true"}]:
+        stack = Stack(ModelArns=ARN, InferenceUnitHourPrice="4.00", **parameters, **names)
+        rules = stack.of_type("AWS::Events::Rule").values()
+        texts |= {rule["Targets"][0]["InputTransformer"]["InputTemplate"] for rule in rules}
+        texts |= {alarm["AlarmDescription"] for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()}
+    # One each for a failure, two reports, a pattern, and two alarms.
+    check_equal((len(texts), len(shown)), (6, 6), "mails, and mails that the documentation shows")
+    for text in texts:
+        pattern = re.sub("<[a-z]+>|UndeliveredQueue(.QueueName)?", ".+", re.escape(without_spaces(text)).replace("\\.", "."))
+        check(any(re.fullmatch(pattern, it) for it in shown), f"the documentation does not show this mail: {text}")
+
+
+def nothing_that_cannot_be_delivered_is_lost(session):
+    stack = Stack(ModelArns=ARN, ReportEveryRun="true")
     target = stack.properties("Schedule")["Target"]
-    check_equal(target["DeadLetterConfig"]["Arn"], "DeadLetterQueue.Arn", "dead-letter queue of the schedule")
+    check_equal(target["DeadLetterConfig"]["Arn"], "UndeliveredQueue.Arn", "dead-letter queue of the schedule")
     check(target["RetryPolicy"]["MaximumRetryAttempts"] > 0, "the schedule does not try again")
-    may = stack.properties("ScheduleRole")["Policies"][0]["PolicyDocument"]["Statement"]
+    may = stack.role_statements("ScheduleRole")
     check(allows(may, "lambda:InvokeFunction", "Function.Arn"), "the schedule may not invoke the function")
-    check(allows(may, "sqs:SendMessage", "DeadLetterQueue.Arn"), "the schedule may not use its dead-letter queue")
-    check(allows(stack.function_statements(), "sqs:SendMessage", "DeadLetterQueue.Arn"), "Lambda may not report a failed run")
+    check(allows(may, "sqs:SendMessage", "UndeliveredQueue.Arn"), "the schedule may not use its dead-letter queue")
+    rules = stack.of_type("AWS::Events::Rule")
+    for name, rule in rules.items():
+        for it in rule["Targets"]:
+            check_equal(it["DeadLetterConfig"]["Arn"], "UndeliveredQueue.Arn", f"dead-letter queue of {name}, {it['Id']}")
+    wanted = {"ArnEquals": {"aws:SourceArn": [f"{name}.Arn" for name in rules]}}
+    for policy, action in [("TopicPolicy", "sns:Publish"), ("UndeliveredQueuePolicy", "sqs:SendMessage")]:
+        statements = {it["Sid"]: it for it in stack.properties(policy)["PolicyDocument"]["Statement"]}
+        rule = statements["RulesOfThisStack"]
+        check_equal((rule["Principal"], rule["Action"]), ({"Service": "events.amazonaws.com"}, action), f"{policy}: rules")
+        check_equal(rule["Condition"], wanted, f"{policy}: which rules")
+        tls = statements["OnlyByTls"]
+        check_equal((tls["Effect"], tls["Principal"]), ("Deny", "*"), f"{policy}: without TLS")
+        check_equal(tls["Condition"], {"Bool": {"aws:SecureTransport": "false"}}, f"{policy}: without TLS")
+    check(stack.properties("UndeliveredQueue")["SqsManagedSseEnabled"] is True, "the queue is not encrypted")
 
 
-def the_saved_query_and_the_dashboard_know_the_log_and_the_metrics(session):
-    json.loads(Stack(ScheduleState="DISABLED").properties("Dashboard")["DashboardBody"])
-    stack = Stack()
-    query = stack.properties("FailedModelsQuery")
-    check_equal(query["LogGroupNames"], ["LogGroup"], "log of the saved query")
-    dashboard = json.loads(stack.properties("Dashboard")["DashboardBody"])
+def a_key_of_the_operator_encrypts_log_and_topic(session):
+    key = VALUES["KmsKeyArn"][0][1]
+    for given, wanted in [("", None), (key, key)]:
+        stack = Stack(ModelArns=ARN, KmsKeyArn=given)
+        for name, field in [("LogGroup", "KmsKeyId"), ("FailureLog", "KmsKeyId"), ("Topic", "KmsMasterKeyId")]:
+            check_equal(stack.properties(name).get(field), wanted, f"key of {name}")
+        check_equal(stack.of_type("AWS::KMS::Key"), {}, "keys that cost money")
+
+
+def the_dashboard_is_there_on_demand_and_shows_what_is_billed(session):
+    check("DashboardOfRuns" not in Stack(ModelArns=ARN).resources, "a dashboard that nobody asked for")
+    check("DashboardUrl" not in Stack(ModelArns=ARN).outputs, "an address of no dashboard")
+    stack = Stack(ModelArns=ARN, Dashboard="true")
+    check_equal(
+        stack.outputs["DashboardUrl"],
+        f"https://{REGION}.console.aws.amazon.com/cloudwatch/home?region={REGION}#dashboards:name=DashboardOfRuns",
+        "address of the dashboard",
+    )
+    json.loads(Stack(ModelArns=ARN, Dashboard="true", DryRun="true").properties("DashboardOfRuns")["DashboardBody"])
+    dashboard = json.loads(stack.properties("DashboardOfRuns")["DashboardBody"])
+    expressions = [metric["expression"] for metric in metrics_of(dashboard) if isinstance(metric, dict)]
+    check_equal(len(expressions), 2, "expressions without a price")
+    for expression in expressions:
+        search = "SEARCH('{AWS/Rekognition,ProjectName,VersionName} MetricName=\"InServiceInferenceUnits\"', 'Average', 300)"
+        check(search in expression, f"the dashboard does not show what is billed: {expression}")
+    priced = json.loads(Stack(ModelArns=ARN, Dashboard="true", InferenceUnitHourPrice="4.00").properties("DashboardOfRuns")["DashboardBody"])
+    check("hours * 4.00" in [it.get("expression") for it in metrics_of(priced) if isinstance(it, dict)], "no money")
     text = json.dumps(dashboard)
-    metrics = "ModelsStopped ModelsAlreadyStopped ModelsKept ModelsFailed InferenceUnitsStopped Duration Errors"
-    for metric in metrics.split():
+    names = "RunsSucceeded ModelsStopped ModelsAlreadyStopped ModelsKept ModelsFailed InferenceUnitsStopped Duration Errors"
+    for metric in [*names.split(), "DestinationDeliveryFailures"]:
         check(f'"{metric}"' in text, f"the dashboard does not show {metric}")
     alarms = next(it["properties"]["alarms"] for it in dashboard["widgets"] if it["type"] == "alarm")
     check_equal(sorted(alarms), sorted(f"{name}.Arn" for name in stack.of_type("AWS::CloudWatch::Alarm")), "alarms shown")
-    shown = [it["properties"]["query"] for it in dashboard["widgets"] if it["type"] == "log"]
-    shown = [without_spaces(it.split("|", 1)[1]) for it in shown]
-    check_equal(shown, [without_spaces(query["QueryString"])], "query of the dashboard")
+    query = stack.properties("FailedModelsQuery")
+    check_equal(query["LogGroupNames"], ["LogGroup"], "log of the saved query")
+    shown = [without_spaces(it["properties"]["query"].split("|", 1)[1]) for it in dashboard["widgets"] if it["type"] == "log"]
+    check(without_spaces(query["QueryString"]) in shown, "the dashboard does not show the models that failed")
+
+
+def metrics_of(dashboard):
+    """What the widgets of a dashboard draw: the names of metrics, and expressions."""
+    widgets = [it["properties"]["metrics"] for it in dashboard["widgets"] if it["type"] == "metric"]
+    return [metric[0] for metrics in widgets for metric in metrics]
 
 
 def the_policy_names_the_models_their_projects_and_nothing_else(session):
     other = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/bottle-caps/version/bottle-caps.1/1789404005000"
-    statements = Stack(ModelArns=f"{ARN},{PATTERN}").function_statements()
+    statements = Stack(ModelArns=f"{ARN},{PATTERN}").role_statements()
     allowed = {
         ("StopProjectVersion", ARN),
         ("ListTagsForResource", ARN),
@@ -187,19 +409,80 @@ def the_policy_names_the_models_their_projects_and_nothing_else(session):
     # Every resource of the policy is an ARN as IAM takes it.
     for resource in [it for statement in statements for it in as_list(statement["Resource"])]:
         check(resource == "*" or "." in resource.split(":")[0] or resource.startswith("arn:"), f"{resource} is no ARN")
-    without_tag = Stack(KeepRunningTag="").function_statements()
+    without_tag = Stack(ModelArns="all", KeepRunningTag="").role_statements()
     pattern_of_all = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/*/version/*/*"
     check(not allows(without_tag, "rekognition:ListTagsForResource", pattern_of_all), "tags may be read that nobody reads")
+
+
+def only_a_member_role_leads_out_of_the_account(session):
+    def services(**parameters):
+        actions = [action for it in Stack(ModelArns="all", **parameters).role_statements() for action in as_list(it["Action"])]
+        return {it for it in actions if it.split(":")[0] in ("sts", "organizations")}
+
+    check_equal(services(), set(), "what the function may do outside this account, without a member role")
+    listing = {"organizations:ListAccounts"}
+    listing_units = {"organizations:ListAccountsForParent", "organizations:ListOrganizationalUnitsForParent"}
+    check_equal(services(MemberRole="r"), {"sts:AssumeRole"} | listing, "with a member role")
+    check_equal(services(MemberRole="r", OrganizationalUnits="r-ab12"), {"sts:AssumeRole"} | listing_units, "with units")
+    statements = Stack(ModelArns="all", MemberRole="automation/r").role_statements()
+    role = f"arn:aws:iam::{MEMBER}:role/automation/r"
+    check(allows(statements, "sts:AssumeRole", role), "the member role may not be assumed")
+    strange = {"aws:ResourceOrgID": "o-somebodyelse", "aws:PrincipalOrgID": "o-exampleorg"}
+    check(not allows(statements, "sts:AssumeRole", role, strange), "a role of another organization may be assumed")
+    check(not allows(statements, "sts:AssumeRole", role, {}), "a role of no organization may be assumed")
+    for other in [f"arn:aws:iam::{MEMBER}:role/r", f"arn:aws:iam::{MEMBER}:role/automation/r2"]:
+        check(not allows(statements, "sts:AssumeRole", other), f"{other} may be assumed")
+    # The rest of its own account's region is the member role's matter in other accounts, and its own here.
+    here, there = (f"arn:aws:rekognition:eu-west-1:{it}:project/p/version/v/1" for it in (ACCOUNT, MEMBER))
+    check(allows(statements, "rekognition:StopProjectVersion", here), "models of this account may not be stopped")
+    check(not allows(statements, "rekognition:StopProjectVersion", there), "another account is entered without its role")
+
+
+def the_member_role_lets_the_function_alone_stop_models(session):
+    member = Stack(path=MEMBER_TEMPLATE, account=MEMBER, FunctionRoleArn=ROLE)
+    check_equal(list(member.resources), ["MemberRole"], "resources; a StackSet takes no more than CloudFormation's own")
+    check("Transform" not in template(MEMBER_TEMPLATE), "a StackSet with service-managed permissions takes no transform")
+    role = member.properties("MemberRole")
+    trust = role["AssumeRolePolicyDocument"]["Statement"]
+    wanted = {"Effect": "Allow", "Principal": {"AWS": ROLE}, "Action": "sts:AssumeRole"}
+    check_equal(trust, [wanted], "who may assume the role")
+    check_equal((role["RoleName"], role["Path"]), ("rekognition-stopper-member", "/"), "name and path")
+    check("PermissionsBoundary" not in role, "a boundary that nobody gave")
+    boundary = MEMBER_VALUES["PermissionsBoundaryArn"][0][1]
+    more = {"ExternalId": "a1", "RolePath": "automation/", "PermissionsBoundaryArn": boundary}
+    strict = Stack(path=MEMBER_TEMPLATE, account=MEMBER, FunctionRoleArn=ROLE, **more)
+    role = strict.properties("MemberRole")
+    condition = {"StringEquals": {"sts:ExternalId": "a1"}}
+    check_equal(role["AssumeRolePolicyDocument"]["Statement"], [wanted | {"Condition": condition}], "with an external ID")
+    check_equal((role["Path"], role["PermissionsBoundary"]), ("/automation/", boundary), "path and boundary")
+    check(
+        takes(template()["Parameters"]["MemberRole"], strict.outputs["MemberRole"]), "MemberRole refuses the output of that name"
+    )
+    check_equal(strict.outputs["MemberRole"], "automation/rekognition-stopper-member", "what MemberRole has to be")
+    statements = member.role_statements("MemberRole")
+    model = f"arn:aws:rekognition:eu-west-1:{MEMBER}:project/p/version/v/1"
+    actions = {
+        "StopProjectVersion": model,
+        "ListTagsForResource": model,
+        "DescribeProjectVersions": f"arn:aws:rekognition:eu-west-1:{MEMBER}:project/p/1",
+        "DescribeProjects": "*",
+    }
+    for action, resource in actions.items():
+        check(allows(statements, f"rekognition:{action}", resource), f"{action} is refused")
+    allowed = {action for it in statements for action in as_list(it["Action"])}
+    check_equal(allowed, {f"rekognition:{action}" for action in actions}, "actions of the member role")
+    check(not allows(statements, "rekognition:StopProjectVersion", model.replace(MEMBER, ACCOUNT)), "another account's models")
 
 
 def the_longest_list_of_models_fits_into_the_policy_of_the_role(session):
     longest = template()["Parameters"]["ModelArns"]["MaxLength"]
     shortest_arn = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/a/version/b/1"
     arns = ",".join([shortest_arn] * ((longest + 1) // (len(shortest_arn) + 1)))
-    policies = Stack(ModelArns=arns).properties("FunctionRole")["Policies"]
+    stack = Stack(ModelArns=arns, MemberRole="rekognition-stopper-member", OrganizationalUnits="r-ab12")
+    policies = stack.properties("FunctionRole")["Policies"]
     size = len(re.sub(r"\s", "", json.dumps([policy["PolicyDocument"] for policy in policies])))
     check(size + 300 < 10_240, f"{len(arns)} characters of ARNs make {size} of policy, of 10,240 that a role may have")
-    environment = Stack(ModelArns=arns).properties("Function")["Environment"]["Variables"]
+    environment = stack.properties("Function")["Environment"]["Variables"]
     check(len(json.dumps(environment)) < 4096, "the environment of the function is too large")
 
 
@@ -210,6 +493,10 @@ def takes(parameter, value):
         return False
     pattern = parameter.get("AllowedPattern")
     if pattern is not None and not re.fullmatch(pattern, value):
+        return False
+    if parameter["Type"] == "Number" and not value.isdigit():
+        return False
+    if "MinValue" in parameter and not parameter["MinValue"] <= int(value) <= parameter["MaxValue"]:
         return False
     return len(value) <= parameter.get("MaxLength", 4096)
 
@@ -223,14 +510,25 @@ STEPS = [
     cfn_lint_finds_nothing,
     sam_validate_finds_nothing,
     checkov_finds_nothing_that_is_not_justified,
+    zizmor_finds_nothing_in_the_workflow,
     every_parameter_is_described_labelled_and_takes_its_default,
     a_wrong_parameter_is_refused,
-    a_run_that_did_not_happen_raises_an_alarm,
-    a_dead_letter_raises_an_alarm,
+    parameters_that_would_be_ignored_are_refused,
+    all_is_every_model_within_reach,
+    what_a_parameter_does_not_say_is_no_variable,
+    silence_raises_an_alarm_whatever_its_reason,
+    what_cannot_be_delivered_raises_an_alarm_each_time,
+    no_other_alarm_fires,
     every_alarm_reaches_the_topic_and_says_what_to_do,
-    the_alarms_can_use_the_key_of_their_topic,
-    an_event_that_cannot_be_delivered_is_retried_and_kept,
-    the_saved_query_and_the_dashboard_know_the_log_and_the_metrics,
+    a_failed_run_becomes_a_mail_and_a_record,
+    a_good_run_is_reported_where_somebody_asked_for_it,
+    every_mail_is_one_sound_sentence,
+    the_documentation_shows_every_mail_as_it_is,
+    nothing_that_cannot_be_delivered_is_lost,
+    a_key_of_the_operator_encrypts_log_and_topic,
+    the_dashboard_is_there_on_demand_and_shows_what_is_billed,
     the_policy_names_the_models_their_projects_and_nothing_else,
+    only_a_member_role_leads_out_of_the_account,
+    the_member_role_lets_the_function_alone_stop_models,
     the_longest_list_of_models_fits_into_the_policy_of_the_role,
 ]

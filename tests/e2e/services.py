@@ -1,8 +1,12 @@
 """The two services that the function and the tools meet: a Rekognition and an AWS, both on loopback."""
 
+import http.client
+import http.server
 import json
+import re
 import subprocess
 import sys
+import threading
 
 import boto3
 
@@ -47,14 +51,15 @@ def target_directory():
 class Rekognition:
     """The project's emulator of Rekognition, as a server of its own. Every call that it gets is recorded in `CALLS`."""
 
-    def __init__(self, processes, part):
+    def __init__(self, processes, part, account=ACCOUNT):
         self.processes = processes
         self.part = part
+        self.account = account
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = None
         self.starts = 0
-        for earlier in CALLS.glob(f"rekognition-{part}-*"):
+        for earlier in CALLS.glob(f"rekognition-{part}-{account}-*"):
             earlier.unlink()
 
     def start(self, *options, models=MODELS):
@@ -64,12 +69,13 @@ class Rekognition:
         else:
             run("build-emulator", "cargo", "build", "--locked", "--package", "rekognition-emulator")
         self.starts += 1
-        name = f"rekognition-{self.part}-{self.starts}"
+        name = f"rekognition-{self.part}-{self.account}-{self.starts}"
         CALLS.mkdir(parents=True, exist_ok=True)
         self.process = self.processes.start(
             name,
             target_directory() / "debug" / "rekognition-emulator",
             "--port", self.port,
+            "--account", self.account,
             "--start-takes", "500ms",
             "--stop-takes", "1s",
             "--record", CALLS / f"{name}.jsonl",
@@ -88,6 +94,49 @@ class Rekognition:
         return versions["ProjectVersionDescriptions"][0]["Status"]
 
 
+class Accounts(http.server.ThreadingHTTPServer):
+    """One address of Rekognition for all accounts: passes each call on to the emulator of the account that signed it."""
+
+    daemon_threads = True
+
+    def __init__(self, emulators):
+        super().__init__(("127.0.0.1", 0), AccountsHandler)
+        self.ports = {emulator.account: emulator.port for emulator in emulators}
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def end(self):
+        """Stops listening."""
+        self.shutdown()
+        self.server_close()
+
+
+class AccountsHandler(http.server.BaseHTTPRequestHandler):
+    """One connection to `Accounts`."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        # The access keys of the local AWS have their account's number in them.
+        account = re.search(r"Credential=\D*(\d{12})", self.headers["authorization"])[1]
+        body = self.rfile.read(int(self.headers["content-length"]))
+        there = http.client.HTTPConnection("127.0.0.1", self.server.ports[account])
+        there.request("POST", self.path, body, dict(self.headers))
+        answer = there.getresponse()
+        content = answer.read()
+        self.send_response(answer.status)
+        for name in ("content-type", "x-amzn-requestid", "x-amzn-errortype"):
+            if answer.headers[name]:
+                self.send_header(name, answer.headers[name])
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+        there.close()
+
+    def log_message(self, *_):
+        """The emulators keep the record."""
+
+
 class LocalAws:
     """ministack, with a Rekognition beside it for the functions that it runs."""
 
@@ -97,6 +146,9 @@ class LocalAws:
         self.log = tools.LOGS / f"local-aws-{part}.log"
         scratch = WORK / "local-aws"
         scratch.mkdir(parents=True, exist_ok=True)
+        calls = CALLS / f"aws-{part}.jsonl"
+        CALLS.mkdir(parents=True, exist_ok=True)
+        calls.write_text("")
         processes.start(
             f"local-aws-{part}",
             sys.executable, "-B", tools.Path(__file__).with_name("local_aws.py"),
@@ -109,6 +161,7 @@ class LocalAws:
                 TMPDIR=str(scratch),
                 AWS_ENDPOINT_URL=self.url,
                 AWS_ENDPOINT_URL_REKOGNITION=rekognition.url,
+                CALLS_OF_THE_FUNCTION=str(calls),
             ),
             ready=lambda: listens(self.port),
         )
@@ -117,9 +170,14 @@ class LocalAws:
         """For tools that shall find this AWS instead of the real one."""
         return environment(AWS_ENDPOINT_URL=self.url, **more)
 
-    def client(self, service):
-        """A client of one of its services."""
-        return boto3_client(service, self.url, REGION)
+    def shell(self, name, command, **options):
+        """Runs a command of the shell as an operator does, with AWS CLI 2."""
+        path = f"{tools.aws_cli_directory()}:{environment()['PATH']}"
+        return run(name, "sh", "-euc", command, env=self.environment(PATH=path), **options)
+
+    def client(self, service, account=ACCOUNT):
+        """A client of one of its services, in an account."""
+        return boto3_client(service, self.url, REGION, account)
 
     def log_lines(self, group):
         """All lines of a log group that are JSON."""

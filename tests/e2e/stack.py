@@ -1,4 +1,4 @@
-"""template.yaml as SAM, CloudFormation and IAM read it."""
+"""template.yaml and member-account.yaml as SAM, CloudFormation and IAM read them."""
 
 import logging
 import re
@@ -6,18 +6,19 @@ import re
 from samcli.yamlhelper import yaml_dump, yaml_parse
 from samtranslator.translator.transform import transform
 
-from tools import ACCOUNT, REGION, ROOT
+from tools import ACCOUNT, REGION, ROOT, check_equal
 
 TEMPLATE = ROOT / "template.yaml"
+MEMBER_TEMPLATE = ROOT / "member-account.yaml"
 NO_VALUE = object()
 
 # It warns that it reports to nobody.
 logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)
 
 
-def template():
-    """The template as it is written."""
-    return yaml_parse(TEMPLATE.read_text())
+def template(path=TEMPLATE):
+    """A template as it is written."""
+    return yaml_parse(path.read_text())
 
 
 def write_copy(original, path, change):
@@ -31,19 +32,40 @@ def write_copy(original, path, change):
 class Stack:
     """The resources that SAM makes of the template, with every function of the template computed."""
 
-    def __init__(self, **parameters):
-        source = template()
-        # SAM takes code from a bucket only; which one does not matter here.
-        source["Resources"]["Function"]["Properties"]["CodeUri"] = "s3://bucket/function.zip"
+    def __init__(self, *, path=TEMPLATE, account=ACCOUNT, region=REGION, **parameters):
+        source = template(path)
         self.name = "rekognition-stopper"
-        self.values = {name: str(it["Default"]) for name, it in source["Parameters"].items()} | parameters
-        expanded = transform(source, {}, NoManagedPolicies())
-        self.conditions = expanded["Conditions"]
-        self.resources = {
-            name: self._compute(resource)
-            for name, resource in expanded["Resources"].items()
-            if "Condition" not in resource or self._holds(resource["Condition"])
+        self.account = account
+        self.region = region
+        defaults = {name: it.get("Default") for name, it in source["Parameters"].items()}
+        self.values = {name: str(value) for name, value in defaults.items() if value is not None} | parameters
+        self.rules = source.get("Rules", {})
+        self.mappings = source.get("Mappings", {})
+        if "Transform" in source:
+            # SAM takes code from a bucket only; which one does not matter here.
+            source["Resources"]["Function"]["Properties"]["CodeUri"] = "s3://bucket/function.zip"
+            source = transform(source, {}, NoManagedPolicies())
+        self.conditions = source["Conditions"]
+        self.resources = self._kept(source["Resources"])
+        self.outputs = {name: it["Value"] for name, it in self._kept(source["Outputs"]).items()}
+
+    def _kept(self, section):
+        """What a section of the template has under these parameters."""
+        return {
+            name: self._compute(it)
+            for name, it in section.items()
+            if "Condition" not in it or self._holds(it["Condition"])
         }
+
+    def refusals(self):
+        """What the rules of the template say against the parameters."""
+        return [
+            assertion["AssertDescription"]
+            for rule in self.rules.values()
+            if self._compute(rule["RuleCondition"])
+            for assertion in rule["Assertions"]
+            if not self._compute(assertion["Assert"])
+        ]
 
     def properties(self, name):
         """The properties of a resource; an attribute of another resource stands as `RESOURCE.ATTRIBUTE`."""
@@ -54,9 +76,9 @@ class Stack:
         found = {name: it for name, it in self.resources.items() if it["Type"] == resource_type}
         return {name: it["Properties"] for name, it in found.items()}
 
-    def function_statements(self):
-        """What the function's role allows."""
-        policies = self.properties("FunctionRole")["Policies"]
+    def role_statements(self, role="FunctionRole"):
+        """What the function's role allows, or another role."""
+        policies = self.properties(role)["Policies"]
         return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
     def _holds(self, condition):
@@ -76,6 +98,8 @@ class Stack:
             if function == "Fn::If":
                 condition, yes, no = argument
                 return self._compute(yes if self._holds(condition) else no)
+            if function == "Condition" and isinstance(argument, str):
+                return self._holds(argument)
             argument = self._compute(argument)
             if function == "Fn::Sub":
                 text, own = argument if isinstance(argument, list) else (argument, {})
@@ -88,15 +112,23 @@ class Stack:
                 return argument[0] == argument[1]
             if function == "Fn::Not":
                 return not argument[0]
+            if function == "Fn::And":
+                return all(argument)
+            if function == "Fn::Or":
+                return any(argument)
+            if function == "Fn::Contains":
+                return argument[1] in argument[0]
+            if function == "Fn::FindInMap":
+                return self.mappings[argument[0]][argument[1]][argument[2]]
         computed = {name: self._compute(value) for name, value in it.items()}
         return {name: value for name, value in computed.items() if value is not NO_VALUE}
 
     def _reference(self, name):
         pseudo = {
             "AWS::NoValue": NO_VALUE,
-            "AWS::AccountId": ACCOUNT,
+            "AWS::AccountId": self.account,
             "AWS::Partition": "aws",
-            "AWS::Region": REGION,
+            "AWS::Region": self.region,
             "AWS::StackName": self.name,
         }
         return pseudo.get(name, self.values.get(name, name))
@@ -109,13 +141,28 @@ class NoManagedPolicies:
         return {}
 
 
-def allows(statements, action, resource):
-    """Whether a policy lets `action` be done to `resource`, as IAM decides it. There are no conditions in ours."""
+# A call inside one organization.
+SAME_ORGANIZATION = {"aws:ResourceOrgID": "o-exampleorg", "aws:PrincipalOrgID": "o-exampleorg"}
+
+
+def allows(statements, action, resource, context=SAME_ORGANIZATION):
+    """Whether a policy lets `action` be done to `resource`, as IAM decides it, where the call has this context."""
 
     def matches(patterns, value):
         return any(matches_pattern(pattern, value) for pattern in as_list(patterns))
 
-    fitting = [it for it in statements if matches(it["Action"], action) and matches(it["Resource"], resource)]
+    def holds(condition):
+        # The functions' policies know no other operator.
+        check_equal(set(condition) - {"StringEquals"}, set(), "operators of a condition")
+        return all(
+            re.sub(r"^\$\{(.*)\}$", lambda it: context.get(it[1], ""), value) == context.get(key)
+            for key, value in condition.get("StringEquals", {}).items()
+        )
+
+    fitting = [
+        it for it in statements
+        if matches(it["Action"], action) and matches(it["Resource"], resource) and holds(it.get("Condition", {}))
+    ]
     effects = {it["Effect"] for it in fitting}
     return effects == {"Allow"}
 

@@ -6,6 +6,7 @@ Whatever is started here is ended by `Processes.end`, by its own process group, 
 import json
 import os
 import platform
+import shutil
 import signal
 import socket
 import subprocess
@@ -177,6 +178,43 @@ def wait_until(condition, complaint, timeout, log=None, pause=0.5):
         if time.monotonic() > deadline:
             raise Failure(f"{complaint}, after {timeout} s", log)
         time.sleep(pause)
+
+
+IN_CI = os.environ.get("CI") == "true"
+
+
+def install(*packages, wanted):
+    """Installs packages of Debian, unless what is wanted of them is there."""
+    if shutil.which(wanted):
+        return
+    if shutil.which("apt-get") is None:
+        raise Missing(f"{wanted} is missing: install it first")
+    quiet = environment(DEBIAN_FRONTEND="noninteractive")
+    run("apt-get-update", "apt-get", "update", "--quiet", env=quiet)
+    run("apt-get-install", "apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *packages, env=quiet)
+
+
+def aws_cli_directory():
+    """A directory for PATH whose `aws` is AWS CLI 2, as it is, but for the endpoint, which old ones do not read."""
+    directory = WORK / "aws-cli"
+    directory.mkdir(parents=True, exist_ok=True)
+    script = directory / "aws"
+    script.write_text(f'#!/bin/sh\nexec {find_aws_cli()} "$@" --endpoint-url "$AWS_ENDPOINT_URL"\n')
+    script.chmod(0o755)
+    return directory
+
+
+def find_aws_cli():
+    """AWS CLI 2. The one on PyPI is version 1, which knows other options."""
+    places = [*os.environ["PATH"].split(os.pathsep), "/usr/bin"]
+    for candidate in filter(None, (shutil.which("aws", path=place) for place in places)):
+        version = subprocess.run([candidate, "--version"], env=environment(), capture_output=True, text=True, check=False)
+        if version.stdout.startswith("aws-cli/2"):
+            return candidate
+    if not (IN_CI and os.geteuid() == 0):
+        raise Missing("AWS CLI 2 is missing: install it first (Debian: awscli), or be root with CI=true")
+    install("awscli", wanted="/usr/bin/aws")
+    return "/usr/bin/aws"
 
 
 def free_port():

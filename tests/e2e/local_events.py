@@ -1,0 +1,145 @@
+"""What ministack leaves out on the way from a schedule to a run, and from a run to a mail.
+
+- What Scheduler and EventBridge start is an asynchronous invocation, with its retries.
+- The result of an asynchronous invocation, good or bad, may go to an event bus. (A bad one may go to a topic or a queue
+  as ministack comes.)
+- The target of a rule may be a log group.
+- What a schedule or a rule cannot deliver ends in the dead-letter queue of its target. The real services
+  try for the time of the target's retry policy before; here once is enough.
+- The path of an input transformer may have an index.
+"""
+
+import contextvars
+import json
+import re
+import threading
+import time
+
+from ministack.core.arn import parse_arn
+from ministack.services import cloudwatch_logs, eventbridge, lambda_svc, sns, sqs
+
+# Lambda waits one minute, then two.
+PAUSES = [1, 2]
+
+
+def invoke_asynchronously(function, event):
+    """Runs a function until it succeeds or its retries are used up, and sends the result to its destination."""
+
+    def invoke():
+        settings = (function.get("event_invoke_configs") or {}).get("$LATEST") or {}
+        retries = settings.get("MaximumRetryAttempts", 2)
+        tries, good = 0, False
+        while not good and tries <= retries:
+            if tries:
+                time.sleep(PAUSES[tries - 1])
+            result = lambda_svc._execute_function(function, event)
+            tries, good = tries + 1, not result.get("error")
+        destinations = settings.get("DestinationConfig") or {}
+        destination = (destinations.get("OnSuccess" if good else "OnFailure") or {}).get("Destination")
+        if destination and parse_arn(destination).service != "events":
+            lambda_svc._route_async_failure(destination, function["config"]["FunctionName"], event, result)
+        elif destination:
+            send_result(destination, function, event, result, tries, good)
+
+    threading.Thread(target=contextvars.copy_context().run, args=[invoke], daemon=True).start()
+
+
+def send_result(bus, function, event, result, tries, good):
+    """The record of an invocation, as Lambda writes it."""
+    arn = function["config"]["FunctionArn"] + ":$LATEST"
+    body = result.get("body")
+    detail = {
+        "version": "1.0",
+        "requestContext": {
+            "functionArn": arn,
+            "condition": "Success" if good else "RetriesExhausted",
+            "approximateInvokeCount": tries,
+        },
+        "requestPayload": event,
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST"},
+        "responsePayload": json.loads(body) if isinstance(body, (str, bytes)) else body,
+    }
+    if not good:
+        detail["responseContext"]["functionError"] = "Unhandled"
+    eventbridge._put_events({"Entries": [{
+        "Source": "lambda",
+        "DetailType": f"Lambda Function Invocation Result - {'Success' if good else 'Failure'}",
+        "Resources": [bus, arn],
+        "Detail": json.dumps(detail),
+        "EventBusName": bus.rsplit("/", 1)[-1],
+    }]})
+
+
+def invoke_function_of_target(arn, payload):
+    """An event for a function, which is there: `deliver` has looked."""
+    function, config, _ = lambda_svc._get_func_record_for_ref(arn)
+    lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(function, config), json.loads(payload))
+
+
+def target_exists(arn):
+    """Whether there is somebody to deliver to."""
+    service, resource = parse_arn(arn).service, parse_arn(arn).resource
+    if service == "lambda":
+        return lambda_svc._get_func_record_for_ref(arn)[0] is not None
+    if service == "sns":
+        return arn in sns._topics
+    if service == "logs":
+        return resource.removeprefix("log-group:") in cloudwatch_logs._log_groups
+    return True
+
+
+def deliver_or_keep(invoke_target):
+    """`invoke_target`, with log groups as targets and with dead-letter queues."""
+
+    def deliver(target, event, sender, view=None):
+        arn = target["Arn"]
+        if target_exists(arn) and parse_arn(arn).service != "logs":
+            return invoke_target(target, event, sender, view)
+        payload = json.dumps((view or eventbridge._pattern_event_view(event)).event_with_detail())
+        if target_exists(arn):
+            return write_to_log(parse_arn(arn).resource.removeprefix("log-group:"), payload)
+        queue_arn = (target.get("DeadLetterConfig") or {}).get("Arn")
+        if queue_arn:
+            eventbridge._dispatch_to_sqs(parse_arn(queue_arn), payload)
+            kind = "RULE_ARN" if ":rule/" in sender["Arn"] else "SCHEDULE_ARN"
+            attributes = {kind: sender["Arn"], "TARGET_ARN": arn, "ERROR_MESSAGE": f"there is no {arn}"}
+            sqs._queue_by_arn(queue_arn)["messages"][-1]["message_attributes"] = {
+                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+            }
+
+    return deliver
+
+
+def write_to_log(group, message):
+    """A line in a stream of EventBridge's own."""
+    cloudwatch_logs._create_log_stream({"logGroupName": group, "logStreamName": "events"})
+    cloudwatch_logs._put_log_events({
+        "logGroupName": group,
+        "logStreamName": "events",
+        "logEvents": [{"timestamp": int(time.time() * 1000), "message": message}],
+    })
+
+
+def resolve_indices(apply):
+    """`apply`, with paths such as `$.detail.names[0]`."""
+
+    def apply_with_indices(transformer, rule, view):
+        template, paths = transformer["InputTemplate"], transformer["InputPathsMap"]
+        for name, path in paths.items():
+            if "[" not in path:
+                continue
+            value = view.event_with_detail()
+            for field, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", path):
+                value = value[field] if field else value[int(index)]
+            template = template.replace(f"<{name}>", str(value))
+        return apply(transformer | {"InputTemplate": template}, rule, view)
+
+    return apply_with_indices
+
+
+def install():
+    """Puts all of it into ministack."""
+    lambda_svc.invoke_async_with_retry = invoke_asynchronously
+    eventbridge._dispatch_to_lambda = invoke_function_of_target
+    eventbridge._invoke_target = deliver_or_keep(eventbridge._invoke_target)
+    eventbridge._apply_input_transformer = resolve_indices(eventbridge._apply_input_transformer)

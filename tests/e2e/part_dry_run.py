@@ -1,0 +1,79 @@
+"""The first nights of a new stack: it looks, mails what it would stop, and stops nothing until it is told to.
+
+What of this the local AWS does not carry is said in `part_deploy.py`.
+"""
+
+import part_deploy
+from part_deploy import HERE, LOG_GROUP, STACK, next_mail, outputs, run_lines, sam_deploy, subscribe
+from services import MODEL_ARNS, MODELS, SHELF_AUDIT, LocalAws, Rekognition
+from tools import REGION, check, check_equal, wait_until
+
+MISSPELT = SHELF_AUDIT.replace("shelf-audit", "shelf-adit").rsplit("/", 2)[0] + "/*/*"
+PARAMETERS = {
+    "ModelArns": ",".join([*MODEL_ARNS, MISSPELT]),
+    "DryRun": "true",
+    "InferenceUnitHourPrice": "4.00",
+    "ScheduleState": "DISABLED",
+}
+
+
+def sam_build_makes_the_function(session):
+    part_deploy.sam_build()
+
+
+def sam_deploy_creates_a_stack_that_only_looks(session):
+    session.rekognition = Rekognition(session.processes, session.part)
+    session.rekognition.start()
+    session.aws = LocalAws(session.processes, session.part, session.rekognition)
+    sam_deploy(session, "sam-deploy-dry-run", PARAMETERS)
+    alarms = {it["AlarmName"] for it in session.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]}
+    check_equal(alarms, {f"{STACK}-undelivered"}, "alarms")
+    session.mailbox = subscribe(session.aws, outputs(session)["TopicArn"])
+
+
+def a_run_stops_nothing_and_mails_what_it_would_stop(session):
+    session.aws.shell("dry-run", outputs(session)["RunCommand"])
+    check_equal(
+        next_mail(session, "dry run", "nobody was told of the dry run"),
+        f"{HERE}: a dry run found models to stop: 2, with 3 inference units, which saves 12.0 an hour; kept by their "
+        f"tag: 1. Nothing was stopped. By name: aws logs tail {LOG_GROUP} --region {REGION} --since 1d "
+        "--filter-pattern '{ $.outcome = * }'. Where this is right, deploy with DryRun=false: the next run stops them.",
+        "the mail",
+    )
+    for model, state in MODELS.items():
+        check(session.rekognition.status(model) != "STOPPED", f"{model} was {state}, and is stopped")
+
+
+def a_misspelt_pattern_is_mailed(session):
+    # The mail of the report may have come before it, or after.
+    session.aws.shell("dry-run-again", outputs(session)["RunCommand"])
+    check_equal(
+        next_mail(session, "matches no model", "nobody was told of the pattern"),
+        f"{HERE}: a pattern matches no model, running or not: {MISSPELT}. If it is misspelt, deploy with the right "
+        f"ModelArns. All such patterns: aws logs tail {LOG_GROUP} --region {REGION} --since 1d "
+        "--filter-pattern '{ $.pattern = * }'.",
+        "the mail",
+    )
+
+
+def the_first_run_without_it_stops_them(session):
+    before = len(run_lines(session))
+    sam_deploy(session, "sam-deploy-stops", PARAMETERS, DryRun="false")
+    alarms = {it["AlarmName"] for it in session.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]}
+    check_equal(alarms, {f"{STACK}-silence", f"{STACK}-undelivered"}, "alarms")
+    session.aws.shell("first-run", outputs(session)["RunCommand"])
+    line = wait_until(lambda: run_lines(session)[before:], "no run in the log", timeout=60, log=session.aws.log)[0]
+    check_equal((line["stopped"], line["kept"], line["would_stop"]), (2, 1, 0), "models stopped, kept, not stopped")
+    check_equal(session.rekognition.status(SHELF_AUDIT), "STOPPED", "the model")
+    # What the alarm on silence counts: good runs, and no dry ones.
+    good_runs = [it.get("RunsSucceeded") for it in session.aws.log_lines(LOG_GROUP) if "_aws" in it]
+    check_equal(good_runs, [None, None, 1], "RunsSucceeded of two dry runs and a real one")
+
+
+STEPS = [
+    sam_build_makes_the_function,
+    sam_deploy_creates_a_stack_that_only_looks,
+    a_run_stops_nothing_and_mails_what_it_would_stop,
+    a_misspelt_pattern_is_mailed,
+    the_first_run_without_it_stops_them,
+]
