@@ -117,11 +117,15 @@ class AccountsHandler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
-        # The access keys of the local AWS have their account's number in them.
-        account = re.search(r"Credential=\D*(\d{12})", self.headers["authorization"])[1]
+        # The access keys of the local AWS's sessions have their account's number in them. The emulator knows no session
+        # of another STS: it is called as its account.
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        headers["authorization"] = re.sub(r"ASIA(\d{12})\w{4}", r"\1", headers["authorization"])
+        headers.pop("x-amz-security-token", None)
+        account = re.search(r"Credential=(\d{12})", headers["authorization"])[1]
         body = self.rfile.read(int(self.headers["content-length"]))
         there = http.client.HTTPConnection("127.0.0.1", self.server.ports[account])
-        there.request("POST", self.path, body, dict(self.headers))
+        there.request("POST", self.path, body, headers)
         answer = there.getresponse()
         content = answer.read()
         self.send_response(answer.status)
