@@ -162,17 +162,17 @@ async fn call<'a>(
         let error = CallError::OutOfTime { last_failure: None };
         return failed(key, targets, more, error, false);
     };
-    let max_concurrency = run.settings.max_concurrency.get();
-    let service = aws.rekognition(&key.region, caller, max_concurrency);
-    let scope = Scope::new(
-        run,
-        &service,
-        key.clone(),
-        targets.clone(),
-        more,
-        Some(turn),
-    );
-    let scope = AssertUnwindSafe(Box::pin(scope.run())).catch_unwind();
+    let (scope_key, scope_targets) = (key.clone(), targets.clone());
+    // Boxed, since those that wait for their turn are many and have nothing of this.
+    let scope = Box::pin(async move {
+        let max_concurrency = run.settings.max_concurrency.get();
+        let service = aws.rekognition(&scope_key.region, caller, max_concurrency);
+        let turn = Some(turn);
+        Scope::new(run, &service, scope_key, scope_targets, more, turn)
+            .run()
+            .await
+    });
+    let scope = AssertUnwindSafe(scope).catch_unwind();
     match scope.await {
         Ok(report) => ScopeEnd::Called(report),
         Err(_) => failed(key, targets, None, CallError::Panicked, false),
