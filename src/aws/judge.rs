@@ -32,12 +32,13 @@ const THROTTLING: [&str; 14] = [
     "TransactionInProgressException",
 ];
 /// Codes of failures that pass, whatever HTTP status they come with.
-const PASSING: [&str; 6] = [
+const PASSING: [&str; 7] = [
     "InternalError",
     "InternalFailure",
     "InternalServerError",
     "RequestTimeout",
     "RequestTimeoutException",
+    "ServiceException",
     "ServiceUnavailable",
 ];
 /// Codes of a signature that a wrong clock may have spoilt.
@@ -52,6 +53,9 @@ const SIGNATURE: [&str; 5] = [
 const EXPIRED: [&str; 2] = ["ExpiredToken", "ExpiredTokenException"];
 /// Codes of a missing permission.
 const DENIED: [&str; 2] = ["AccessDenied", "AccessDeniedException"];
+/// Codes of what would be refused again, like those of a missing permission, whatever HTTP status they
+/// come with.
+const REFUSED: [&str; 2] = ["InvalidParameterException", "ResourceNotFoundException"];
 
 /// What a failed attempt means for its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +113,7 @@ pub(super) fn judge(failed: &Failed, operation: Operation) -> Verdict {
             clock_is_wrong,
             ..
         } => match &**code {
+            code if DENIED.contains(&code) || REFUSED.contains(&code) => Verdict::Final,
             code if THROTTLING.contains(&code) || *status == 429 => Verdict::Throttled,
             code if PASSING.contains(&code) || *status >= 500 => Verdict::Again,
             code if SIGNATURE.contains(&code) && *clock_is_wrong => Verdict::AgainWithTheRightTime,
