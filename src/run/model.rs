@@ -67,6 +67,7 @@ impl Model {
     pub(super) fn found(observation: Observation, may_be_exempt: bool) -> Self {
         Self {
             tag_is_unread: may_be_exempt,
+            is_accepted: observation.status.phase() == Phase::Stopping,
             seen: Some(observation),
             ..Self::default()
         }
