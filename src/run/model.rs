@@ -259,3 +259,333 @@ impl Model {
         Outcome::Failed(Failure::unexpected_status(status))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STOP: Rules = Rules {
+        dry_run: false,
+        confirm_stopped: true,
+    };
+    const UNCONFIRMED: Rules = Rules {
+        confirm_stopped: false,
+        ..STOP
+    };
+    const DRY_RUN: Rules = Rules {
+        dry_run: true,
+        ..STOP
+    };
+
+    /// What a call for a model was answered with.
+    #[derive(Clone, Copy)]
+    enum Answer {
+        /// A stop, with this status.
+        Stop(&'static str),
+        /// A stop, without a status.
+        StopWithout,
+        /// A stop that is refused with this code.
+        StopRefused(&'static str),
+        /// A stop whose response cannot be read.
+        StopUnreadable,
+        /// A look, with this status.
+        Look(&'static str),
+        /// A look that is refused with this code.
+        LookRefused(&'static str),
+        /// The tags: this one, or none.
+        Tag(Option<&'static str>),
+        /// The tags are refused with this code.
+        TagRefused(&'static str),
+    }
+    use Answer::{
+        Look, LookRefused, Stop, StopRefused, StopUnreadable, StopWithout, Tag, TagRefused,
+    };
+
+    fn observation(status: &str) -> Observation {
+        Observation {
+            status: Status::new(status),
+            inference_units: None,
+            at: Instant::now(),
+        }
+    }
+
+    fn refused(code: &str) -> CallError {
+        CallError::Refused {
+            code: code.to_owned(),
+            message: "by script".to_owned(),
+        }
+    }
+
+    fn unreadable() -> CallError {
+        CallError::Unclear {
+            message: "garbage".to_owned(),
+        }
+    }
+
+    fn named(answers: &[Answer]) -> Model {
+        after(Model::named(), answers)
+    }
+
+    /// One that a pattern found in this status, where no tag exempts any.
+    fn found(status: &str, answers: &[Answer]) -> Model {
+        after(Model::found(observation(status), false), answers)
+    }
+
+    /// One that a pattern found in this status, and that a tag may exempt.
+    fn tagged(status: &str, answers: &[Answer]) -> Model {
+        after(Model::found(observation(status), true), answers)
+    }
+
+    fn after(mut model: Model, answers: &[Answer]) -> Model {
+        for answer in answers {
+            match *answer {
+                Stop(status) => model.stopped(Ok(Some(Status::new(status)))),
+                StopWithout => model.stopped(Ok(None)),
+                StopRefused(code) => model.stopped(Err(refused(code))),
+                StopUnreadable => model.stopped(Err(unreadable())),
+                Look(status) => drop(model.looked(Ok(observation(status)))),
+                LookRefused(code) => drop(model.looked(Err(refused(code)))),
+                Tag(value) => {
+                    let value = value.map(str::to_owned);
+                    model.tagged("keep", Ok(value), OffsetDateTime::UNIX_EPOCH);
+                }
+                TagRefused(code) => {
+                    model.tagged("keep", Err(refused(code)), OffsetDateTime::UNIX_EPOCH);
+                }
+            }
+        }
+        model
+    }
+
+    /// The last words of a row: what is next, or the outcome.
+    fn text(next: &Next) -> String {
+        match next {
+            Next::ReadTag => "read the tag".to_owned(),
+            Next::Stop(pause) if pause.is_zero() => "stop".to_owned(),
+            Next::Stop(pause) => format!("stop in {pause:?}"),
+            Next::Look => "look".to_owned(),
+            Next::WaitForChange => "wait".to_owned(),
+            Next::Done(Outcome::Failed(failure)) => failure.code.to_string(),
+            Next::Done(outcome) => outcome.name().to_owned(),
+        }
+    }
+
+    fn check(table: &[(Model, Rules, &str)]) {
+        for (row, (model, rules, expected)) in table.iter().enumerate() {
+            let next = text(&model.next(*rules));
+            assert_eq!(next, *expected, "row {row}: {model:?}, {rules:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[rustfmt::skip]
+    async fn a_model_that_is_named_is_stopped_and_what_it_says_decides() {
+        check(&[
+            (named(&[]), STOP, "stop"),
+            (named(&[]), UNCONFIRMED, "stop"),
+            // The stop is accepted.
+            (named(&[Stop("STOPPING")]), STOP, "wait"),
+            (named(&[Stop("STOPPING")]), UNCONFIRMED, "stopping"),
+            (named(&[Stop("STOPPING"), Look("STOPPING")]), STOP, "wait"),
+            (named(&[Stop("STOPPING"), Look("STOPPED")]), STOP, "stopped"),
+            (named(&[Stop("STOPPING"), Look("FAILED")]), STOP, "stopped"),
+            // It is answered with something else.
+            (named(&[StopWithout]), STOP, "look"),
+            (named(&[Stop("STOPPED")]), STOP, "look"),
+            (named(&[Stop("RUNNING")]), STOP, "look"),
+            (named(&[Stop("MELTING")]), UNCONFIRMED, "look"),
+            (named(&[Stop("STOPPED"), Look("STOPPED")]), STOP, "stopped"),
+            (named(&[StopUnreadable]), STOP, "look"),
+            (named(&[StopUnreadable, Look("STOPPING")]), STOP, "wait"),
+            (named(&[StopUnreadable, Look("STOPPED")]), STOP, "already_stopped"),
+            (named(&[StopUnreadable, Look("RUNNING")]), STOP, "stop"),
+            // It is refused.
+            (named(&[StopRefused("ResourceInUseException")]), STOP, "look"),
+            (named(&[StopRefused("ResourceInUseException")]), UNCONFIRMED, "look"),
+            (named(&[StopRefused("AccessDeniedException")]), STOP, "AccessDeniedException"),
+            (named(&[StopRefused("ResourceNotFoundException")]), STOP, "ResourceNotFoundException"),
+            (named(&[StopRefused("InvalidParameterException")]), STOP, "InvalidParameterException"),
+        ]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[rustfmt::skip]
+    async fn a_stop_that_comes_at_the_wrong_time_is_settled_by_the_status() {
+        let in_use = StopRefused("ResourceInUseException");
+        check(&[
+            (named(&[in_use, Look("STARTING")]), STOP, "wait"),
+            (named(&[in_use, Look("STARTING")]), UNCONFIRMED, "wait"),
+            (named(&[in_use, Look("STARTING"), Look("RUNNING")]), STOP, "stop"),
+            (named(&[in_use, Look("STARTING"), Look("FAILED")]), STOP, "already_stopped"),
+            (named(&[in_use, Look("STOPPING")]), STOP, "wait"),
+            (named(&[in_use, Look("STOPPING")]), UNCONFIRMED, "stopping"),
+            (named(&[in_use, Look("STOPPING"), Look("STOPPED")]), STOP, "stopped"),
+            (named(&[in_use, Look("STOPPED")]), STOP, "already_stopped"),
+            (named(&[in_use, Look("TRAINING_IN_PROGRESS")]), STOP, "already_stopped"),
+            (named(&[in_use, Look("MELTING")]), STOP, "UnexpectedStatus"),
+            (named(&[in_use, Look("")]), STOP, "UnexpectedStatus"),
+            (named(&[in_use, LookRefused("AccessDeniedException")]), STOP, "AccessDeniedException"),
+            (named(&[in_use, LookRefused("ResourceNotFoundException")]), STOP, "ResourceNotFoundException"),
+        ]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_model_that_runs_and_cannot_be_stopped_is_stopped_after_growing_pauses() {
+        let mut model = named(&[]);
+        let pauses = (0..9).map(|_| {
+            let in_use = [StopRefused("ResourceInUseException"), Look("RUNNING")];
+            model = after(model.clone(), &in_use);
+            text(&model.next(STOP))
+        });
+        let pauses = pauses.collect::<Vec<_>>();
+        #[rustfmt::skip]
+        assert_eq!(pauses, [
+            "stop", "stop in 1s", "stop in 2s", "stop in 4s", "stop in 8s", "stop in 16s",
+            "stop in 30s", "stop in 30s", "stop in 30s",
+        ]);
+        // An accepted stop begins anew.
+        model = after(model, &[Stop("STOPPING"), Look("RUNNING")]);
+        assert_eq!(text(&model.next(STOP)), "stop");
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[rustfmt::skip]
+    async fn a_model_that_is_accepted_and_runs_again_is_stopped_again() {
+        check(&[
+            (named(&[Stop("STOPPING"), Look("RUNNING")]), STOP, "stop"),
+            (named(&[Stop("STOPPING"), Look("RUNNING"), Stop("STOPPING")]), STOP, "wait"),
+            (named(&[Stop("STOPPING"), Look("STARTING")]), STOP, "wait"),
+            (named(&[Stop("STOPPING"), Look("STARTING"), Look("RUNNING")]), STOP, "stop"),
+            (named(&[Stop("STOPPING"), Look("MELTING")]), STOP, "UnexpectedStatus"),
+            (found("STOPPING", &[Look("RUNNING")]), STOP, "stop"),
+        ]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[rustfmt::skip]
+    async fn a_model_that_a_pattern_found_begins_where_the_list_showed_it() {
+        check(&[
+            (found("RUNNING", &[]), STOP, "stop"),
+            (found("RUNNING", &[]), UNCONFIRMED, "stop"),
+            (found("STARTING", &[]), STOP, "wait"),
+            (found("STARTING", &[]), UNCONFIRMED, "wait"),
+            (found("STOPPING", &[]), STOP, "wait"),
+            (found("STOPPING", &[]), UNCONFIRMED, "stopping"),
+            (found("STOPPING", &[Look("STOPPED")]), STOP, "stopped"),
+            (found("MELTING", &[]), STOP, "UnexpectedStatus"),
+            (found("RUNNING", &[StopRefused("ResourceInUseException")]), STOP, "look"),
+            (found("RUNNING", &[StopRefused("ResourceInUseException"), Look("STOPPED")]), STOP, "already_stopped"),
+        ]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[rustfmt::skip]
+    async fn a_tag_is_read_before_anything_else_and_exempts_as_its_value_says() {
+        check(&[
+            (tagged("RUNNING", &[]), STOP, "read the tag"),
+            (tagged("STARTING", &[]), STOP, "read the tag"),
+            (tagged("STOPPING", &[]), UNCONFIRMED, "read the tag"),
+            (tagged("MELTING", &[]), STOP, "read the tag"),
+            (tagged("RUNNING", &[]), DRY_RUN, "read the tag"),
+            (tagged("RUNNING", &[Tag(None)]), STOP, "stop"),
+            (tagged("STARTING", &[Tag(None)]), STOP, "wait"),
+            (tagged("RUNNING", &[Tag(Some("false"))]), STOP, "stop"),
+            (tagged("RUNNING", &[Tag(Some("1969-12-31"))]), STOP, "stop"),
+            (tagged("RUNNING", &[Tag(Some(""))]), STOP, "kept"),
+            (tagged("RUNNING", &[Tag(Some("true"))]), STOP, "kept"),
+            (tagged("RUNNING", &[Tag(Some("1970-01-01"))]), STOP, "kept"),
+            (tagged("RUNNING", &[Tag(Some("soon"))]), STOP, "kept"),
+            (tagged("RUNNING", &[Tag(Some("true"))]), DRY_RUN, "kept"),
+            (tagged("RUNNING", &[Tag(None)]), DRY_RUN, "would_stop"),
+            (tagged("RUNNING", &[TagRefused("AccessDeniedException")]), STOP, "AccessDeniedException"),
+            (tagged("RUNNING", &[TagRefused("AccessDeniedException")]), DRY_RUN, "AccessDeniedException"),
+        ]);
+        let kept = tagged("RUNNING", &[Tag(Some("soon"))]);
+        assert_eq!(kept.kept_reason(), Some("tag keep=soon"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[rustfmt::skip]
+    async fn a_dry_run_looks_and_stops_nothing() {
+        check(&[
+            (named(&[]), DRY_RUN, "look"),
+            (named(&[Look("RUNNING")]), DRY_RUN, "would_stop"),
+            (named(&[Look("STARTING")]), DRY_RUN, "would_stop"),
+            (named(&[Look("STOPPING")]), DRY_RUN, "would_stop"),
+            (named(&[Look("STOPPED")]), DRY_RUN, "already_stopped"),
+            (named(&[Look("MELTING")]), DRY_RUN, "UnexpectedStatus"),
+            (named(&[LookRefused("AccessDeniedException")]), DRY_RUN, "AccessDeniedException"),
+            (found("RUNNING", &[]), DRY_RUN, "would_stop"),
+            (found("STARTING", &[]), DRY_RUN, "would_stop"),
+            (found("MELTING", &[]), DRY_RUN, "UnexpectedStatus"),
+        ]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[rustfmt::skip]
+    async fn what_the_deadline_ends_is_told_by_what_was_seen_last() {
+        let in_use = StopRefused("ResourceInUseException");
+        let failed = Some("HTTP 502 without an error code");
+        let table: [(Model, Option<&str>, &str); 14] = [
+            (named(&[]), None, "DeadlineExceeded: it was not reached"),
+            (named(&[]), failed, "after: HTTP 502"),
+            (named(&[in_use]), None, "after: ResourceInUseException: by script"),
+            (named(&[in_use, Look("RUNNING")]), None, "after: ResourceInUseException: by script"),
+            (named(&[in_use, Look("RUNNING")]), failed, "after: HTTP 502"),
+            (named(&[Stop("RUNNING")]), None, "the status `RUNNING`"),
+            (found("RUNNING", &[]), None, "DeadlineExceeded: it was not reached"),
+            (named(&[in_use, Look("STARTING")]), None, "StillStarting: it was STARTING when it was last seen, 7 s before"),
+            (found("STARTING", &[]), failed, "7 s before the deadline; the last look failed with: HTTP 502"),
+            (named(&[Stop("STOPPING")]), None, "NotConfirmed: its stop was accepted"),
+            (found("STOPPING", &[]), failed, "7 s before the deadline; the last look failed with: HTTP 502"),
+            (named(&[Stop("STOPPING"), Look("RUNNING")]), None, "its stop was accepted, and then it was running"),
+            (named(&[Stop("STOPPING"), Look("STARTING")]), None, "StillStarting"),
+            (tagged("RUNNING", &[]), failed, "DeadlineExceeded: its tags could not be read, so it was left alone"),
+        ];
+        tokio::time::advance(Duration::from_secs(7)).await;
+        for (row, (mut model, last_failure, expected)) in table.into_iter().enumerate() {
+            let outcome = model.out_of_time(last_failure.map(str::to_owned));
+            let Outcome::Failed(failure) = outcome else {
+                panic!("row {row}: {outcome:?}");
+            };
+            let failure = failure.to_string();
+            assert!(failure.contains(expected), "row {row}: {failure}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_of_a_look_after_an_accepted_stop_says_that_it_was_accepted() {
+        let model = named(&[Stop("STOPPING"), LookRefused("AccessDeniedException")]);
+        let Next::Done(Outcome::Failed(failure)) = model.next(STOP) else {
+            panic!("{model:?}");
+        };
+        let expected = "AccessDeniedException: its stop was accepted, but it could not be seen \
+                        stopped: by script";
+        assert_eq!(failure.to_string(), expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn inference_units_hold_until_a_look_says_others() {
+        let units = |units| Observation {
+            inference_units: units,
+            ..observation("STOPPING")
+        };
+        let mut model = named(&[]);
+        for (seen, known) in [(Some(2), 2), (None, 2), (Some(3), 3)] {
+            model.looked(Ok(units(seen)));
+            let seen = model.clone().into_seen().unwrap();
+            assert_eq!(seen.inference_units, Some(known));
+        }
+        model.stopped(Ok(Some(Status::new("STOPPING"))));
+        assert_eq!(model.into_seen().unwrap().inference_units, Some(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_is_news_where_the_status_is_another_one() {
+        let mut model = named(&[Stop("STOPPING")]);
+        let looks = ["STOPPING", "RUNNING", "RUNNING", "STOPPED"];
+        let news = looks.map(|status| model.looked(Ok(observation(status))));
+        assert_eq!(news, [false, true, false, true]);
+        assert!(model.looked(Err(unreadable())));
+    }
+}
