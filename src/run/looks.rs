@@ -329,3 +329,415 @@ impl Watched {
         arns.nth(1).cloned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::time::Duration;
+
+    use fastrand::Rng;
+
+    use crate::aws::Status;
+
+    const DEADLINE: Duration = Duration::from_secs(900);
+
+    fn model(project: &str, number: usize) -> ModelArn {
+        let arn = format!(
+            "arn:aws:rekognition:us-east-1:123456789012:project/{project}/version/v{number:02}/1"
+        );
+        arn.parse().unwrap()
+    }
+
+    fn models(project: &str, count: usize) -> Vec<ModelArn> {
+        (0..count).map(|number| model(project, number)).collect()
+    }
+
+    /// The looks at these models, and the calls for them.
+    fn begin(models: impl IntoIterator<Item = ModelArn>) -> (Looks, Vec<LookCall>) {
+        let mut looks = Looks::new(Instant::now());
+        models.into_iter().for_each(|model| looks.look(model));
+        let calls = looks.calls();
+        (looks, calls)
+    }
+
+    fn lookup(call: LookCall) -> Lookup {
+        match call {
+            LookCall::Lookup(lookup) => lookup,
+            LookCall::Look(look) => panic!("{look:?}"),
+        }
+    }
+
+    fn look(call: LookCall) -> Look {
+        match call {
+            LookCall::Look(look) => look,
+            LookCall::Lookup(lookup) => panic!("{lookup:?}"),
+        }
+    }
+
+    /// The calls for models of projects that have been looked up.
+    fn looks_at(models: impl IntoIterator<Item = ModelArn>) -> (Looks, Vec<Look>) {
+        let (mut looks, calls) = begin(models);
+        for call in calls {
+            let lookup = lookup(call);
+            let projects = lookup.names.iter().map(|name| project(name, 1, true));
+            let page = page(projects.collect(), None);
+            let (next, shown) = looks.take_projects(lookup, page);
+            assert!(next.is_none() && shown.is_empty());
+        }
+        let calls = looks.calls().into_iter().map(look).collect();
+        (looks, calls)
+    }
+
+    fn project(name: &str, number: u32, is_created: bool) -> Project {
+        Project {
+            name: name.to_owned(),
+            arn: project_arn(name, number),
+            is_created,
+        }
+    }
+
+    fn project_arn(name: &str, number: u32) -> String {
+        format!("arn:aws:rekognition:us-east-1:123456789012:project/{name}/{number}")
+    }
+
+    fn version(model_arn: &ModelArn) -> Version {
+        Version {
+            model_arn: model_arn.as_str().to_owned(),
+            observation: Observation {
+                status: Status::new("STOPPING"),
+                inference_units: None,
+                at: Instant::now(),
+            },
+        }
+    }
+
+    fn page<T>(items: Vec<T>, next_token: Option<&str>) -> Result<Page<T>, CallError> {
+        Ok(Page {
+            items,
+            next_token: next_token.map(str::to_owned),
+        })
+    }
+
+    /// A page with these models.
+    fn versions(models: &[ModelArn], next_token: Option<&str>) -> Result<Page<Version>, CallError> {
+        page(models.iter().map(version).collect(), next_token)
+    }
+
+    fn refused<T>(code: &str) -> Result<Page<T>, CallError> {
+        Err(CallError::Refused {
+            code: code.to_owned(),
+            message: String::new(),
+        })
+    }
+
+    fn unreadable<T>() -> Result<Page<T>, CallError> {
+        Err(CallError::Unclear {
+            message: "garbage".to_owned(),
+        })
+    }
+
+    /// What is shown of each model: whether it was seen, or why not.
+    fn words(shown: &[Shown]) -> BTreeMap<&str, String> {
+        let words = shown.iter().map(|(model_arn, seen)| {
+            let word = match seen {
+                Ok(observation) => observation.status.as_str().to_owned(),
+                Err(error) => error.to_string(),
+            };
+            (model_arn.version(), word)
+        });
+        words.collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn projects_are_looked_up_ten_a_call_and_each_only_once() {
+        let each_of_25 = || (0..25).map(|number| model(&format!("p{number:02}"), 0));
+        let (mut looks, calls) = begin(each_of_25());
+        let names: Vec<usize> = calls
+            .into_iter()
+            .map(|call| {
+                let lookup = lookup(call);
+                let count = lookup.names.len();
+                let projects = lookup.names.iter().map(|name| project(name, 1, true));
+                let page = page(projects.collect(), None);
+                looks.take_projects(lookup, page);
+                count
+            })
+            .collect();
+        assert_eq!(names, [10, 10, 5]);
+        let calls = looks.calls();
+        assert_eq!(calls.len(), 25);
+        for call in calls {
+            let look = look(call);
+            let seen = versions(&Vec::from_iter(look.models.clone()), None);
+            looks.take_versions(look, seen);
+        }
+        each_of_25().for_each(|model| looks.look(model));
+        assert!(looks.calls().into_iter().map(look).count() == 25);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn up_to_ten_models_are_looked_at_by_name_and_more_by_listing_their_project() {
+        for (count, names) in [(1, vec![1]), (10, vec![10]), (11, vec![0]), (40, vec![0])] {
+            let (_, calls) = looks_at(models("shelf", count));
+            let asked: Vec<usize> = calls.iter().map(|look| look.names.len()).collect();
+            assert_eq!(asked, names, "{count} models");
+            assert!(calls.iter().all(|look| look.models.len() == count));
+            assert_eq!(calls[0].project_arn, project_arn("shelf", 1));
+        }
+        let all = ["dock", "shelf"]
+            .into_iter()
+            .flat_map(|name| models(name, 3));
+        let (_, calls) = looks_at(all);
+        let projects: Vec<&str> = calls.iter().map(|look| &*look.project).collect();
+        assert_eq!(projects, ["dock", "shelf"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_is_read_on_for_as_many_pages_as_asking_by_name_would_take_calls() {
+        let arns = models("shelf", 25);
+        let (mut looks, mut calls) = looks_at(arns.clone());
+        let mut next = calls.pop();
+        for (number, token) in ["2", "3"].into_iter().enumerate() {
+            let look = next.unwrap();
+            let (call, shown) =
+                looks.take_versions(look, versions(&arns[number..=number], Some(token)));
+            assert_eq!(shown.len(), 1);
+            next = call;
+        }
+        // After the third page it is known to be a large project.
+        let (call, shown) = looks.take_versions(next.unwrap(), versions(&[], Some("4")));
+        assert!(call.is_none() && shown.is_empty());
+        for _ in 0..2 {
+            let calls = looks.calls().into_iter().map(look);
+            let calls: Vec<Look> = calls.collect();
+            let names: Vec<usize> = calls.iter().map(|look| look.names.len()).collect();
+            assert_eq!(names, [10, 10, 3]);
+            for look in calls {
+                let seen = Vec::from_iter(look.models.clone());
+                let (_, shown) = looks.take_versions(look, versions(&seen, None));
+                assert_eq!(shown.len(), seen.len());
+                shown.into_iter().for_each(|(model, _)| looks.wait(model));
+            }
+            looks.begin_round(Instant::now(), Instant::now() + DEADLINE);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_has_shown_all_of_its_models_is_not_read_on() {
+        let arns = models("shelf", 25);
+        let (mut looks, mut calls) = looks_at(arns.clone());
+        let (next, shown) = looks.take_versions(calls.pop().unwrap(), versions(&arns, Some("2")));
+        assert!(next.is_none());
+        assert_eq!(shown.len(), 25);
+        assert!(looks.calls().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_models_of_a_list_that_is_broken_off_are_looked_at_in_the_next_round() {
+        let start = Instant::now();
+        let arns = models("shelf", 12);
+        let (mut looks, mut calls) = looks_at(arns.clone());
+        let look = calls.pop().unwrap();
+        let (look, shown) = looks.take_versions(look, versions(&arns[..5], Some("2")));
+        assert_eq!(shown.len(), 5);
+        let (next, shown) = looks.take_versions(look.unwrap(), unreadable());
+        assert!(next.is_none() && shown.is_empty() && looks.calls().is_empty());
+        assert_eq!(looks.last_failure(&arns[11]).as_deref(), Some("garbage"));
+        assert_eq!(looks.next_round(), Some(start + Duration::from_secs(1)));
+        looks.begin_round(Instant::now(), start + DEADLINE);
+        let [LookCall::Look(look)] = &looks.calls()[..] else {
+            panic!("{looks:?}");
+        };
+        assert_eq!(look.names.len(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lookup_that_is_broken_off_is_made_anew_in_the_next_round() {
+        let arn = model("shelf", 0);
+        let (mut looks, calls) = begin([arn.clone()]);
+        for call in calls {
+            let broken = refused("InvalidPaginationTokenException");
+            let (next, shown) = looks.take_projects(lookup(call), broken);
+            assert!(next.is_none() && shown.is_empty() && looks.calls().is_empty());
+        }
+        let failure = looks.last_failure(&arn);
+        assert_eq!(failure.as_deref(), Some("InvalidPaginationTokenException"));
+        looks.begin_round(Instant::now(), Instant::now() + DEADLINE);
+        assert_eq!(lookup(looks.calls().pop().unwrap()).names, ["shelf"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_bad_name_among_several_is_looked_at_alone_and_fails_alone() {
+        for code in ["ResourceNotFoundException", "InvalidParameterException"] {
+            let (mut looks, mut calls) = looks_at(models("shelf", 3));
+            let (_, shown) = looks.take_versions(calls.pop().unwrap(), refused(code));
+            assert!(shown.is_empty());
+            let calls = looks.calls();
+            assert_eq!(calls.len(), 3);
+            let mut all = Vec::new();
+            for call in calls {
+                let look = look(call);
+                let answer = match &*look.names[0] {
+                    "v01" => refused(code),
+                    _ => versions(&Vec::from_iter(look.models.clone()), None),
+                };
+                all.extend(looks.take_versions(look, answer).1);
+            }
+            let expected = [("v00", "STOPPING"), ("v01", code), ("v02", "STOPPING")];
+            let expected = expected.map(|(version, word)| (version, word.to_owned()));
+            assert_eq!(words(&all), BTreeMap::from(expected));
+            assert!(looks.calls().is_empty());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn any_other_error_fails_all_models_of_its_call_at_once() {
+        let (mut looks, mut calls) = looks_at(models("shelf", 3));
+        let denied = refused("AccessDeniedException");
+        let (_, shown) = looks.take_versions(calls.pop().unwrap(), denied);
+        assert_eq!(shown.len(), 3);
+        assert!(looks.calls().is_empty() && looks.next_round().is_none());
+
+        let (mut looks, mut calls) = begin([model("dock", 0), model("shelf", 0)]);
+        let denied = refused("AccessDeniedException");
+        let (_, shown) = looks.take_projects(lookup(calls.pop().unwrap()), denied);
+        assert_eq!(shown.len(), 2);
+        assert!(looks.calls().is_empty() && looks.next_round().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_project_or_a_model_that_is_not_listed_is_not_there() {
+        let (mut looks, mut calls) = begin([model("dock", 0), model("shelf", 0)]);
+        let lookup = lookup(calls.pop().unwrap());
+        let only_shelf = page(vec![project("shelf", 1, true)], None);
+        let (_, shown) = looks.take_projects(lookup, only_shelf);
+        assert!(words(&shown)["v00"].starts_with(
+            "ResourceNotFoundException: DescribeProjects knows no Custom Labels project `dock`"
+        ));
+        let look = look(looks.calls().pop().unwrap());
+        let (_, shown) = looks.take_versions(look, versions(&[], None));
+        assert!(words(&shown)["v00"].starts_with(
+            "ResourceNotFoundException: DescribeProjectVersions does not list this model"
+        ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_project_that_is_listed_twice_the_created_one_is_asked_first_and_then_the_other() {
+        for deleting_first in [true, false] {
+            let mut projects = vec![project("shelf", 1, false), project("shelf", 2, true)];
+            if !deleting_first {
+                projects.reverse();
+            }
+            let (mut looks, mut calls) = begin(models("shelf", 2));
+            let lookup = lookup(calls.pop().unwrap());
+            let other = projects.pop().unwrap();
+            let (lookup, _) = looks.take_projects(lookup, page(projects, Some("2")));
+            looks.take_projects(lookup.unwrap(), page(vec![other], None));
+
+            let look = look(looks.calls().pop().unwrap());
+            assert_eq!(look.project_arn, project_arn("shelf", 2));
+            let (next, shown) = looks.take_versions(look, versions(&[model("shelf", 0)], None));
+            assert_eq!(shown.len(), 1);
+            let look = next.unwrap();
+            assert_eq!(look.project_arn, project_arn("shelf", 1));
+            let (next, shown) = looks.take_versions(look, versions(&[model("shelf", 1)], None));
+            assert!(next.is_none() && shown[0].1.is_ok());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_model_that_is_asked_for_while_its_project_is_called_waits_for_the_answer() {
+        let (mut looks, mut calls) = looks_at([model("shelf", 0)]);
+        looks.look(model("shelf", 1));
+        assert!(looks.calls().is_empty());
+        looks.take_versions(calls.pop().unwrap(), versions(&[model("shelf", 0)], None));
+        assert_eq!(look(looks.calls().pop().unwrap()).names, ["v01"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_the_answers_each_model_is_in_exactly_one_place() {
+        for seed in 0..200 {
+            let mut rng = Rng::with_seed(seed);
+            let all = [("dock", 1), ("hall", 9), ("shelf", 30), ("yard", 12)];
+            let all: BTreeSet<ModelArn> = all
+                .into_iter()
+                .flat_map(|(name, count)| models(name, count))
+                .collect();
+            let (mut looks, mut under_way) = begin(all.iter().cloned());
+            let mut done = BTreeSet::new();
+            for _ in 0..300 {
+                let places = places(&looks, &under_way, &done);
+                assert!(places.iter().eq(&all), "seed {seed}: {places:?}");
+                if under_way.is_empty() {
+                    looks.begin_round(Instant::now(), Instant::now() + DEADLINE);
+                    under_way.extend(looks.calls());
+                    if under_way.is_empty() {
+                        break;
+                    }
+                }
+                let call = under_way.swap_remove(rng.usize(..under_way.len()));
+                let (next, shown) = answer(&mut looks, call, &mut rng);
+                under_way.extend(next);
+                for (model, _) in shown {
+                    match rng.u8(..4) {
+                        0 => looks.look(model),
+                        1 => looks.wait(model),
+                        _ => drop(done.insert(model)),
+                    }
+                }
+                under_way.extend(looks.calls());
+            }
+            assert!(done.len() > all.len() / 2, "seed {seed}: {}", done.len());
+        }
+    }
+
+    /// All models, as often as they are somewhere. A lookup under way is for the models that its
+    /// projects hold.
+    fn places(looks: &Looks, under_way: &[LookCall], done: &BTreeSet<ModelArn>) -> Vec<ModelArn> {
+        let mut places = Vec::from_iter(done.iter().cloned());
+        places.extend(looks.waiting.iter().cloned());
+        for project in looks.projects.values() {
+            places.extend(project.together.iter().cloned());
+            places.extend(project.alone.iter().cloned());
+        }
+        for call in under_way {
+            if let LookCall::Look(look) = call {
+                places.extend(look.models.iter().cloned());
+            }
+        }
+        places.sort();
+        places
+    }
+
+    /// Answers a call in any way that the service may.
+    fn answer(looks: &mut Looks, call: LookCall, rng: &mut Rng) -> (Option<LookCall>, Vec<Shown>) {
+        let token = rng.bool().then(|| rng.u8(..9).to_string());
+        let fault = rng.u8(..8);
+        match call {
+            LookCall::Lookup(lookup) => {
+                let names = lookup.names.iter().filter(|_| rng.u8(..8) > 0);
+                let projects = names.map(|name| project(name, 1, true)).collect();
+                let page = match fault {
+                    0 => unreadable(),
+                    1 => refused("AccessDeniedException"),
+                    _ => page(projects, token.as_deref()),
+                };
+                let (next, shown) = looks.take_projects(lookup, page);
+                (next.map(LookCall::Lookup), shown)
+            }
+            LookCall::Look(look) => {
+                let models = look.models.iter().filter(|_| rng.bool());
+                let models: Vec<ModelArn> = models.cloned().collect();
+                let page = match fault {
+                    0 => unreadable(),
+                    1 => refused("ResourceNotFoundException"),
+                    2 => refused("InvalidPaginationTokenException"),
+                    _ => versions(&models, token.as_deref()),
+                };
+                let (next, shown) = looks.take_versions(look, page);
+                (next.map(LookCall::Look), shown)
+            }
+        }
+    }
+}
