@@ -267,3 +267,262 @@ impl fmt::Display for CallError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::cell::{Cell, RefCell};
+    use std::time::SystemTime;
+
+    use aws_sdk_rekognition::config::http::HttpResponse;
+    use aws_sdk_rekognition::error::ErrorMetadata;
+    use aws_sdk_rekognition::operation::stop_project_version::StopProjectVersionError;
+    use aws_sdk_rekognition::primitives::{DateTime, DateTimeFormat};
+    use futures_util::future::{join, pending};
+    use tokio::sync::Semaphore;
+    use tokio::time::Instant;
+
+    use super::super::turns::Places;
+
+    type Answer = Result<u32, SdkError<StopProjectVersionError>>;
+
+    const STOP: Operation = Operation::StopProjectVersion;
+    /// What is kept of an invocation of more than five seconds for a report without models.
+    const REPORT: Duration = Duration::from_secs(1);
+
+    /// The calls of a run that has so much time.
+    fn caller(time: Duration) -> Caller {
+        Caller {
+            deadline: Arc::new(Deadline::new(Instant::now() + time + REPORT)),
+            request_id: "request-1".into(),
+            session: None,
+        }
+    }
+
+    fn lane(operation: Operation) -> Lane {
+        let scope = Arc::new(Semaphore::new(8));
+        let process = Arc::new(Places::new(128));
+        Lane::in_scope(operation, 8, &scope, &process, &Arc::default())
+    }
+
+    fn refused(status: u16, code: &str) -> Answer {
+        let metadata = ErrorMetadata::builder().code(code).build();
+        let response = HttpResponse::new(status.try_into().unwrap(), "".into());
+        let error = StopProjectVersionError::generic(metadata);
+        Err(SdkError::service_error(error, response))
+    }
+
+    fn seconds(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    /// Makes a call whose attempts are answered by this, from the number of the attempt; its result,
+    /// and when each attempt was made.
+    async fn call<F>(
+        caller: &Caller,
+        lane: &Lane,
+        answer: impl Fn(usize) -> F,
+    ) -> (Result<u32, CallError>, Vec<Duration>)
+    where
+        F: Future<Output = Answer>,
+    {
+        let start = Instant::now();
+        let attempts = RefCell::new(Vec::new());
+        let attempt = || {
+            attempts.borrow_mut().push(start.elapsed());
+            answer(attempts.borrow().len())
+        };
+        let result = caller.call(lane, "a model", attempt, Some).await;
+        (result, attempts.into_inner())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_that_passes_is_tried_again_after_growing_pauses_until_the_deadline() {
+        let start = Instant::now();
+        let (result, attempts) = call(&caller(seconds(12.0)), &lane(STOP), async |_| {
+            refused(500, "InternalServerError")
+        })
+        .await;
+        let expected = [0.0, 0.1, 0.3, 0.7, 1.5, 3.1, 5.1, 7.1, 9.1, 11.1].map(seconds);
+        assert_eq!(attempts, expected);
+        assert_eq!(start.elapsed(), seconds(12.0));
+        assert!(
+            matches!(&result, Err(CallError::OutOfTime { last_failure: Some(failure) }) if failure == "InternalServerError"),
+            "{result:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_ends_with_its_first_result_or_its_first_final_failure() {
+        let lane = lane(STOP);
+        let caller = caller(seconds(60.0));
+        let (result, attempts) = call(&caller, &lane, async |number| match number {
+            ..5 => refused(500, "InternalServerError"),
+            _ => Ok(7),
+        })
+        .await;
+        assert_eq!((result.unwrap(), attempts.len()), (7, 5));
+        let (result, attempts) = call(&caller, &lane, async |number| match number {
+            1 => refused(502, "Riddle"),
+            _ => refused(400, "AccessDeniedException"),
+        })
+        .await;
+        assert!(result.unwrap_err().is_refused_as("AccessDeniedException"));
+        assert_eq!(attempts.len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_without_an_answer_is_given_up_after_ten_seconds_or_half_of_the_time_left() {
+        let lane = lane(STOP);
+        let start = Instant::now();
+        let (result, attempts) = call(&caller(seconds(36.0)), &lane, |_| pending()).await;
+        let expected = [0.0, 10.0, 20.0, 28.0, 32.0, 34.0, 35.0, 35.5].map(seconds);
+        assert_eq!(attempts[..8], expected);
+        assert!(attempts.len() < 16, "{attempts:?}");
+        assert_eq!(start.elapsed(), seconds(36.0));
+        assert!(
+            matches!(&result, Err(CallError::OutOfTime { last_failure: Some(failure) }) if failure == "no answer in time"),
+            "{result:?}"
+        );
+        // What was in flight at the deadline has left its place.
+        assert!(lane.turn(true).now_or_never().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_the_deadline_nothing_is_called() {
+        let caller = caller(seconds(60.0));
+        tokio::time::advance(seconds(60.0)).await;
+        let (result, attempts) = call(&caller, &lane(STOP), async |_| Ok(1)).await;
+        let out_of_time = CallError::OutOfTime { last_failure: None };
+        assert_eq!(
+            format!("{result:?}"),
+            format!("{:?}", Err::<u32, _>(out_of_time))
+        );
+        assert!(attempts.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn throttled_calls_are_made_at_the_pace_of_the_quota_and_without_pauses_of_their_own() {
+        let (lane, caller) = (lane(STOP), caller(seconds(60.0)));
+        let start = Instant::now();
+        let last = Cell::new(None::<Instant>);
+        for _ in 0..100 {
+            // Ten calls a second.
+            let (result, _) = call(&caller, &lane, async |_| match last.get() {
+                Some(last) if last.elapsed() < seconds(0.1) => refused(500, "ThrottlingException"),
+                _ => {
+                    last.set(Some(Instant::now()));
+                    Ok(1)
+                }
+            })
+            .await;
+            result.unwrap();
+        }
+        let took = start.elapsed().as_secs_f64();
+        assert!((9.9..12.5).contains(&took), "{took} s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_throttled_for_its_own_sake_slows_down_no_other() {
+        let (lane, caller) = (lane(STOP), caller(seconds(200.0)));
+        let start = Instant::now();
+        let others = async {
+            for _ in 0..300 {
+                let (result, _) = call(&caller, &lane, async |_| {
+                    tokio::time::sleep(seconds(0.01)).await;
+                    Ok(1)
+                })
+                .await;
+                result.unwrap();
+            }
+            start.elapsed().as_secs_f64()
+        };
+        let alone = call(&caller, &lane, async |_| {
+            refused(500, "ThrottlingException")
+        });
+        let (took, (result, attempts)) = join(others, alone).await;
+        assert!(took < 8.0, "{took} s");
+        // It is tried until the deadline, and less and less often.
+        assert!(matches!(result, Err(CallError::OutOfTime { .. })));
+        let last = attempts.last_chunk::<2>().unwrap();
+        assert!(last[1] - last[0] >= seconds(10.0), "{attempts:?}");
+        assert!(last[1] > seconds(150.0), "{attempts:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signature_that_a_wrong_clock_spoilt_is_made_again_once_and_at_once() {
+        let spoilt = || {
+            let now = DateTime::from(SystemTime::now()).secs();
+            let date = DateTime::from_secs(now - 600);
+            let mut response = HttpResponse::new(400.try_into().unwrap(), "".into());
+            let date = date.fmt(DateTimeFormat::HttpDate).unwrap();
+            response.headers_mut().insert("date", date);
+            let code = ErrorMetadata::builder().code("InvalidSignatureException");
+            let error = StopProjectVersionError::generic(code.build());
+            Err(SdkError::service_error(error, response))
+        };
+        let caller = caller(seconds(60.0));
+        let (result, attempts) = call(&caller, &lane(STOP), async |number| match number {
+            1 => spoilt(),
+            _ => Ok(1),
+        })
+        .await;
+        result.unwrap();
+        assert_eq!(attempts, [Duration::ZERO; 2]);
+        let (result, attempts) = call(&caller, &lane(STOP), async |_| spoilt()).await;
+        assert!(
+            result
+                .unwrap_err()
+                .is_refused_as("InvalidSignatureException")
+        );
+        assert_eq!(attempts, [Duration::ZERO; 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_function_itself_has_no_session_to_renew() {
+        let (result, attempts) = call(&caller(seconds(60.0)), &lane(STOP), async |_| {
+            refused(400, "ExpiredTokenException")
+        })
+        .await;
+        assert!(result.unwrap_err().is_refused_as("ExpiredTokenException"));
+        assert_eq!(attempts.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_is_the_failure_of_its_call_and_leaves_its_place() {
+        let (lane, caller) = (lane(STOP), caller(seconds(60.0)));
+        for _ in 0..20 {
+            let (result, attempts) = call(&caller, &lane, async |_| panic!("the last straw")).await;
+            assert!(matches!(result, Err(CallError::Panicked)), "{result:?}");
+            assert_eq!(attempts.len(), 1);
+        }
+        let (result, _) = call(&caller, &lane, async |_| Ok(1)).await;
+        result.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_without_its_members_is_unclear_or_asked_for_again_by_operation() {
+        let caller = caller(seconds(60.0));
+        for (operation, expected) in [
+            (Operation::StopProjectVersion, 1),
+            (Operation::DescribeProjects, 1),
+            (Operation::ListTagsForResource, 3),
+        ] {
+            let attempts = Cell::new(0);
+            let attempt = async || {
+                attempts.set(attempts.get() + 1);
+                Answer::Ok(attempts.get())
+            };
+            let read = |number| (number == 3).then_some(number);
+            let result = caller
+                .call(&lane(operation), "a model", attempt, read)
+                .await;
+            assert_eq!(attempts.get(), expected, "{operation:?}");
+            match result {
+                Ok(number) => assert_eq!(number, 3),
+                Err(error) => assert!(matches!(error, CallError::Unclear { .. }), "{error:?}"),
+            }
+        }
+    }
+}
