@@ -171,3 +171,230 @@ impl<'a> Tally<'a> {
         self.reports.push((place, report));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use super::super::scope::ScopeReport;
+    use super::super::{Pattern, Targets};
+    use crate::arn::ModelArn;
+    use crate::report::Outcome;
+
+    const HERE: &str = "123456789012";
+    const THERE: &str = "210987654321";
+
+    fn tally<'a>(patterns: &[Pattern<'a>]) -> Tally<'a> {
+        let mut tally = Tally::new(&"request-1".into());
+        for (entry, pattern) in patterns {
+            tally.expect(*entry, pattern);
+        }
+        tally
+    }
+
+    fn key(account: &str, region: &str) -> ScopeKey {
+        ScopeKey {
+            partition: "aws".into(),
+            account: account.into(),
+            region: region.into(),
+        }
+    }
+
+    fn pattern(region: &str, account: &str) -> ModelPattern {
+        let text = format!("arn:aws:rekognition:{region}:{account}:project/*/version/*/*");
+        text.parse().unwrap()
+    }
+
+    fn model(version: &str) -> ModelArn {
+        let text =
+            format!("arn:aws:rekognition:us-east-1:{HERE}:project/shelf/version/{version}/1");
+        text.parse().unwrap()
+    }
+
+    fn denied() -> CallError {
+        CallError::Refused {
+            code: "AccessDeniedException".to_owned(),
+            message: String::new(),
+        }
+    }
+
+    fn unreachable() -> CallError {
+        CallError::Unreachable {
+            message: "the role could not be assumed".to_owned(),
+        }
+    }
+
+    fn search<'a>(
+        (entry, pattern): Pattern<'a>,
+        matches: usize,
+        error: Option<CallError>,
+    ) -> Search<'a> {
+        Search {
+            entry,
+            pattern,
+            matches,
+            other_account: None,
+            error,
+        }
+    }
+
+    /// The end of a scope with these stopped models, each with the place of its entry.
+    fn called<'a>(
+        key: ScopeKey,
+        models: &[(usize, &str)],
+        searches: Vec<Search<'a>>,
+    ) -> ScopeEnd<'a> {
+        let report = |version| ModelReport::of(&model(version), Outcome::Stopped, None);
+        let models = models.iter();
+        ScopeEnd::Called(ScopeReport {
+            key,
+            models: models
+                .map(|(entry, version)| (*entry, report(version)))
+                .collect(),
+            searches,
+        })
+    }
+
+    fn failed<'a>(key: ScopeKey, targets: Targets<'a>, is_of_account: bool) -> ScopeEnd<'a> {
+        let error = if is_of_account {
+            unreachable()
+        } else {
+            denied()
+        };
+        ScopeEnd::Failed {
+            key,
+            targets,
+            error,
+            is_of_account,
+        }
+    }
+
+    /// What the reports are about, in their order.
+    fn texts(reports: &[ModelReport]) -> Vec<&str> {
+        reports.iter().map(|report| &*report.model_arn).collect()
+    }
+
+    #[test]
+    fn reports_stand_by_entry_and_then_by_arn_whatever_the_order_of_their_scopes() {
+        let all = pattern("*", HERE);
+        let ends = || {
+            [
+                called(
+                    key(HERE, "us-east-1"),
+                    &[(3, "v2"), (0, "v9"), (3, "v1")],
+                    Vec::new(),
+                ),
+                called(
+                    key(HERE, "eu-west-1"),
+                    &[(1, "v5")],
+                    vec![search((3, &all), 1, Some(denied()))],
+                ),
+                called(
+                    key(HERE, "ap-south-1"),
+                    &[(3, "v0")],
+                    vec![search((3, &all), 1, Some(denied()))],
+                ),
+            ]
+        };
+        let invalid = "x".parse::<ModelArn>().unwrap_err();
+        for rotation in 0..3 {
+            let mut tally = tally(&[(3, &all)]);
+            let mut ends = Vec::from(ends());
+            ends.rotate_left(rotation);
+            ends.into_iter().for_each(|end| tally.add(end));
+            tally.invalid(2, "x", &invalid);
+            let (reports, unmatched) = tally.into_reports();
+            let models = ["v9", "v5", "v0", "v1", "v2"].map(model);
+            let [v9, v5, v0, v1, v2] = models.each_ref().map(ModelArn::as_str);
+            let south = all.with_place(HERE, "ap-south-1");
+            let west = all.with_place(HERE, "eu-west-1");
+            let expected = [v9, v5, "x", v0, v1, v2, &south, &west];
+            assert_eq!(texts(&reports), expected);
+            assert!(unmatched.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_unmatched_where_every_scope_was_looked_up_and_none_has_a_match() {
+        let nowhere = pattern("*", HERE);
+        let somewhere = pattern("us-*", HERE);
+        let in_part = pattern("eu-*", HERE);
+        let patterns = [(0, &nowhere), (1, &somewhere), (2, &in_part)];
+        let mut tally = tally(&patterns);
+        let [nowhere_search, somewhere_search, in_part_search] = patterns;
+        let searches = vec![
+            search(nowhere_search, 0, None),
+            search(somewhere_search, 0, None),
+        ];
+        tally.add(called(key(HERE, "us-east-1"), &[], searches));
+        let searches = vec![
+            search(nowhere_search, 0, None),
+            search(somewhere_search, 2, None),
+        ];
+        tally.add(called(key(HERE, "us-west-2"), &[], searches));
+        let searches = vec![search(in_part_search, 0, Some(denied()))];
+        tally.add(called(key(HERE, "eu-west-1"), &[], searches));
+        let (reports, unmatched) = tally.into_reports();
+        assert_eq!(unmatched, [nowhere.as_str()]);
+        assert_eq!(texts(&reports), [in_part.with_place(HERE, "eu-west-1")]);
+    }
+
+    #[test]
+    fn an_account_that_cannot_be_entered_fails_each_of_its_entries_once() {
+        let all = pattern("*", "*");
+        let mut tally = tally(&[(1, &all)]);
+        for region in ["eu-west-1", "us-east-1"] {
+            let targets = Targets {
+                models: Vec::new(),
+                patterns: vec![(1, &all)],
+            };
+            tally.add(failed(key(THERE, region), targets, true));
+        }
+        let targets = Targets {
+            models: vec![(0, model("v1")), (2, model("v2"))],
+            patterns: Vec::new(),
+        };
+        tally.add(failed(key(HERE, "us-east-1"), targets, true));
+        let (reports, unmatched) = tally.into_reports();
+        let models = [model("v1"), model("v2")];
+        let account = format!("arn:aws:rekognition:*:{THERE}:project/*/version/*/*");
+        assert_eq!(
+            texts(&reports),
+            [models[0].as_str(), &account, models[1].as_str()]
+        );
+        for report in reports {
+            let Outcome::Failed(failure) = report.outcome else {
+                panic!("{report:?}");
+            };
+            assert_eq!(failure.code.as_str(), "AccountUnreachable");
+        }
+        assert!(unmatched.is_empty());
+    }
+
+    #[test]
+    fn a_scope_that_fails_is_a_failure_for_each_region_and_a_list_of_accounts_one_for_the_entry() {
+        let all = pattern("*", "*");
+        let mut tally = tally(&[(0, &all)]);
+        for region in ["us-east-1", "eu-west-1"] {
+            let targets = Targets {
+                models: Vec::new(),
+                patterns: vec![(0, &all)],
+            };
+            tally.add(failed(key(THERE, region), targets, false));
+        }
+        tally.fail_list(0, &all, &denied());
+        let (reports, _) = tally.into_reports();
+        let west = all.with_place(THERE, "eu-west-1");
+        let east = all.with_place(THERE, "us-east-1");
+        assert_eq!(texts(&reports), [all.as_str(), &west, &east]);
+        let Outcome::Failed(failure) = &reports[0].outcome else {
+            panic!("{reports:?}");
+        };
+        assert!(
+            failure
+                .message
+                .starts_with("the accounts of the organization could not be listed"),
+            "{failure}"
+        );
+    }
+}
