@@ -33,7 +33,7 @@ const MEMORY: f64 = 0.8;
 const OUTAGE: Duration = Duration::from_secs(1);
 const CALLS_MISSED: f64 = 3.0;
 /// ... and is tried with one call in so long a time, until it does.
-const PROBE: Duration = Duration::from_millis(250);
+const PROBE: Duration = Duration::from_millis(200);
 /// When so many calls are let through after that, it was an outage indeed and not a small quota.
 const CALLS_AFTER_OUTAGE: f64 = 2.0;
 /// How late a timer may be.
