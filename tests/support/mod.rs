@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::HttpClient;
 use lambda_runtime::{Context, LambdaEvent};
 use rekognition_emulator::{Emulator, Model};
 use rekognition_stopper::aws::Aws;
@@ -29,6 +30,7 @@ use rekognition_stopper::{Handler, Invocation};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use wire::Wire;
 
 pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
 pub const SECRET_KEY: &str = "wJalrXUtnFEMI-secret-key-of-a-test";
@@ -100,6 +102,25 @@ pub fn sdk_config(endpoint_url: &str) -> SdkConfig {
 
 /// The handler as the function makes it, against an emulator and with these environment variables.
 pub fn handler(emulator: &Emulator, variables: &[(&str, &str)]) -> Handler {
+    handler_with(emulator, variables, sdk_config(&emulator.url()))
+}
+
+/// The handler against an emulator in the same task, without a socket: a paused clock goes on only where
+/// something waits for it, so that the time that a run takes can be told.
+pub fn handler_in_process(emulator: &Emulator, variables: &[(&str, &str)]) -> Handler {
+    handler_with(emulator, variables, in_process(Wire::new(emulator)))
+}
+
+/// The SDK's configuration for a service that this HTTP client stands for.
+pub fn in_process(http_client: impl HttpClient + 'static) -> SdkConfig {
+    sdk_config("http://in-process.invalid")
+        .into_builder()
+        .http_client(http_client)
+        .build()
+}
+
+/// The handler with this configuration of the SDK.
+pub fn handler_with(emulator: &Emulator, variables: &[(&str, &str)], config: SdkConfig) -> Handler {
     record(emulator);
     let settings = Settings::read(|name| {
         let found = variables.iter().find(|(key, _)| *key == name);
@@ -107,8 +128,7 @@ pub fn handler(emulator: &Emulator, variables: &[(&str, &str)]) -> Handler {
             .map(|(_, value)| (*value).to_owned())
             .ok_or(VarError::NotPresent)
     });
-    let rekognition = Aws::new(sdk_config(&emulator.url()));
-    Handler::new(settings, rekognition, io::sink())
+    Handler::new(settings, Aws::new(config), io::sink())
 }
 
 /// Writes the function's calls to a file of their own in the directory `REKOGNITION_CALLS`, where that is set: what
