@@ -242,14 +242,20 @@ impl Model {
             (Some(Phase::Stopping), Some(seen)) => {
                 Failure::not_confirmed(seen.at.elapsed()).after(last_failure)
             }
-            _ => {
+            (_, seen) => {
                 let last_failure = last_failure.or_else(|| self.refusal.clone());
                 let failure = Failure::from(CallError::OutOfTime { last_failure });
-                if self.is_accepted && phase == Some(Phase::Running) {
-                    failure.explain("its stop was accepted, and then it was running")
-                } else {
-                    failure
-                }
+                let Some(seen) = seen.as_ref().filter(|_| phase == Some(Phase::Running)) else {
+                    return failure;
+                };
+                let running = match self.is_accepted {
+                    true => "its stop was accepted, and then it was running",
+                    false => "it was running",
+                };
+                let ago = seen.at.elapsed().as_secs();
+                failure.explain(&format!(
+                    "{running} when it was last seen, {ago} s before the deadline"
+                ))
             }
         }
     }
@@ -533,12 +539,12 @@ mod tests {
             (named(&[in_use, Look("RUNNING")]), None, "after: ResourceInUseException: by script"),
             (named(&[in_use, Look("RUNNING")]), failed, "after: HTTP 502"),
             (named(&[Stop("RUNNING")]), None, "the status `RUNNING`"),
-            (found("RUNNING", &[]), None, "DeadlineExceeded: it was not reached"),
+            (found("RUNNING", &[]), None, "DeadlineExceeded: it was running when it was last seen, 7 s before the deadline: it was not reached"),
             (named(&[in_use, Look("STARTING")]), None, "StillStarting: it was STARTING when it was last seen, 7 s before"),
             (found("STARTING", &[]), failed, "7 s before the deadline; the last look failed with: HTTP 502"),
             (named(&[Stop("STOPPING")]), None, "NotConfirmed: its stop was accepted"),
             (found("STOPPING", &[]), failed, "7 s before the deadline; the last look failed with: HTTP 502"),
-            (named(&[Stop("STOPPING"), Look("RUNNING")]), None, "its stop was accepted, and then it was running"),
+            (named(&[Stop("STOPPING"), Look("RUNNING")]), None, "its stop was accepted, and then it was running when it was last seen, 7 s before the deadline: "),
             (named(&[Stop("STOPPING"), Look("STARTING")]), None, "StillStarting"),
             (tagged("RUNNING", &[]), failed, "DeadlineExceeded: its tags could not be read, so it was left alone"),
         ];
