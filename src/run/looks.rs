@@ -185,6 +185,7 @@ impl Looks {
             };
             let found = lookup.found.iter().filter(|project| project.name == name);
             project.arns = found.map(|project| project.arn.clone()).collect();
+            project.failure = None;
             let error = match &failure {
                 None if !project.arns.is_empty() => None,
                 None => Some(CallError::not_found(format!(
@@ -250,9 +251,10 @@ impl Looks {
                 shown.extend(fail(look.models, error));
             }
             Then::Anew(_, error) => {
-                project.failure = Some(error);
+                if project.failure.replace(error).is_none() {
+                    self.cadence.changed(Instant::now());
+                }
                 self.waiting.extend(look.models);
-                self.cadence.changed(Instant::now());
             }
             Then::Failed(error) if look.names.len() > 1 && error.may_be_of_one() => {
                 project.alone.extend(look.models);
@@ -263,16 +265,18 @@ impl Looks {
         (None, shown)
     }
 
-    /// Has the models of these projects looked at in the next round, since a list was broken off.
+    /// Has the models of these projects looked at in the next round, since a list was broken off. That
+    /// comes soon the first time, and then with growing pauses.
     fn break_off(&mut self, names: &[String], error: &CallError) {
         for name in names {
             if let Some(project) = self.projects.get_mut(name) {
-                project.failure = Some(error.clone());
+                if project.failure.replace(error.clone()).is_none() {
+                    self.cadence.changed(Instant::now());
+                }
                 self.waiting.extend(project.take_due());
             }
             self.call_ended(name);
         }
-        self.cadence.changed(Instant::now());
     }
 
     /// Notes that a call for a project has ended, so that there may be others.
@@ -565,6 +569,23 @@ mod tests {
         assert_eq!(failure.as_deref(), Some("InvalidPaginationTokenException"));
         looks.begin_round(Instant::now(), Instant::now() + DEADLINE);
         assert_eq!(lookup(looks.calls().pop().unwrap()).names, ["shelf"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_breaks_off_again_and_again_is_begun_anew_after_growing_pauses() {
+        let start = Instant::now();
+        let (mut looks, calls) = looks_at(models("shelf", 12));
+        let mut calls: Vec<LookCall> = calls.into_iter().map(LookCall::Look).collect();
+        let mut rounds = Vec::new();
+        for _ in 0..7 {
+            let (_, shown) = looks.take_versions(look(calls.pop().unwrap()), unreadable());
+            assert!(shown.is_empty());
+            let next = looks.next_round().unwrap();
+            rounds.push((next - start).as_secs());
+            looks.begin_round(next, start + DEADLINE);
+            calls = looks.calls();
+        }
+        assert_eq!(rounds, [1, 3, 7, 15, 31, 61, 91]);
     }
 
     #[tokio::test(start_paused = true)]
