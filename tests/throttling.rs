@@ -17,8 +17,8 @@ use rekognition_stopper::report::Report;
 use serde_json::{Value, json};
 use support::wire::Wire;
 use support::{
-    PLENTY, arn, arn_in, arns, handler_in_process, handler_with, in_process, invocation, outcomes,
-    pattern, payload, running,
+    PLENTY, arn, arn_in, arns, emulator_in_process, handler_in_process, handler_with, in_process,
+    invocation, outcomes, pattern, payload, running,
 };
 use tokio::time::{Instant, sleep};
 
@@ -47,11 +47,7 @@ const CODES: [(&str, u16); 14] = [
 ];
 
 fn emulator(arns: &[String]) -> Emulator {
-    let emulator = Emulator::in_process();
-    for arn in arns {
-        emulator.add_model(running(arn));
-    }
-    emulator
+    emulator_in_process(arns.iter().map(|arn| running(arn)))
 }
 
 /// A run that has so much time; its report, and the seconds that it took.

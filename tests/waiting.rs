@@ -7,11 +7,12 @@ mod support;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use rekognition_emulator::{Answer, Emulator, Fault, Operation, Quota};
+use rekognition_emulator::{Answer, Emulator, Fault, ListEnd, Operation, Quota};
+use rekognition_stopper::handler::Error;
 use serde_json::json;
 use support::{
-    PLENTY, arn, arn_in, emulator, failure, handler, invoke, model, outcomes, pattern, report,
-    running, stop,
+    PLENTY, arn, arn_in, emulator, emulator_in_process, failure, handler, handler_in_process,
+    invocation, invoke, model, outcomes, pattern, payload, report, running, stop,
 };
 use tokio::time::Instant;
 
@@ -83,6 +84,32 @@ async fn a_model_that_is_starting_up_to_the_deadline_is_told_as_still_starting()
         report.models[0].status.as_ref().unwrap().as_str(),
         "STARTING"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_time_runs_out_for_is_told_by_when_it_was_last_seen() {
+    let arn = arn("shelf", "v1");
+    let starting = model(&arn, "STARTING").start_takes(Duration::from_secs(57));
+    let refused =
+        || Fault::error("ResourceInUseException").operation(Operation::StopProjectVersion);
+    // The last look is 5 seconds before the deadline, which is a second before the end.
+    for (model, seen) in [
+        (
+            starting,
+            "it was STARTING when it was last seen, 5 s before the deadline",
+        ),
+        (running(&arn), "it was running when it was last seen, "),
+    ] {
+        let emulator = emulator_in_process([model]);
+        emulator.add_fault(refused());
+        let handler = handler_in_process(&emulator, &[]);
+        let event = payload(&json!({"model_arns": [arn]}));
+        let Err(Error::NotAllStopped(report)) = handler.invoke(event, invocation(PLENTY)).await
+        else {
+            panic!("{:?}", emulator.statuses());
+        };
+        assert!(failure(&report).contains(seen), "{report:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -299,6 +326,75 @@ async fn a_model_that_is_gone_when_it_is_looked_at_fails_with_the_services_code(
     let without_model = report(stop(&emulator, &[&arn]).await);
     assert_eq!(outcomes(&without_model), ["ResourceNotFoundException"]);
     assert!(failure(&without_model).contains("does not list this model"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_project_that_is_listed_twice_the_one_that_lists_the_model_is_meant() {
+    let arns = spread(3, 1);
+    for (namesake_first, status) in [
+        (true, "DELETING"),
+        (true, "CREATED"),
+        (false, "DELETING"),
+        (false, "CREATED"),
+    ] {
+        let emulator = emulator([]).await;
+        let add_namesake = || emulator.add_namesake_project(&arns[0], status).unwrap();
+        if namesake_first {
+            add_namesake();
+        }
+        arns.iter().for_each(|arn| emulator.add_model(running(arn)));
+        if !namesake_first {
+            add_namesake();
+        }
+        let entries: Vec<&str> = arns.iter().map(String::as_str).collect();
+        let report = report(stop(&emulator, &entries).await);
+        assert_eq!(
+            outcomes(&report),
+            ["stopped"; 3],
+            "{namesake_first} {status}"
+        );
+        let looks = emulator.count(Operation::DescribeProjectVersions);
+        let asked_twice = usize::from(namesake_first && status == "CREATED");
+        assert_eq!(looks, 1 + asked_twice, "{namesake_first} {status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_ends_with_an_empty_token_is_read_with_one_call() {
+    let arns = spread(12, 1);
+    let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+    for operation in [
+        Operation::DescribeProjects,
+        Operation::DescribeProjectVersions,
+    ] {
+        emulator.set_list_end(operation, ListEnd::EmptyToken);
+    }
+    let entries: Vec<&str> = arns.iter().map(String::as_str).collect();
+    let report = stop(&emulator, &entries).await.unwrap();
+    assert_eq!(report.summary.stopped, 12);
+    assert_eq!(emulator.count(Operation::DescribeProjects), 1);
+    assert_eq!(emulator.count(Operation::DescribeProjectVersions), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_whose_token_repeats_does_not_spin() {
+    for operation in [
+        Operation::DescribeProjects,
+        Operation::DescribeProjectVersions,
+    ] {
+        let arns = spread(2, 1);
+        let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+        emulator.set_list_end(operation, ListEnd::RepeatedToken);
+        // A model that is not listed is looked for on every page.
+        let entries = [&*arns[0], &arns[1], &arn("project-00", "v0002")];
+        let fault = Fault::garbage(r#"{"Status": "STOPPING"}"#).resource(entries[2]);
+        emulator.add_fault(fault.operation(Operation::StopProjectVersion));
+        let report = report(stop(&emulator, &entries).await);
+        let calls = emulator.count(operation);
+        assert!(calls < 25, "{operation}: {calls} calls");
+        assert!(!report.is_good());
+        assert!(emulator.statuses().values().all(|it| it == "STOPPED"));
+    }
 }
 
 #[tokio::test(start_paused = true)]

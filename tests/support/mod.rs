@@ -76,6 +76,11 @@ pub async fn emulator(models: impl IntoIterator<Item = Model>) -> Emulator {
     Emulator::builder().models(models).start().await.unwrap()
 }
 
+/// An emulator of these models without a server, for [`handler_in_process`].
+pub fn emulator_in_process(models: impl IntoIterator<Item = Model>) -> Emulator {
+    Emulator::builder().models(models).in_process()
+}
+
 /// A model with this status.
 pub fn model(arn: &str, status: &str) -> Model {
     Model::new(arn).unwrap().status(status)
