@@ -5,7 +5,7 @@
 //! has installed them.
 //!
 //! `cargo bench -- cold` measures one section alone: `cold`, `instructions` or `quotas`. A whole run writes its
-//! tables to `target/performance.md`, and `cargo bench -- --readme` also into the README.
+//! tables to `target/performance.md`, and `cargo bench -- --readme` also into `docs/performance.md`.
 
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -49,7 +49,7 @@ async fn main() {
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../performance.md");
         output.write_to(&file);
         if arguments.iter().any(|argument| argument == "--readme") {
-            output.write_into(&Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
+            output.write_into(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/performance.md"));
         }
     }
 }

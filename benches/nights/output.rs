@@ -1,9 +1,9 @@
-//! Tables, on the terminal and for the README; medians; and progress.
+//! Tables, on the terminal and for the documentation; medians; and progress.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::path::Path;
 
-/// Between these lines the README has the tables.
+/// Between these lines the documentation has the tables.
 const BEGIN: &str = "<!-- Written by cargo bench -- --readme. -->";
 const END: &str = "<!-- End of what cargo bench wrote. -->";
 

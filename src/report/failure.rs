@@ -201,7 +201,7 @@ mod tests {
             .map(|code| code.to_string())
             .collect();
 
-        let page = include_str!("../../README.md");
+        let page = include_str!("../../docs/reference.md");
         let table = page
             .lines()
             .skip_while(|line| !line.starts_with("| code of `failed`"));

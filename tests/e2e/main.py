@@ -29,7 +29,7 @@ PARTS = {
     "dry-run": (part_dry_run, "a stack that only looks, its mail, and the first run that stops"),
     "organization": (part_organization, "both templates in an organization of six accounts, and a night of it"),
     "docker": (part_docker, "sam local invoke with every event, on a Docker engine"),
-    "cargo-lambda": (part_cargo_lambda, "cargo lambda watch, invoke and deploy, as the README shows them"),
+    "cargo-lambda": (part_cargo_lambda, "cargo lambda watch, invoke and deploy, as docs/deploying.md shows them"),
     "binary": (part_binary, "the binaries for both processors: which glibc they need"),
     "permissions": (part_permissions, "every call that was made is allowed, and every allowed action was made"),
 }

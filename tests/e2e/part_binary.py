@@ -46,7 +46,7 @@ STEPS = [the_binary_for_this_processor_runs_on_lambda, the_binary_for_the_other_
 
 
 def build_command(architecture):
-    """How the README builds for a processor."""
+    """How docs/deploying.md builds for a processor."""
     return ["cargo", "lambda", "build", "--release", "--locked", f"--{architecture.replace('_', '-')}"]
 
 

@@ -16,6 +16,7 @@ from tools import (
 WATCH_PORT = 9000
 FUNCTION = "rekognition-stopper"
 DEPLOYING = ROOT / "docs" / "deploying.md"
+REFERENCE = ROOT / "docs" / "reference.md"
 
 
 def cargo_lambda_watch_starts_the_function(session):
@@ -60,7 +61,7 @@ def the_commands_of_the_documentation_deploy_the_function_and_schedule_it(sessio
     session.before = inventory(session.aws)
     topic = session.aws.client("sns").create_topic(Name="on-call")["TopicArn"]
     deploying, session.removing = documented_commands()
-    (WORK / "permissions.json").write_text(readme_policy())
+    (WORK / "permissions.json").write_text(documented_policy())
     replaced = {
         "TOPIC_ARN": topic,
         "file://permissions.json": f"file://{WORK / 'permissions.json'}",
@@ -140,10 +141,10 @@ def documented_commands():
     return shell_blocks(deploying), shell_blocks(removing)
 
 
-def readme_policy():
-    """The policy under "Permissions" in the README."""
-    blocks = re.findall(r"```json\n(.*?)```", section(ROOT / "README.md", "## Permissions"), re.DOTALL)
-    check_equal(len(blocks), 1, "policies in the README's section on permissions")
+def documented_policy():
+    """The policy under "Permissions" in the reference."""
+    blocks = re.findall(r"```json\n(.*?)```", section(REFERENCE, "## Permissions"), re.DOTALL)
+    check_equal(len(blocks), 1, f"policies in the section on permissions of {REFERENCE.name}")
     json.loads(blocks[0])
     return blocks[0]
 
