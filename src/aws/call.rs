@@ -79,10 +79,10 @@ impl Caller {
             let mut throttled_alone = 0;
             for number in 1_u32.. {
                 let let_through_before = lane.let_through();
-                let credentials = self.session.as_ref().and_then(Session::credentials);
                 let Ok(turn) = lane.turn(after_silence).await else {
                     break;
                 };
+                let credentials = self.session.as_ref().and_then(Session::credentials);
                 drop(first_turn.take());
                 // An operation of the SDK is a large future, and lives only while it is in flight.
                 let attempt = AssertUnwindSafe(Box::pin(attempt())).catch_unwind();
@@ -118,13 +118,13 @@ impl Caller {
                         let Some(session) = &self.session else {
                             return Err(failed.into_error(operation));
                         };
-                        session_had_expired = true;
                         session.renew(credentials).await?;
                     }
                     Verdict::Final
                     | Verdict::AgainWithTheRightTime
                     | Verdict::AgainInNewSession => return Err(failed.into_error(operation)),
                 }
+                session_had_expired = verdict == Verdict::AgainInNewSession;
                 let reason = failed.to_string();
                 tracing::debug!(
                     requestId = &*self.request_id,

@@ -68,7 +68,8 @@ pub(super) enum Verdict {
     Again,
     /// The call is made again at once, with the clock corrected; but only once.
     AgainWithTheRightTime,
-    /// The call is made again at once, in a new session if it is made in one; but only once.
+    /// The call is made again at once, in a new session if it is made in one; but not where that one
+    /// has expired as well.
     AgainInNewSession,
 }
 
