@@ -3,14 +3,25 @@
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use axum::Router;
 use axum::routing::post;
 use rekognition_emulator::Emulator;
+use rekognition_stopper::handler::{Error, Response};
+use rekognition_stopper::report::Report;
 use serde_json::json;
 use support::runtime_api::{Answer, Function};
-use support::{ACCESS_KEY, PLENTY, arns, running};
+use support::wire::Wire;
+use support::{
+    ACCESS_KEY, PLENTY, arns, emulator_in_process, handler_with, in_process, invocation, outcomes,
+    payload, running,
+};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 const NOT_IN_THE_ENVIRONMENT: [(&str, &str); 3] = [
     ("AWS_ACCESS_KEY_ID", ""),
@@ -102,4 +113,73 @@ async fn where_there_are_none_the_error_says_so() {
         "{message}"
     );
     assert_eq!(access_keys, [""; 0]);
+}
+
+/// A provider that has none for some time, and then some.
+#[derive(Debug)]
+struct FailsAtFirst {
+    until: Instant,
+    error: fn() -> CredentialsError,
+}
+
+impl ProvideCredentials for FailsAtFirst {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(if Instant::now() < self.until {
+            Err((self.error)())
+        } else {
+            Ok(Credentials::from_keys(ACCESS_KEY, "any", None))
+        })
+    }
+}
+
+/// The report of a run in which this provider fails for so many seconds, and the seconds that it took.
+async fn stop_ten(error: fn() -> CredentialsError, seconds: u64) -> (Report, f64) {
+    let arns = arns(10);
+    let emulator = emulator_in_process(arns.iter().map(|arn| running(arn)));
+    let start = Instant::now();
+    let provider = FailsAtFirst {
+        until: start + Duration::from_secs(seconds),
+        error,
+    };
+    let config = in_process(Wire::new(&emulator)).into_builder();
+    let provider = SharedCredentialsProvider::new(provider);
+    let config = config.credentials_provider(provider).build();
+    let handler = handler_with(&emulator, &[("CONFIRM_STOPPED", "false")], config);
+    let event = payload(&json!({ "model_arns": arns }));
+    let report = match handler.invoke(event, invocation(PLENTY)).await {
+        Ok(Response::Report(report)) | Err(Error::NotAllStopped(report)) => report,
+        other => panic!("{other:?}"),
+    };
+    (report, start.elapsed().as_secs_f64())
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_cannot_be_loaded_for_a_few_seconds_fail_no_model() {
+    let errors: [fn() -> CredentialsError; 3] = [
+        || CredentialsError::provider_error("HTTP 500"),
+        || CredentialsError::provider_timed_out(Duration::from_secs(1)),
+        || CredentialsError::unhandled("what"),
+    ];
+    for error in errors {
+        let (report, seconds) = stop_ten(error, 5).await;
+        assert_eq!(report.summary.stopping, 10, "{:?}", error());
+        assert!((5.0..8.0).contains(&seconds), "{:?}: {seconds} s", error());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_there_are_none_of_fail_every_model_at_once() {
+    let errors: [fn() -> CredentialsError; 2] = [
+        || CredentialsError::not_loaded("nobody has any"),
+        || CredentialsError::invalid_configuration("nobody has any"),
+    ];
+    for error in errors {
+        let (report, seconds) = stop_ten(error, 5).await;
+        assert_eq!(outcomes(&report), ["DispatchFailure"; 10]);
+        assert!(report.to_string().contains("nobody has any"), "{report}");
+        assert!(seconds < 1.0, "{seconds} s");
+    }
 }

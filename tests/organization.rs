@@ -12,8 +12,10 @@ use rekognition_stopper::handler::{Error, Response};
 use rekognition_stopper::report::Report;
 use serde_json::{Value, json};
 use support::log::Log;
-use support::{PLENTY, handler, invocation, invoke, outcomes, payload, report, running};
-use tokio::time::Instant;
+use support::{
+    PLENTY, handler, handler_in_process, invocation, invoke, outcomes, payload, report, running,
+};
+use tokio::time::{Instant, sleep};
 
 /// The function's own account, which is the organization's management account as well.
 const OWN: &str = "123456789012";
@@ -123,6 +125,48 @@ async fn an_expired_session_is_renewed_and_the_call_is_made_again() {
     let report = report(invoke(&handler, event, PLENTY).await);
     assert_eq!(outcomes(&report), ["stopped"; 4]);
     assert_eq!(emulator.assume_role_count(MEMBERS[0]), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_calls_of_a_session_that_has_expired_share_its_renewal() {
+    let member = MEMBERS[0];
+    let arns: Vec<String> = (0..40)
+        .map(|number| arn(member, "us-east-1").replace("v1", &format!("v{number}")))
+        .collect();
+    let emulator = organization(&[member]).start().await.unwrap();
+    arns.iter().for_each(|arn| emulator.add_model(running(arn)));
+    let handler = handler(&emulator, &[ROLE]);
+    let dry_run = json!({"model_arns": [arns[0]], "dry_run": true});
+    report(invoke(&handler, dry_run, PLENTY).await);
+    assert_eq!(emulator.assume_role_count(member), 1);
+    emulator.expire_sessions();
+    let report = report(invoke(&handler, json!({"model_arns": arns}), PLENTY).await);
+    assert_eq!(report.summary.stopped, 40, "{report}");
+    assert_eq!(emulator.assume_role_count(member), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_expires_again_in_the_middle_of_a_call_is_renewed_again() {
+    let member = MEMBERS[0];
+    let arn = arn(member, "us-east-1");
+    let builder = organization(&[member]);
+    let emulator = builder.role(role(member).session_length(Duration::from_secs(5)));
+    let emulator = emulator.in_process();
+    // The call is made again for half a minute.
+    let broken = Fault::http_status(502, "").operation(Operation::StopProjectVersion);
+    emulator.add_fault(broken);
+    let handler = handler_in_process(&emulator, &[ROLE, ("CONFIRM_STOPPED", "false")]);
+    let event = payload(&json!({"model_arns": [arn]}));
+    let mend = async {
+        sleep(Duration::from_secs(30)).await;
+        emulator.clear_faults();
+    };
+    let (result, ()) = tokio::join!(handler.invoke(event, invocation(PLENTY)), mend);
+    let Ok(Response::Report(report)) = result else {
+        panic!("{result:?}");
+    };
+    assert_eq!(outcomes(&report), ["stopping"]);
+    assert!(emulator.assume_role_count(member) > 4);
 }
 
 #[tokio::test(start_paused = true)]

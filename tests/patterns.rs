@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rekognition_emulator::{Emulator, Fault, Operation};
+use rekognition_emulator::{Emulator, Fault, ListEnd, Operation};
 use rekognition_stopper::report::{Outcome, Report};
 use serde_json::{Value, json};
 use support::log::Log;
@@ -292,6 +292,71 @@ async fn half_a_list_is_never_taken_for_a_whole_one() {
             .map(|model| &*model.model_arn)
             .collect();
         assert_eq!(failed, [entry]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_token_ends_a_list() {
+    let arns = versions("shelf", 12);
+    for (page_size, calls) in [(100, 1), (5, 3)] {
+        let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+        emulator.set_page_size(page_size);
+        for operation in [
+            Operation::DescribeProjects,
+            Operation::DescribeProjectVersions,
+        ] {
+            emulator.set_list_end(operation, ListEnd::EmptyToken);
+        }
+        let event = json!({"model_arns": [pattern("*", "*")]});
+        let report = stop_with(&emulator, &[("CONFIRM_STOPPED", "false")], event).await;
+        assert_eq!(report.summary.stopping, 12);
+        assert_eq!(emulator.count(Operation::DescribeProjects), 1);
+        assert_eq!(emulator.count(Operation::DescribeProjectVersions), calls);
+    }
+}
+
+/// Nobody knows what would come after such a page, so the pattern is not looked up to its end.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_repeats_fails_the_pattern_after_a_few_calls() {
+    for operation in [
+        Operation::DescribeProjects,
+        Operation::DescribeProjectVersions,
+    ] {
+        let arns = versions("shelf", 3);
+        let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+        emulator.set_list_end(operation, ListEnd::RepeatedToken);
+        let event = json!({"model_arns": [pattern("*", "*")]});
+        let report = stop_with(&emulator, &[("CONFIRM_STOPPED", "false")], event).await;
+        assert_eq!(outcomes(&report)[..3], ["stopping"; 3], "{operation}");
+        let message = failure(&report);
+        assert!(
+            message.contains("the token of the next page repeats"),
+            "{message}"
+        );
+        let calls = emulator.count(operation);
+        assert!(calls < 20, "{operation}: {calls} calls");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_project_that_is_listed_twice_the_one_that_is_created_is_meant() {
+    let arns = versions("shelf", 3);
+    for namesake_first in [true, false] {
+        let emulator = emulator([]).await;
+        let add_namesake = || emulator.add_namesake_project(&arns[0], "DELETING").unwrap();
+        let mut namesake = namesake_first.then(add_namesake);
+        arns.iter().for_each(|arn| emulator.add_model(running(arn)));
+        let namesake = namesake.get_or_insert_with(add_namesake);
+        let gone = Fault::error("ResourceNotFoundException").resource(namesake);
+        emulator.add_fault(gone);
+        for pattern in [pattern("*", "*"), pattern("shelf", "*")] {
+            let report = report(stop(&emulator, &[&pattern]).await);
+            assert_eq!(reported(&report), arns);
+            assert_eq!(outcomes(&report), ["stopped"; 3]);
+            for arn in &arns {
+                emulator.set_status(arn, "RUNNING");
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rekognition_emulator::{Answer, Emulator, Fault, Model, Operation, Quota, ThrottleWith};
 use serde_json::json;
@@ -97,6 +97,48 @@ async fn what_the_service_will_not_take_back_is_not_retried() {
         assert_eq!(outcomes(&report), [code]);
         assert!(failure(&report).contains("by script"));
         assert_eq!(emulator.calls().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_the_service_will_not_take_back_is_not_retried_where_a_clock_is_wrong() {
+    let ten_minutes = Duration::from_secs(600);
+    let now = SystemTime::now();
+    for clock in [now - ten_minutes, now, now + ten_minutes] {
+        for code in [
+            "AccessDeniedException",
+            "InvalidParameterException",
+            "ResourceNotFoundException",
+        ] {
+            let arn = arn("shelf", "v1");
+            let emulator = emulator([running(&arn)]).await;
+            emulator.set_clock(clock);
+            emulator.add_fault(Fault::error(code).operation(Operation::StopProjectVersion));
+            let report = report(stop(&emulator, &[&arn]).await);
+            assert_eq!(outcomes(&report), [code]);
+            assert_eq!(emulator.calls().len(), 1, "{code}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signature_that_a_wrong_clock_spoilt_is_made_again_once() {
+    let now = SystemTime::now();
+    let code = "InvalidSignatureException";
+    for (minutes, spoilt, calls, outcome) in
+        [(10, 1, 2, "stopping"), (10, 2, 2, code), (0, 1, 1, code)]
+    {
+        let arn = arn("shelf", "v1");
+        let emulator = emulator([running(&arn)]).await;
+        emulator.set_clock(now + Duration::from_secs(60 * minutes));
+        let fault = Fault::error(code).operation(Operation::StopProjectVersion);
+        emulator.add_fault(fault.attempts(..=spoilt));
+        let handler = handler(&emulator, &UNCONFIRMED);
+        let event = json!({"model_arns": [arn]});
+        let report = report(invoke(&handler, event, PLENTY).await);
+        let case = format!("{minutes} minutes off, {spoilt} spoilt");
+        assert_eq!(outcomes(&report), [outcome], "{case}");
+        assert_eq!(emulator.calls().len(), calls, "{case}");
     }
 }
 

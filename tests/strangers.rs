@@ -293,3 +293,25 @@ async fn a_word_of_the_service_of_any_length_is_cut() {
     );
     assert!(log.lines().all(|line| line.len() < LONGEST_LINE));
 }
+
+#[tokio::test]
+async fn a_response_of_200_megabytes_is_not_read_to_its_end_and_its_model_is_not_lost() {
+    for operation in [
+        Operation::StopProjectVersion,
+        Operation::DescribeProjects,
+        Operation::DescribeProjectVersions,
+        Operation::ListTagsForResource,
+    ] {
+        let emulator = running_emulator(&arns(1)).await;
+        let large = Fault::large_answer(200 * 1024 * 1024).operation(operation);
+        emulator.add_fault(large.attempts(..=1));
+        let mut function = function(&emulator, "JSON").await;
+        let event = json!({ "model_arns": [pattern("shelf", "*")] }).to_string();
+        let answer = function.invoke(event, PLENTY).await;
+        assert!(answer.is_ok, "{operation}: {answer:?}");
+        assert_eq!(answer.body["models"][0]["status"], "STOPPED");
+        let peak = Resources::of(function.id()).peak;
+        assert!(peak < MEMORY_TO_REFUSE, "{operation}: {peak} kB");
+        function.end().await;
+    }
+}
