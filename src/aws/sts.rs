@@ -168,3 +168,81 @@ impl fmt::Debug for Session {
         f.debug_tuple("Session").field(&self.role.arn).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::time::Duration;
+
+    use aws_config::{BehaviorVersion, SdkConfig};
+    use tokio::time::Instant;
+
+    use super::super::Aws;
+    use crate::deadline::Deadline;
+
+    const ROLE: &str = "arn:aws:iam::222222222222:role/stopper-member";
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// A session for a run of so many minutes, with an STS that cannot be called: whoever does fails.
+    fn session(minutes: u32) -> Session {
+        let end = Instant::now() + MINUTE * minutes;
+        let caller = Caller {
+            deadline: Arc::new(Deadline::new(end)),
+            request_id: "request-1".into(),
+            session: None,
+        };
+        let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
+        let aws = Aws::new(config.build());
+        let sts = aws.sts(caller, None);
+        aws.session(&sts, ROLE.to_owned())
+    }
+
+    /// Credentials that end after so many minutes.
+    fn credentials(minutes: u32) -> Credentials {
+        let end = SystemTime::now() + MINUTE * minutes;
+        Credentials::new("ASIA", "secret", None, Some(end), "AssumeRole")
+    }
+
+    fn keep(session: &Session, credentials: Credentials) {
+        *session.role.credentials.lock().unwrap() = Some(credentials);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_is_kept_where_it_lasts_to_the_end_of_the_run() {
+        for (lasts, is_kept) in [(60, true), (16, true), (14, false), (0, false)] {
+            let session = session(15);
+            keep(&session, credentials(lasts));
+            let begun = session.begin().await;
+            assert_eq!(begun.is_ok(), is_kept, "{lasts} minutes: {begun:?}");
+        }
+        let begun = session(15).begin().await;
+        assert!(
+            matches!(&begun, Err(CallError::Unreachable { message }) if message.starts_with(ROLE)),
+            "{begun:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_another_call_has_renewed_is_not_renewed_once_more() {
+        let session = session(15);
+        let expired = credentials(0);
+        keep(&session, credentials(60));
+        session.renew(Some(expired)).await.unwrap();
+        session.renew(None).await.unwrap();
+        session.renew(session.credentials()).await.unwrap_err();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_sdk_is_given_the_session_as_it_is_now() {
+        let session = session(15);
+        let error = session.provide_credentials().await.unwrap_err();
+        assert!(matches!(error, CredentialsError::CredentialsNotLoaded(_)));
+        for minutes in [1, 60] {
+            let credentials = credentials(minutes);
+            keep(&session, credentials.clone());
+            let provided = session.provide_credentials().await.unwrap();
+            assert_eq!(provided, credentials);
+        }
+    }
+}
