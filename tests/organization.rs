@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use rekognition_emulator::{
-    Account, Builder, Emulator, Fault, Operation, OrganizationalUnit, Quota, Role,
+    Account, Builder, Emulator, Fault, ListEnd, Operation, OrganizationalUnit, Quota, Role,
 };
 use rekognition_stopper::handler::{Error, Response};
 use rekognition_stopper::report::Report;
@@ -425,6 +425,22 @@ async fn a_list_of_accounts_that_is_throttled_is_read_to_its_end() {
     let report = sweep_everything(&emulator, &[]).await;
     assert_eq!(report.summary.stopped, 92);
     assert_eq!(report.summary.accounts, 46);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_token_ends_a_list_of_accounts_and_one_that_repeats_fails_it_after_a_few_calls() {
+    for (end, calls, is_good) in [
+        (ListEnd::EmptyToken, 1..=1, true),
+        (ListEnd::RepeatedToken, 2..=20, false),
+    ] {
+        let emulator = organization(&MEMBERS).start().await.unwrap();
+        emulator.set_list_end(Operation::ListAccounts, end);
+        let report = sweep_everything(&emulator, &[("CONFIRM_STOPPED", "false")]).await;
+        assert_eq!(report.summary.stopping, 8, "{end:?}");
+        assert_eq!(report.is_good(), is_good, "{end:?}: {report}");
+        let made = emulator.count(Operation::ListAccounts);
+        assert!(calls.contains(&made), "{end:?}: {made} calls");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -285,7 +285,7 @@ mod tests {
 
     use super::super::turns::Places;
 
-    type Answer = Result<u32, SdkError<StopProjectVersionError>>;
+    type Error = SdkError<StopProjectVersionError>;
 
     const STOP: Operation = Operation::StopProjectVersion;
     /// What is kept of an invocation of more than five seconds for a report without models.
@@ -306,11 +306,10 @@ mod tests {
         Lane::in_scope(operation, 8, &scope, &process, &Arc::default())
     }
 
-    fn refused(status: u16, code: &str) -> Answer {
+    fn refused(status: u16, code: &str) -> Error {
         let metadata = ErrorMetadata::builder().code(code).build();
         let response = HttpResponse::new(status.try_into().unwrap(), "".into());
-        let error = StopProjectVersionError::generic(metadata);
-        Err(SdkError::service_error(error, response))
+        SdkError::service_error(StopProjectVersionError::generic(metadata), response)
     }
 
     fn seconds(seconds: f64) -> Duration {
@@ -325,7 +324,7 @@ mod tests {
         answer: impl Fn(usize) -> F,
     ) -> (Result<u32, CallError>, Vec<Duration>)
     where
-        F: Future<Output = Answer>,
+        F: Future<Output = Result<u32, Error>>,
     {
         let start = Instant::now();
         let attempts = RefCell::new(Vec::new());
@@ -341,7 +340,7 @@ mod tests {
     async fn a_failure_that_passes_is_tried_again_after_growing_pauses_until_the_deadline() {
         let start = Instant::now();
         let (result, attempts) = call(&caller(seconds(12.0)), &lane(STOP), async |_| {
-            refused(500, "InternalServerError")
+            Err(refused(500, "InternalServerError"))
         })
         .await;
         let expected = [0.0, 0.1, 0.3, 0.7, 1.5, 3.1, 5.1, 7.1, 9.1, 11.1].map(seconds);
@@ -358,14 +357,14 @@ mod tests {
         let lane = lane(STOP);
         let caller = caller(seconds(60.0));
         let (result, attempts) = call(&caller, &lane, async |number| match number {
-            ..5 => refused(500, "InternalServerError"),
+            ..5 => Err(refused(500, "InternalServerError")),
             _ => Ok(7),
         })
         .await;
         assert_eq!((result.unwrap(), attempts.len()), (7, 5));
         let (result, attempts) = call(&caller, &lane, async |number| match number {
-            1 => refused(502, "Riddle"),
-            _ => refused(400, "AccessDeniedException"),
+            1 => Err(refused(502, "Riddle")),
+            _ => Err(refused(400, "AccessDeniedException")),
         })
         .await;
         assert!(result.unwrap_err().is_refused_as("AccessDeniedException"));
@@ -410,7 +409,9 @@ mod tests {
         for _ in 0..100 {
             // Ten calls a second.
             let (result, _) = call(&caller, &lane, async |_| match last.get() {
-                Some(last) if last.elapsed() < seconds(0.1) => refused(500, "ThrottlingException"),
+                Some(last) if last.elapsed() < seconds(0.1) => {
+                    Err(refused(500, "ThrottlingException"))
+                }
                 _ => {
                     last.set(Some(Instant::now()));
                     Ok(1)
@@ -439,7 +440,7 @@ mod tests {
             start.elapsed().as_secs_f64()
         };
         let alone = call(&caller, &lane, async |_| {
-            refused(500, "ThrottlingException")
+            Err(refused(500, "ThrottlingException"))
         });
         let (took, (result, attempts)) = join(others, alone).await;
         assert!(took < 8.0, "{took} s");
@@ -460,17 +461,17 @@ mod tests {
             response.headers_mut().insert("date", date);
             let code = ErrorMetadata::builder().code("InvalidSignatureException");
             let error = StopProjectVersionError::generic(code.build());
-            Err(SdkError::service_error(error, response))
+            SdkError::service_error(error, response)
         };
         let caller = caller(seconds(60.0));
         let (result, attempts) = call(&caller, &lane(STOP), async |number| match number {
-            1 => spoilt(),
+            1 => Err(spoilt()),
             _ => Ok(1),
         })
         .await;
         result.unwrap();
         assert_eq!(attempts, [Duration::ZERO; 2]);
-        let (result, attempts) = call(&caller, &lane(STOP), async |_| spoilt()).await;
+        let (result, attempts) = call(&caller, &lane(STOP), async |_| Err(spoilt())).await;
         assert!(
             result
                 .unwrap_err()
@@ -482,7 +483,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_function_itself_has_no_session_to_renew() {
         let (result, attempts) = call(&caller(seconds(60.0)), &lane(STOP), async |_| {
-            refused(400, "ExpiredTokenException")
+            Err(refused(400, "ExpiredTokenException"))
         })
         .await;
         assert!(result.unwrap_err().is_refused_as("ExpiredTokenException"));
@@ -512,7 +513,7 @@ mod tests {
             let attempts = Cell::new(0);
             let attempt = async || {
                 attempts.set(attempts.get() + 1);
-                Answer::Ok(attempts.get())
+                Ok::<_, Error>(attempts.get())
             };
             let read = |number| (number == 3).then_some(number);
             let result = caller
