@@ -2,12 +2,14 @@
 
 - It runs the real `bootstrap`, but drops what that prints. Here it goes to the function's log group.
 - It does not hand a function the variables by which Lambda tells it of its `LoggingConfig`.
+- It does not tell a function the ARN that it is invoked by.
 - It does not say of a stack whether it is protected, without which `sam delete` ends in an exception.
 - What `local_events.py` and `local_organization.py` say of themselves.
 
 The rest is ministack as it comes.
 """
 
+import http.server
 import subprocess
 import tempfile
 import threading
@@ -50,6 +52,25 @@ def keep_the_output(execute):
     return execute_and_keep
 
 
+def send_the_arn(execute):
+    """`execute`, with the header that tells the function its ARN. Only one function runs here."""
+    handler = http.server.BaseHTTPRequestHandler
+
+    def execute_and_send(function, event):
+        arn = function["config"]["FunctionArn"]
+
+        class HandlerWithArn(handler):
+            def send_header(self, name, value):
+                super().send_header(name, value)
+                if name == "Lambda-Runtime-Aws-Request-Id":
+                    super().send_header("Lambda-Runtime-Invoked-Function-Arn", arn)
+
+        http.server.BaseHTTPRequestHandler = HandlerWithArn
+        return execute(function, event)
+
+    return execute_and_send
+
+
 def add_the_logging_variables(variables_of):
     """`variables_of`, with the variables by which Lambda tells a function its `LoggingConfig`."""
 
@@ -77,7 +98,7 @@ def say_that_stacks_are_not_protected(describe_stacks):
 
 
 lambda_svc.subprocess = types.SimpleNamespace(**(vars(subprocess) | {"Popen": KeptProcess}))
-lambda_svc._execute_function_provided = keep_the_output(lambda_svc._execute_function_provided)
+lambda_svc._execute_function_provided = send_the_arn(keep_the_output(lambda_svc._execute_function_provided))
 lambda_svc._runtime_env_vars = add_the_logging_variables(lambda_svc._runtime_env_vars)
 handlers._ACTION_HANDLERS["DescribeStacks"] = say_that_stacks_are_not_protected(handlers._describe_stacks)
 local_events.install()
