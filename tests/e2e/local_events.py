@@ -26,7 +26,8 @@ def invoke_asynchronously(function, event):
     """Runs a function until it succeeds or its retries are used up, and sends the result to its destination."""
 
     def invoke():
-        settings = (function.get("event_invoke_configs") or {}).get("$LATEST") or {}
+        # Without a qualifier, and with it.
+        settings = function.get("event_invoke_config") or function.get("event_invoke_configs", {}).get("$LATEST") or {}
         retries = settings.get("MaximumRetryAttempts", 2)
         tries, good = 0, False
         while not good and tries <= retries:

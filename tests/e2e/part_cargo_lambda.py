@@ -93,8 +93,13 @@ def the_function_is_as_the_documentation_says(session):
 def the_first_run_has_stopped_the_models(session):
     wait_until(lambda: session.rekognition.status(SHELF_AUDIT) == "STOPPED", "the model is not stopped", timeout=60)
     check_equal(session.rekognition.status(SHELF_AUDIT_KEPT), "RUNNING", "the model that its tag keeps")
-    lines = wait_until(lambda: run_lines(session.aws), "no run in the log", timeout=30)
-    check_equal([(it["would_stop"], it["stopped"]) for it in lines], [(1, 0), (0, 1)], "a look, and a run")
+
+    def stopped():
+        """What the metrics of each run say that it stopped."""
+        return [it["ModelsStopped"] for it in session.aws.log_lines(f"/aws/lambda/{FUNCTION}") if "_aws" in it]
+
+    wait_until(lambda: len(stopped()) == 2, "a run has no metrics in the log", timeout=30)
+    check_equal(stopped(), [0, 1], "models stopped by the look and by the run")
 
 
 def a_run_that_fails_three_times_is_told_to_the_topic(session):
@@ -157,11 +162,6 @@ def section(page, heading):
     if not match:
         raise Failure(f"{page.name} has no section {heading!r}")
     return match[1]
-
-
-def run_lines(aws):
-    """The `run` lines of the function's log."""
-    return [it for it in aws.log_lines(f"/aws/lambda/{FUNCTION}") if it.get("message") == "run"]
 
 
 def shell_blocks(text):
