@@ -26,6 +26,8 @@ pub enum Way {
     Tls,
     /// The same with certificates of the curve P-256.
     TlsP256,
+    /// So many models over TLS.
+    ManyTls(usize),
 }
 
 const WAYS: [Way; 3] = [Way::NoCall, Way::Plain, Way::Tls];
@@ -78,7 +80,11 @@ impl Service {
 
     /// The variables and the event of an invocation. The model that it stops is running again.
     pub fn invocation(&self, way: Way) -> (Vec<(&'static str, String)>, String) {
-        let arns = if way == Way::NoCall { vec![] } else { arns(1) };
+        let arns = match way {
+            Way::NoCall => vec![],
+            Way::ManyTls(models) => arns(models),
+            Way::Plain | Way::Tls | Way::TlsP256 => arns(1),
+        };
         for arn in &arns {
             self.emulator.add_model(running(arn));
         }
@@ -89,7 +95,7 @@ impl Service {
         let own = |(name, value): (_, &str)| (name, value.to_owned());
         match way {
             Way::NoCall | Way::Plain => environment.push(("AWS_ENDPOINT_URL", self.emulator.url())),
-            Way::Tls => environment.extend(self.tls.variables().map(own)),
+            Way::Tls | Way::ManyTls(_) => environment.extend(self.tls.variables().map(own)),
             Way::TlsP256 => environment.extend(self.p256.variables().map(own)),
         }
         (environment, json!({ "model_arns": arns }).to_string())

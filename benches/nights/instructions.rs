@@ -13,6 +13,8 @@ use crate::program::Program;
 use crate::support::runtime_api::Function;
 
 const TIME_LIMIT: Duration = Duration::from_secs(300);
+/// The models of the run that tells what a further call takes.
+const MANY: usize = 300;
 /// Where the whole of a system's certificates is, on the usual distributions.
 const BUNDLES: [&str; 3] = [
     "/etc/ssl/certs/ca-certificates.crt",
@@ -60,13 +62,23 @@ pub async fn measure(programs: &[Program], output: &mut Output) {
         let name = format!("1 model, TLS, {certificates} trusted certificates");
         rows.push((Program::Stopper, name.leak(), Way::Tls, Some(file.as_str())));
     }
+    let mut of_one = None;
     for (program, name, way, trusted) in rows {
         if programs.contains(&program) {
             progress(&format!("instructions: {}, {name}", program.name()));
             let count = count(program, &service, way, trusted).await;
-            let count = format!("{:.2} M", count / 1e6);
-            output.row(&[program.name().to_owned(), name.to_owned(), count]);
+            if way == Way::Tls {
+                of_one.get_or_insert(count);
+            }
+            output.row(&[program.name().to_owned(), name.to_owned(), millions(count)]);
         }
+    }
+    if let Some(of_one) = of_one {
+        progress(&format!("instructions: {MANY} models"));
+        let of_many = count(Program::Stopper, &service, Way::ManyTls(MANY), None).await;
+        let further = (of_many - of_one) / (MANY - 1) as f64;
+        let name = format!("each further model of {MANY}, TLS");
+        output.row(&[Program::Stopper.name().to_owned(), name, millions(further)]);
     }
 }
 
@@ -100,6 +112,10 @@ async fn count(program: Program, service: &Service, way: Way, trusted: Option<&s
     let log = std::fs::read_to_string(log).unwrap();
     let (_, count) = log.split_once("Collected : ").unwrap();
     count.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+fn millions(count: f64) -> String {
+    format!("{:.3} M", count / 1e6)
 }
 
 /// A file with the system's certificates and this one, and how many they are.

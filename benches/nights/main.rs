@@ -12,8 +12,10 @@ mod support;
 #[path = "../../tests/support/tls.rs"]
 mod tls;
 
+mod cgroup;
 mod cold;
 mod instructions;
+mod organizations;
 mod output;
 mod program;
 mod quotas;
@@ -44,6 +46,9 @@ async fn main() {
     }
     if is_wanted("quotas") {
         quotas::measure(&programs, &mut output).await;
+    }
+    if is_wanted("organizations") {
+        organizations::measure(&mut output).await;
     }
     if sections.is_empty() {
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../performance.md");

@@ -4,8 +4,12 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
+use crate::cgroup::LambdaBox;
 use crate::support::process::Resources;
 use crate::support::runtime_api::Function;
+
+/// Names another build of the function that is to be measured, of an earlier commit perhaps.
+const PROGRAM: &str = "PROGRAM";
 
 /// Something that Lambda could run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,7 +26,9 @@ pub enum Program {
 impl Program {
     /// All programs that there are here. Builds those that have to be built.
     pub fn all() -> Vec<Self> {
-        build_stopper();
+        if std::env::var_os(PROGRAM).is_none() {
+            build_stopper();
+        }
         build_floor();
         let all = [
             Self::Floor,
@@ -60,7 +66,10 @@ impl Program {
         let target = target_directory();
         match self {
             Self::Floor => target.join("peers/floor"),
-            Self::Stopper => target.join("release/rekognition-stopper"),
+            Self::Stopper => match std::env::var_os(PROGRAM) {
+                Some(program) => program.into(),
+                None => target.join("release/rekognition-stopper"),
+            },
             Self::PythonLoop | Self::PythonThreads => target.join("peers/python/bin/python"),
             Self::JavaScript => target.join("peers/javascript/bundle.mjs"),
         }
@@ -91,6 +100,12 @@ impl Program {
     /// Starts it with these variables beside those that Lambda sets.
     pub async fn start(self, environment: &[(&str, &str)]) -> Function {
         Function::start_program(self.command(), environment).await
+    }
+
+    /// The same in a box.
+    pub async fn start_in(self, lambda_box: &LambdaBox, environment: &[(&str, &str)]) -> Function {
+        let command = lambda_box.command(&self.command());
+        Function::start_program(command, environment).await
     }
 }
 
@@ -146,4 +161,15 @@ fn build_floor() {
 /// The most memory that a process had resident, in millions of bytes.
 pub fn most_resident(id: u32) -> f64 {
     Resources::of(id).peak as f64 * 1024.0 / 1e6
+}
+
+/// The seconds of a processor that a process has used, to a hundredth.
+pub fn processor_seconds(id: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    // The name before, in brackets, may have spaces in it.
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    ticks
+        .map(|ticks| ticks.parse::<f64>().unwrap() / 100.0)
+        .sum()
 }
