@@ -14,6 +14,7 @@ mod tls;
 
 mod cgroup;
 mod cold;
+mod found;
 mod instructions;
 mod organizations;
 mod output;
@@ -46,6 +47,9 @@ async fn main() {
     }
     if is_wanted("quotas") {
         quotas::measure(&programs, &mut output).await;
+    }
+    if is_wanted("found") {
+        found::measure(&mut output).await;
     }
     if is_wanted("organizations") {
         organizations::measure(&mut output).await;

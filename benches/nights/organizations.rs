@@ -10,12 +10,11 @@ use crate::cgroup::LambdaBox;
 use crate::cold::Tls;
 use crate::output::{Output, progress};
 use crate::program::{Program, most_resident, processor_seconds};
+use crate::quotas::LATENCY;
 use crate::support::running;
 use crate::tls::Authority;
 
 const TIME_LIMIT: Duration = Duration::from_secs(900);
-/// What the emulator is told to wait. Its timers and its own work make a call take about 20 ms of that.
-const LATENCY: Duration = Duration::from_millis(18);
 /// Rekognition's default for each operation in each account and region.
 const CALLS_A_SECOND: f64 = 5.0;
 const REGIONS: [&str; 11] = [

@@ -16,9 +16,9 @@ use crate::tls::Authority;
 const RUNS: usize = 3;
 const TIME_LIMIT: Duration = Duration::from_secs(600);
 /// What the emulator is told to wait. Its timers and its own work make a call take about 20 ms of that.
-const LATENCY: Duration = Duration::from_millis(18);
-const SECONDS_A_CALL: f64 = 0.02;
-const CONCURRENCY: f64 = 8.0;
+pub const LATENCY: Duration = Duration::from_millis(18);
+pub const SECONDS_A_CALL: f64 = 0.02;
+pub const CONCURRENCY: f64 = 8.0;
 
 /// One night: so many running models, and what the service lets through.
 struct Night {
