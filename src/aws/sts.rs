@@ -78,6 +78,16 @@ impl Sts {
         }
     }
 
+    /// How many more roles would soon have their turn to be assumed.
+    pub(crate) fn room(&self) -> usize {
+        self.assume_role.room()
+    }
+
+    /// Waits until there may be more room.
+    pub(crate) async fn has_room(&self) {
+        self.assume_role.has_room().await;
+    }
+
     /// The credentials of a new session in a role.
     async fn assume_role(&self, role_arn: &str) -> Result<Credentials, CallError> {
         let attempt = || {

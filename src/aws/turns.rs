@@ -186,6 +186,11 @@ impl Lane {
         self.let_through.load(Ordering::Relaxed)
     }
 
+    /// Waits until there may be more room.
+    pub(super) async fn has_room(&self) {
+        self.has_room.notified().await;
+    }
+
     /// Notes that a call waits for its first turn, until the guard is dropped.
     pub(super) fn first_turn(&self) -> FirstTurn<'_> {
         self.waiting.fetch_add(1, Ordering::Relaxed);

@@ -131,7 +131,7 @@ impl<'a> Run<'a> {
         }
         let mut scopes = Scopes::new(self, aws);
         for (key, targets) in literal {
-            scopes.begin(key, targets, !of_all_accounts.is_empty());
+            scopes.add(key, targets, !of_all_accounts.is_empty());
         }
         if !of_all_accounts.is_empty() {
             self.sweep(aws, of_all_accounts, &mut scopes, &mut tally)

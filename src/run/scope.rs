@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::SemaphorePermit;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until};
 
@@ -61,7 +61,7 @@ pub(super) struct Scope<'run, 'a> {
     /// Patterns that come later, until it is known that no more will.
     more: Option<UnboundedReceiver<Pattern<'a>>>,
     /// Held until the first call has had its turn.
-    starting: Option<SemaphorePermit<'run>>,
+    starting: Option<OwnedSemaphorePermit>,
     /// The models without an outcome, and the others' without anything, so that none is found twice.
     models: HashMap<ModelArn, Option<Model>>,
     /// The models that are named by their own ARNs, each with the place of its entry.
@@ -83,7 +83,7 @@ impl<'run, 'a> Scope<'run, 'a> {
         key: ScopeKey,
         targets: Targets<'a>,
         more: Option<UnboundedReceiver<Pattern<'a>>>,
-        starting: Option<SemaphorePermit<'run>>,
+        starting: OwnedSemaphorePermit,
     ) -> Self {
         let mut scope = Self {
             run,
@@ -92,7 +92,7 @@ impl<'run, 'a> Scope<'run, 'a> {
             key,
             looks: Looks::new(Instant::now()),
             more,
-            starting,
+            starting: Some(starting),
             models: HashMap::new(),
             named: HashMap::new(),
             open: 0,
