@@ -154,8 +154,9 @@ def a_run_with_a_model_that_cannot_be_stopped_is_made_three_times(session):
         lambda: len(run_lines(session)) >= before + 3 and run_lines(session)[before:],
         "the run is not repeated twice", timeout=120, log=session.aws.log,
     )
-    check_equal([it["failed"] for it in runs], [1, 1, 1], "models that failed, in each run")
-    check_equal([str(it["level"]).upper() for it in runs], ["ERROR"] * 3, "level of the run lines")
+    # The local schedule may fire once more while it is being switched off. The mail has the number of tries.
+    check_equal({it["failed"] for it in runs}, {1}, "models that failed, in each run")
+    check_equal({str(it["level"]).upper() for it in runs}, {"ERROR"}, "level of the run lines")
     check_equal(session.rekognition.status(WELD_SEAMS), "STOPPED", "the model beside it")
     check_equal(session.rekognition.status(SHELF_AUDIT), "RUNNING", "the model that cannot be stopped")
 
