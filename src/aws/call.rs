@@ -283,6 +283,7 @@ mod tests {
     use tokio::sync::Semaphore;
     use tokio::time::Instant;
 
+    use super::super::pace::Pace;
     use super::super::turns::Places;
 
     type Error = SdkError<StopProjectVersionError>;
@@ -422,6 +423,29 @@ mod tests {
         }
         let took = start.elapsed().as_secs_f64();
         assert!((9.9..12.5).contains(&took), "{took} s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_throttled_call_waits_for_the_pace_and_for_nothing_else() {
+        let (result, attempts) =
+            call(
+                &caller(seconds(20.0)),
+                &lane(STOP),
+                async |number| match number {
+                    ..40 => Err(refused(429, "Riddle")),
+                    _ => Ok(1),
+                },
+            )
+            .await;
+        result.unwrap();
+        // What the pace alone makes of it.
+        let pace = Pace::default();
+        let start = Instant::now();
+        for attempt in attempts {
+            let sent = pace.wait().await;
+            assert_eq!(start.elapsed(), attempt);
+            pace.learn(sent, true);
+        }
     }
 
     #[tokio::test(start_paused = true)]
