@@ -6,7 +6,7 @@
 //! 1. [`handler`] takes one invocation: an event in, a report or an error out.
 //! 2. [`request`] reads the event, [`settings`] the environment. Both give entries: [`arn`]s and
 //!    patterns.
-//! 3. [`run`] is what the program exists for, and does not know the SDK: a loop for each account and
+//! 3. `run` is what the program exists for, and does not know the SDK: a loop for each account and
 //!    region, which finds the models of patterns and sees each model stopped. [`exemption`] says
 //!    which of the found ones are kept.
 //! 4. [`aws`] makes the calls, and does not know what for: when a call is retried, whose turn it is,
@@ -35,7 +35,8 @@ pub mod log;
 mod metrics;
 pub mod report;
 pub mod request;
-pub mod run;
+mod run;
 pub mod settings;
 
 pub use handler::{Handler, Invocation};
+pub use run::{NotPlanned, Plan, PlannedRun};

@@ -44,6 +44,10 @@ impl Pages {
         let page = match page {
             Ok(page) => page,
             Err(error) if error.is_of_a_broken_list() => return (Vec::new(), self.anew(error)),
+            // The word of Organizations for a token that has expired, among other things.
+            Err(error) if self.token.is_some() && error.is_refused_as("InvalidInputException") => {
+                return (Vec::new(), self.anew(error));
+            }
             Err(error) => return (Vec::new(), Then::Failed(error)),
         };
         let then = match page.next_token.filter(|token| !token.is_empty()) {
@@ -125,6 +129,16 @@ mod tests {
         pages.take(page(Some("3")));
         assert!(matches!(pages.take(page(Some("2"))), (items, Then::Anew(..)) if items == [1]));
         assert!(matches!(pages.take(page(Some("2"))), (_, Then::More)));
+    }
+
+    #[test]
+    fn an_input_is_invalid_only_where_it_has_a_token_that_may_have_expired() {
+        let invalid = || refused("InvalidInputException");
+        let mut pages = Pages::default();
+        assert!(matches!(pages.take(invalid()), (_, Then::Failed(_))));
+        pages.take(page(Some("2")));
+        assert!(matches!(pages.take(invalid()), (_, Then::Anew(..))));
+        assert!(matches!(pages.take(invalid()), (_, Then::Failed(_))));
     }
 
     #[test]
