@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use super::night::Model;
 use super::view::{Phase, Row, View, phase};
 use super::wanted::Kind;
 
@@ -12,6 +13,7 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
     nothing_left_out(view, wrong);
     nothing_unasked(view, wrong);
     in_order(view, wrong);
+    unmatched(view, wrong);
     summary(view, wrong);
     metrics(view, wrong);
 }
@@ -85,6 +87,26 @@ fn in_order(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
+/// The patterns that match no model, in any status, and could be looked up.
+fn unmatched(view: &View, wrong: &mut Vec<String>) {
+    let entries = view.wanted.entries.iter().enumerate();
+    let unmatched = entries.filter(|(entry, (text, kind))| {
+        let mut models = view.night.models.iter();
+        let matches = |model: &Model| view.wanted.patterns_of(&model.arn).any(|it| it == text);
+        let is_failure = |row: &Row| {
+            row.model_arn == *text || view.wanted.part_of(&row.model_arn) == Some(*entry)
+        };
+        *kind == Kind::Pattern && !view.rows.iter().any(is_failure) && !models.any(matches)
+    });
+    let right: Vec<&str> = unmatched.map(|(_, (text, _))| text.as_str()).collect();
+    let found = view.report.get("unmatched_patterns");
+    if found.cloned().unwrap_or(json!([])) != json!(right) {
+        wrong.push(format!(
+            "the unmatched patterns are {found:?} and should be {right:?}"
+        ));
+    }
+}
+
 fn summary(view: &View, wrong: &mut Vec<String>) {
     let count = |outcome: &str| {
         let rows = view.rows.iter();
@@ -109,8 +131,8 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
     ] {
         right[outcome] = count(outcome).into();
     }
-    // The units of a model that nobody looked at are not known, which only happens where it was named and stops are not
-    // confirmed.
+    // The units of a model that nobody looked at are not known, which only happens where it was
+    // named and stops are not confirmed.
     let all = units(&|row| ["stopped", "stopping", "would_stop"].contains(&&*row.outcome));
     let unknown = units(&|row| row.outcome == "stopping" && view.wanted.names(&row.model_arn));
     let at_least = all - unknown;
