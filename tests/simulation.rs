@@ -1,9 +1,10 @@
-//! Simulated nights: whole runs of the real handler and the real SDK, thrown by dice, against the emulator in the same
-//! process and on a paused clock. A night of 15 minutes takes milliseconds.
+//! Simulated nights: whole runs of the real handler and the real SDK, thrown by dice, against the
+//! emulator in the same process and on a paused clock. A night of 15 minutes takes milliseconds.
 //!
-//! `cargo test --test simulation` lives through the same 1,000 nights every time, `SEED=7 NIGHTS=10000` before it through
-//! others, and `SEED=7 NIGHTS=1` before it and `no_night -- --nocapture` behind it through one, and tells all of it.
-//! `tests/simulation/README.md` says how it works.
+//! `cargo test --test simulation` lives through the same 1,000 nights every time, `SEED=7
+//! NIGHTS=10000` before it through others, and `SEED=7 NIGHTS=1` before it and `no_night --
+//! --nocapture` behind it through one, and tells all of it. `tests/simulation/README.md` says how
+//! it works.
 
 mod support;
 /// In the order in which they come into play.
@@ -19,6 +20,7 @@ mod simulation {
     // What is asked of it.
     pub mod accounts;
     pub mod limits;
+    pub mod operations;
     pub mod progress;
     pub mod trouble;
     pub mod truth;

@@ -1,4 +1,5 @@
-//! The SDK's clock and its timers: those of the runtime, which is paused, so that a wait of an hour takes no time.
+//! The SDK's clock and its timers: those of the runtime, which is paused, so that a wait of an hour
+//! takes no time.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,7 @@
-//! The list of a night: ARNs and patterns, some twice, some of nothing that there is, some no ARNs at all.
+//! The list of a night: ARNs and patterns, some twice, some of nothing that there is, some no ARNs
+//! at all.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -106,6 +109,24 @@ pub fn list(chance: &mut Chance, models: &[Model]) -> List {
         _ => Place::Event,
     };
     List { items, place }
+}
+
+/// A list that asks for all of these models by patterns, and for some by their own ARNs as well.
+pub fn patterns_and_some_models(chance: &mut Chance, models: &[Model]) -> List {
+    let named = chance.weighed(&[(1, 0), (2, 50)]);
+    let named = models.iter().filter(|_| chance.percent(named));
+    let mut items: Vec<String> = named.map(|model| model.arn.clone()).collect();
+    let regions: BTreeSet<&str> = models.iter().map(|model| model.region).collect();
+    items.extend(
+        regions
+            .into_iter()
+            .map(|region| arn(region, ACCOUNT, "*", "*", "*")),
+    );
+    chance.shuffle(&mut items);
+    List {
+        items: items.into_iter().map(Some).collect(),
+        place: Place::Event,
+    }
 }
 
 /// A pattern that stands for one model at least.

@@ -1,4 +1,5 @@
-//! The limits: time, concurrency, what may be called at all, what may be tried again, and what may be left behind.
+//! The limits: time, concurrency, what may be called at all, what may be tried again, and what may
+//! be left behind.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -98,8 +99,8 @@ fn leftovers(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// How often a call may be made after a refusal: not for the same model or list, but a look is for many models, of which
-/// each asks for itself.
+/// How often a call may be made after a refusal: not for the same model or list, but a look is for
+/// many models, of which each asks for itself.
 fn others_who_may_ask(view: &View, operation: Operation) -> usize {
     match operation {
         Operation::StopProjectVersion | Operation::ListTagsForResource => 0,

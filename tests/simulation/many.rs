@@ -43,7 +43,8 @@ pub fn judge(seeds: &[u64], judge: impl Fn(u64) -> Vec<String> + Sync) {
 fn tell(seed: u64, wrong: &[String]) -> String {
     const MOST: usize = 5;
     let mut text = format!(
-        "night {seed}; again, with its log: SEED={seed} NIGHTS=1 cargo test --test simulation no_night -- --nocapture\n"
+        "night {seed}; again, with its log: SEED={seed} NIGHTS=1 cargo test --test simulation \
+         no_night -- --nocapture\n"
     );
     for line in wrong.iter().take(MOST) {
         text.push_str(&format!("  {line}\n"));

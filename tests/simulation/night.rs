@@ -1,4 +1,5 @@
-//! A night: the models that there are, what is asked of a run, and how much time it has. All follows from a seed.
+//! A night: the models that there are, what is asked of a run, and how much time it has. All
+//! follows from a seed.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -99,10 +100,12 @@ impl Night {
             3 => chance.duration(60..=300),
             _ => chance.duration(300..=900),
         };
-        let models = models(chance, time);
+        let count = model_count(chance);
+        let models = models(chance, count, time);
         let weather = Weather::new(chance, &models);
         let list = entries::list(chance, &models);
-        // A service that fails for ever is tried for ever: without this a few nights would take most of the time.
+        // A service that fails for ever is tried for ever: without this a few nights would take
+        // most of the time.
         let affordable = Duration::from_secs_f64(150.0 / weather.storm(models.len()).max(0.3));
         let mut night = Self {
             seed,
@@ -119,17 +122,32 @@ impl Night {
             night.befall_many(chance);
         } else if chance.percent(6) {
             night.weather.faults.push(Trouble::of_a_server(chance));
+        } else if chance.percent(10) {
+            night.set_operations_apart(chance);
         }
         night
     }
 
-    /// Makes the stops of many models fail for ever, more than calls may be in flight, and the others' go well.
+    /// Makes the stops of many models fail for ever, more than calls may be in flight, and the
+    /// others' go well.
     fn befall_many(&mut self, chance: &mut Chance) {
         self.settings.max_concurrency = NonZeroU32::new(chance.number(1..=2)).unwrap();
         self.time = chance.duration(30..=60);
         let most = self.models.len().min(12);
         let befallen = chance.number(4..=most as u32 - 1);
         self.weather = Weather::for_ever(chance, &self.models[..befallen as usize]);
+    }
+
+    /// Gives operations quotas of their own, and so many models that these are what takes time.
+    fn set_operations_apart(&mut self, chance: &mut Chance) {
+        self.time = chance.duration(40..=90);
+        let count = chance.number(20..=60);
+        self.models = models(chance, count, self.time);
+        self.list = entries::patterns_and_some_models(chance, &self.models);
+        // Few, or places that are kept would not be missed.
+        let places = chance.weighed(&[(1, 1), (1, 2), (1, 4)]);
+        self.settings.max_concurrency = NonZeroU32::new(places).unwrap();
+        self.weather = Weather::of_operations(chance);
     }
 
     /// The environment variables of the function.
@@ -196,13 +214,16 @@ pub fn arn(region: &str, account: &str, project: &str, version: &str, number: &s
     )
 }
 
-fn models(chance: &mut Chance, time: Duration) -> Vec<Model> {
-    let count = match chance.weighed(&[(150, 0), (660, 1), (185, 2), (5, 3)]) {
+fn model_count(chance: &mut Chance) -> u32 {
+    match chance.weighed(&[(150, 0), (660, 1), (185, 2), (5, 3)]) {
         0 => chance.number(0..=2),
         1 => chance.number(1..=12),
         2 => chance.number(10..=40),
         _ => 300,
-    };
+    }
+}
+
+fn models(chance: &mut Chance, count: u32, time: Duration) -> Vec<Model> {
     let regions: Vec<&str> = (0..chance.weighed(&[(60, 1), (25, 2), (15, 3)]))
         .map(|_| chance.one_of(&REGIONS).0)
         .collect();

@@ -1,7 +1,7 @@
 //! What could be stopped in the time there was, was stopped; and what is exempt was kept.
 //!
-//! That is asked only where it is beyond doubt: nothing bars the model's calls for good, and there is far more time than
-//! they take, also after the last time that somebody else touched it.
+//! That is asked only where it is beyond doubt: nothing bars the model's calls for good, and there
+//! is far more time than they take, also after the last time that somebody else touched it.
 
 use std::time::Duration;
 
@@ -38,8 +38,8 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
         {
             let model_arn = &model.arn;
             wrong.push(format!(
-                "{model_arn} was started or stopped by somebody else, and there was time to see it stopped after \
-                 that; it is reported as {code}"
+                "{model_arn} was started or stopped by somebody else, and there was time to see it \
+                 stopped after that; it is reported as {code}"
             ));
         }
     }
@@ -101,8 +101,8 @@ fn right(view: &View, model: &Model) -> Vec<Option<&'static str>> {
         Phase::Billed if view.night.settings.confirm_stopped => vec![Some("stopped")],
         Phase::Billed => vec![Some("stopping")],
     };
-    // An answer to a stop that was lost, or cannot be read, leaves open who stopped the model. One that is being
-    // stopped may be seen before or after its end.
+    // An answer to a stop that was lost, or cannot be read, leaves open who stopped the model. One
+    // that is being stopped may be seen before or after its end.
     let is_stopped = ["already_stopped", "stopped", "stopping"].map(Some);
     let is_open = before == "STOPPING" || !view.run.weather.faults.is_empty();
     if is_open && right.iter().any(|it| is_stopped.contains(it)) {

@@ -1,4 +1,5 @@
-//! A night lived through: the real handler and the real SDK against the emulator, in one task on a paused clock.
+//! A night lived through: the real handler and the real SDK against the emulator, in one task on a
+//! paused clock.
 
 use std::collections::BTreeMap;
 use std::env::VarError;

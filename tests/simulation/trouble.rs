@@ -5,7 +5,7 @@ use std::time::Duration;
 use rekognition_emulator::{FaultKind, Operation};
 
 use super::night::{Model, Night};
-use super::weather::{Denial, LISTS, NO_LIST, Trouble, Weather};
+use super::weather::{Denial, LISTS, Limit, NO_LIST, Trouble, Weather};
 
 /// What a fault means for a program that does the best it can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,10 +102,12 @@ impl Weather {
     }
 
     fn bars_calls(&self, befalls: impl Fn(&Trouble) -> bool) -> bool {
-        // Other calls wait with a throttled one, and every try takes a part of a quota.
+        // Others of its operation wait with a throttled one, and every try takes a part of a quota.
         let spreads = |trouble: &Trouble| {
             trouble.is_permanent()
-                && (self.quota.is_some() || trouble.nature() == Nature::Throttling)
+                && (self.quota.is_some()
+                    || !self.own_quotas.is_empty()
+                    || trouble.nature() == Nature::Throttling)
         };
         let ends = |trouble: &Trouble| {
             let nature = trouble.nature();
@@ -114,8 +116,8 @@ impl Weather {
         (self.faults.iter()).any(|trouble| spreads(trouble) || (befalls(trouble) && !ends(trouble)))
     }
 
-    /// The time after which every call for the models of a region has been answered, apart from what the models
-    /// themselves take. Far more than a good program needs.
+    /// The time after which every call for the models of a region has been answered, apart from
+    /// what the models themselves take. Far more than a good program needs.
     pub fn calls_take(&self, night: &Night, region: &str) -> Option<Duration> {
         let models = night.models.iter().filter(|model| model.region == region);
         let (models, entries) = (models.count() as u32, night.list.items.len() as u32);
@@ -126,11 +128,12 @@ impl Weather {
         let ends = |trouble: &&Trouble| !trouble.is_permanent();
         let troubles: Duration = self.faults.iter().filter(ends).map(Trouble::costs).sum();
         let throttled = |trouble: &Trouble| trouble.nature() == Nature::Throttling;
-        let rate = match (&self.quota, self.faults.iter().any(throttled)) {
-            (Some(quota), false) => quota.left(),
-            (Some(quota), true) => quota.left().min(0.5),
-            (None, true) => 0.5,
-            (None, false) => f64::INFINITY,
+        let quotas = self.own_quotas.iter().map(|(_, quota)| quota);
+        let rates = quotas.chain(&self.quota).map(Limit::left);
+        let rate = rates.fold(f64::INFINITY, f64::min);
+        let rate = match self.faults.iter().any(throttled) {
+            true => rate.min(0.5),
+            false => rate,
         };
         let for_ever = self.faults.iter().filter(|trouble| trouble.is_permanent());
         // Its stop, its look and its list.

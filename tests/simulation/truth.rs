@@ -1,4 +1,5 @@
-//! No outcome is false: each is held against what the program was told last, and against what is the case.
+//! No outcome is false: each is held against what the program was told last, and against what is
+//! the case.
 
 use super::night::Model;
 use super::view::{Phase, Row, View, phase};
@@ -11,7 +12,8 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
             let (model_arn, outcome, code) = (&row.model_arn, &row.outcome, &row.code);
             let statuses = view.statuses(model_arn);
             wrong.push(format!(
-                "{model_arn} is called {outcome} {code}, and {why} (told last: {told:?}, status: {:?}, in truth: {statuses:?})",
+                "{model_arn} is called {outcome} {code}, and {why} (told last: {told:?}, \
+                 status: {:?}, in truth: {statuses:?})",
                 row.status
             ));
         }
@@ -96,7 +98,8 @@ fn failure_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
         "InvalidModelArn" => entry.is_some_and(|(_, kind)| *kind == Kind::Invalid),
         "StillStarting" => status == Some("STARTING") && out_of_time,
         "NotConfirmed" => status.is_none_or(|status| status == "STOPPING") && out_of_time,
-        // Those that were on their way have a word of their own, unless nobody knew whether to stop them.
+        // Those that were on their way have a word of their own, unless nobody knew whether to stop
+        // them.
         "DeadlineExceeded" if row.message.starts_with("its tags ") => out_of_time,
         "DeadlineExceeded" => out_of_time && !matches!(status, Some("STARTING" | "STOPPING")),
         "UnexpectedStatus" => status.map(phase) == Some(Phase::Unknown),

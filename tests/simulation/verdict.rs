@@ -7,7 +7,7 @@ use serde_json::json;
 use super::night::Night;
 use super::run::{Run, live_through};
 use super::view::View;
-use super::{accounts, limits, progress, truth};
+use super::{accounts, limits, operations, progress, truth};
 
 /// The promises that are broken in the night of this seed.
 pub fn of_seed(seed: u64) -> Vec<String> {
@@ -28,6 +28,7 @@ pub fn of_runs(night: &Night, runs: &[Run]) -> Vec<String> {
                 truth::check(&view, &mut of_run);
                 limits::check(&view, &mut of_run);
                 progress::check(&view, &mut of_run);
+                operations::check(&view, &mut of_run);
             }
             Err(no_report) => of_run.push(no_report),
         }

@@ -1,5 +1,5 @@
-//! What a list asks for, read without the program's own code: ARNs by the service's regular expression, and
-//! patterns by IAM's wildcards over the whole text.
+//! What a list asks for, read without the program's own code: ARNs by the service's regular
+//! expression, and patterns by IAM's wildcards over the whole text.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

@@ -1,4 +1,5 @@
-//! What goes wrong in a night: how slow the service is, its quota, the missing permissions and the faults.
+//! What goes wrong in a night: how slow the service is, its quota, the missing permissions and the
+//! faults.
 
 use std::time::Duration;
 
@@ -13,12 +14,14 @@ pub struct Weather {
     pub latency: Duration,
     pub page_size: u32,
     pub quota: Option<Limit>,
+    /// The quotas of operations that have their own.
+    pub own_quotas: Vec<(Operation, Limit)>,
     pub denials: Vec<Denial>,
     pub faults: Vec<Trouble>,
 }
 
-/// A quota of calls a second, of which another client takes a part: for all calls of a region together, or for those of
-/// each operation.
+/// A quota of calls a second, of which another client takes a part: for all calls of a region
+/// together, or for those of each operation.
 #[derive(Clone, Debug)]
 pub struct Limit {
     pub per_second: f64,
@@ -53,6 +56,13 @@ const OPERATIONS: [(u32, Operation); 4] = [
     (30, Operation::DescribeProjectVersions),
     (15, Operation::DescribeProjects),
     (15, Operation::ListTagsForResource),
+];
+/// The same, as often as one of them is slow or in trouble while the others are not.
+const OPERATIONS_APART: [(u32, Operation); 4] = [
+    (25, Operation::StopProjectVersion),
+    (20, Operation::DescribeProjectVersions),
+    (15, Operation::DescribeProjects),
+    (40, Operation::ListTagsForResource),
 ];
 pub const LISTS: [Operation; 2] = [
     Operation::DescribeProjects,
@@ -110,6 +120,7 @@ impl Weather {
             latency: Duration::from_millis(latency),
             page_size,
             quota: is_limited.then(|| Limit::new(chance)),
+            own_quotas: Vec::new(),
             denials: (0..denials).map(|_| Denial::new(chance, models)).collect(),
             faults: (0..faults).map(|_| Trouble::new(chance, models)).collect(),
         }
@@ -132,11 +143,38 @@ impl Weather {
         }
     }
 
+    /// Weather in which operations have quotas of their own, far apart, and one of them may have
+    /// trouble for ever that is nothing to the others.
+    pub fn of_operations(chance: &mut Chance) -> Self {
+        let slow = chance.weighed(&OPERATIONS_APART);
+        let mut per_second = |operation| match operation == slow {
+            true => Some(1.0),
+            false => chance.weighed(&[None, Some(5.0), Some(10.0), Some(50.0)].map(|it| (1, it))),
+        };
+        let quotas = OPERATIONS.map(|(_, operation)| operation);
+        let quotas = quotas.map(|operation| (operation, per_second(operation)));
+        let quotas = quotas.into_iter().filter_map(|(operation, per_second)| {
+            Some((operation, Limit::of_operation(chance, per_second?)))
+        });
+        let own_quotas = quotas.collect();
+        let trouble = chance.percent(50).then(|| Trouble::of_operation(chance));
+        Self {
+            latency: Duration::from_millis(chance.weighed(&[(50, 0), (40, 80), (10, 400)])),
+            own_quotas,
+            faults: trouble.into_iter().collect(),
+            ..Self::calm()
+        }
+    }
+
     /// Makes the emulator's weather this one.
     pub fn begin(&self, emulator: &Emulator) {
         emulator.set_latency(self.latency);
         emulator.set_page_size(self.page_size);
         emulator.set_quota(self.quota.as_ref().map(Limit::quota));
+        for (_, operation) in OPERATIONS {
+            let own = self.own_quota(operation).map(Limit::quota);
+            emulator.set_operation_quota(operation, own);
+        }
         emulator.allow_all();
         for denial in &self.denials {
             emulator.deny(&denial.operation.action(), denial.resource.as_deref());
@@ -144,6 +182,21 @@ impl Weather {
         emulator.clear_faults();
         for trouble in &self.faults {
             emulator.add_fault(trouble.fault());
+        }
+    }
+
+    fn own_quota(&self, operation: Operation) -> Option<&Limit> {
+        let mut own = self.own_quotas.iter();
+        own.find(|(it, _)| *it == operation).map(|(_, limit)| limit)
+    }
+
+    /// The calls of an operation that its quota lets through in a second; none if it shares that
+    /// quota with others.
+    pub fn calls_per_second(&self, operation: Operation) -> Option<f64> {
+        match (self.own_quota(operation), &self.quota) {
+            (Some(own), _) => Some(own.left()),
+            (None, None) => Some(f64::INFINITY),
+            (None, Some(quota)) => quota.is_for_each_operation().then(|| quota.left()),
         }
     }
 
@@ -180,6 +233,16 @@ impl Limit {
         }
     }
 
+    /// A quota of one operation's own.
+    fn of_operation(chance: &mut Chance, per_second: f64) -> Self {
+        Self {
+            per_second,
+            background: 0.0,
+            burst: chance.number(1..=6),
+            throttle_with: ThrottleWith::Alternating,
+        }
+    }
+
     /// The calls a second that the other client leaves.
     pub fn left(&self) -> f64 {
         self.per_second - self.background
@@ -190,11 +253,16 @@ impl Limit {
             .burst(self.burst)
             .background_calls_per_second(self.background)
             .throttle_with(self.throttle_with);
-        // By a throw that was made already: one more would give every seed another night.
-        match self.burst {
-            3 | 5 => quota.for_each_operation(),
-            _ => quota,
+        match self.is_for_each_operation() {
+            true => quota.for_each_operation(),
+            false => quota,
         }
+    }
+
+    /// Whether it is for each operation, and not for all together. By a throw that was made
+    /// already: one more would give every seed another night.
+    fn is_for_each_operation(&self) -> bool {
+        matches!(self.burst, 3 | 5)
     }
 }
 
@@ -255,6 +323,31 @@ impl Trouble {
             attempts: (1, chance.number(1..=5)),
             page: None,
             after_effect: chance.percent(35),
+        }
+    }
+
+    /// Trouble that befalls all calls of one operation for ever.
+    fn of_operation(chance: &mut Chance) -> Self {
+        let throttling = FaultKind::Error {
+            code: "ThrottlingException".to_owned(),
+            http_status: None,
+            message: "by chance".to_owned(),
+        };
+        let failing = FaultKind::HttpStatus(500, String::new());
+        let kinds = [
+            (3, throttling),
+            (2, FaultKind::Hang),
+            (3, failing),
+            (2, FaultKind::Reset),
+            (1, FaultKind::EmptyBody),
+        ];
+        Self {
+            kind: chance.weighed(&kinds),
+            operation: Some(chance.weighed(&OPERATIONS_APART)),
+            resource: None,
+            attempts: (1, u32::MAX),
+            page: None,
+            after_effect: false,
         }
     }
 

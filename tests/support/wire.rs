@@ -1,4 +1,5 @@
-//! The way from the SDK to the emulator: no socket, the same task, and a witness of all that the service told.
+//! The way from the SDK to the emulator: no socket, the same task, and a witness of all that the
+//! service told.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -37,9 +38,10 @@ struct Witness {
     longest_wait: Duration,
 }
 
-/// The status of a model in an answer that reached the caller.
+/// The status of a model in an answer that reached the caller, and when it did.
 #[derive(Clone, Debug)]
 pub struct Told {
+    pub at: Instant,
     pub model_arn: String,
     pub status: String,
 }
@@ -98,6 +100,7 @@ fn told(asked: &[u8], answer: &[u8]) -> Vec<Told> {
     let (asked, answer) = (read(asked), read(answer));
     let told = |model_arn: &Value, status: &Value| {
         Some(Told {
+            at: Instant::now(),
             model_arn: model_arn.as_str()?.to_owned(),
             status: status.as_str()?.to_owned(),
         })
