@@ -56,8 +56,11 @@ impl LambdaBox {
     pub fn command(&self, command: &Command) -> Command {
         let command = command.as_std();
         let mut shell = Command::new("/bin/sh");
-        let enter = r#"while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit; shift; done; shift; exec "$@""#;
-        shell.args(["-c", enter, "sh"]);
+        const ENTER: &str = r#"
+            while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit; shift; done
+            shift; exec "$@"
+        "#;
+        shell.args(["-c", ENTER, "sh"]);
         shell.args(&self.directories).arg("--");
         shell.arg(command.get_program()).args(command.get_args());
         if let Some(directory) = command.get_current_dir() {

@@ -20,8 +20,8 @@ struct Night {
     models: usize,
     /// Whether a pattern finds them; else they are named.
     are_found: bool,
-    /// Calls a second that each operation has, and as many at once after a pause; none for no quota,
-    /// and calls that take their time.
+    /// Calls a second that each operation has, and as many at once after a pause; none for no
+    /// quota, and calls that take their time.
     quota: Option<f64>,
     tls: bool,
     is_in_the_box: bool,
@@ -154,8 +154,8 @@ impl Night {
 pub async fn measure(output: &mut Output) {
     let has_box = LambdaBox::new().is_ok();
     output.table(
-        "**Many models** of one account and region, named or found by a pattern and then asked for their tags. The \
-         box is Lambda's smallest: 128 MB and 128/1769 of a processor.",
+        "**Many models** of one account and region, named or found by a pattern and then asked for \
+         their tags. The box is Lambda's smallest: 128 MB and 128/1769 of a processor.",
         &[
             "models",
             "",

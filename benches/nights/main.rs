@@ -4,8 +4,10 @@
 //! emulator, over plain HTTP or behind TLS. The peers (see `benches/peers`) are measured where `benches/peers/install`
 //! has installed them.
 //!
-//! `cargo bench -- cold` measures one section alone: `cold`, `instructions` or `quotas`. A whole run writes its
-//! tables to `target/performance.md`, and `cargo bench -- --readme` also into `docs/performance.md`.
+//! `cargo bench -- cold` measures one section alone: `cold`, `instructions`, `quotas`, `found` or
+//! `organizations`. A whole run writes its tables to `target/performance.md`, and
+//! `cargo bench -- --readme` also into `docs/performance.md`. `PROGRAM=PATH` before it measures
+//! another build of the function, of an earlier commit perhaps.
 
 #[path = "../../tests/support/mod.rs"]
 mod support;

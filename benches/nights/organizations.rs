@@ -83,7 +83,10 @@ impl Night {
         let models = accounts.enumerate().flat_map(|(number, account)| {
             let region = REGIONS[number % REGIONS.len()];
             ["v1", "v2"].map(|version| {
-                format!("arn:aws:rekognition:{region}:{account}:project/shelf/version/{version}/1700000000000")
+                format!(
+                    "arn:aws:rekognition:{region}:{account}:project/shelf/version/{version}/\
+                     1700000000000"
+                )
             })
         });
         models.collect()
@@ -160,8 +163,9 @@ impl Night {
 pub async fn measure(output: &mut Output) {
     let has_box = LambdaBox::new().is_ok();
     output.table(
-        "**Organizations.** Every model of every account in 11 regions, 20 ms a call and 5 calls/s for each operation \
-         in each account and region. The box is Lambda's smallest: 128 MB and 128/1769 of a processor.",
+        "**Organizations.** Every model of every account in 11 regions, 20 ms a call and 5 calls/s \
+         for each operation in each account and region. The box is Lambda's smallest: 128 MB and \
+         128/1769 of a processor.",
         &[
             "accounts",
             "with 2 models",
