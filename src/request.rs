@@ -184,12 +184,15 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(json: D) -> Result<Opti
 
 fn accounts<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Vec<AccountId>>, D::Error> {
     let accounts = Vec::deserialize(json)?;
-    if accounts.is_empty() {
-        return Err(D::Error::custom(
+    match accounts.len() {
+        0 => Err(D::Error::custom(
             "an empty list; it should have at least one account, or be left out",
-        ));
+        )),
+        1..=MOST_ENTRIES => Ok(Some(accounts)),
+        length => Err(D::Error::custom(format_args!(
+            "a list of {length} accounts; it should have at most {MOST_ENTRIES}"
+        ))),
     }
-    Ok(Some(accounts))
 }
 
 fn accounts_per_run<'de, D: Deserializer<'de>>(json: D) -> Result<Option<usize>, D::Error> {

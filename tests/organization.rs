@@ -246,6 +246,50 @@ async fn a_region_that_hangs_is_a_failure_of_its_own_for_each_account() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_region_that_hangs_in_two_hundred_accounts_keeps_no_other_waiting() {
+    let accounts: Vec<String> = (0..200)
+        .map(|number| format!("{:012}", 1000 + number))
+        .collect();
+    let accounts: Vec<&str> = accounts.iter().map(String::as_str).collect();
+    let fault = Fault::hang().region("eu-west-1");
+    let emulator = organization(&accounts).fault(fault).start().await.unwrap();
+    let begun = Instant::now();
+    let report = sweep_everything(&emulator, &[]).await;
+    assert_eq!((report.summary.stopped, report.summary.failed), (201, 201));
+    let calls = emulator.calls();
+    let stops = calls
+        .iter()
+        .filter(|call| call.operation == Operation::StopProjectVersion);
+    let last = stops.map(|stop| stop.at).max().unwrap();
+    assert!(last - begun < Duration::from_secs(5), "{:?}", last - begun);
+}
+
+#[tokio::test(start_paused = true)]
+async fn patterns_that_match_nothing_in_the_accounts_of_a_request_are_not_said_to_match_nothing() {
+    let emulator = organization(&MEMBERS).start().await.unwrap();
+    let log = Log::new("JSON", "INFO");
+    let typo = "arn:aws:rekognition:*:*:project/shlef/version/*/*";
+    let event = json!({"model_arns": [EVERYTHING, typo], "accounts": [MEMBERS[0]]});
+    let report = sweep(&emulator, &[], event).await;
+    assert_eq!(outcomes(&report), ["stopped"; 2]);
+    assert!(report.unmatched_patterns.is_empty());
+    assert!(log.of_level("WARN").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_without_an_account_is_an_error() {
+    let emulator = organization(&MEMBERS).start().await.unwrap();
+    let nowhere = "arn:aws:rekognition:*:99*:project/*/version/*/*";
+    let event = json!({"model_arns": [nowhere], "accounts_per_run": 25});
+    let error = plan(&emulator, &event).await.unwrap_err();
+    assert_eq!(error.error_type(), "NotPlanned");
+    assert!(
+        error.to_string().contains("ORGANIZATIONAL_UNITS"),
+        "{error}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn accounts_that_are_excluded_or_not_active_are_skipped_and_logged() {
     let suspended = "444444444444";
     let emulator = organization(&MEMBERS)

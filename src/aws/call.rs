@@ -79,11 +79,10 @@ impl Caller {
             let mut throttled_alone = 0;
             for number in 1_u32.. {
                 let let_through_before = lane.let_through();
-                let Ok(turn) = lane.turn(after_silence).await else {
+                let Ok(turn) = lane.turn(first_turn.take(), after_silence).await else {
                     break;
                 };
                 let credentials = self.session.as_ref().and_then(Session::credentials);
-                drop(first_turn.take());
                 // An operation of the SDK is a large future, and lives only while it is in flight.
                 let attempt = AssertUnwindSafe(Box::pin(attempt())).catch_unwind();
                 let failed = match timeout(self.attempt_timeout(), attempt).await {
@@ -280,11 +279,10 @@ mod tests {
     use aws_sdk_rekognition::operation::stop_project_version::StopProjectVersionError;
     use aws_sdk_rekognition::primitives::{DateTime, DateTimeFormat};
     use futures_util::future::{join, pending};
-    use tokio::sync::Semaphore;
     use tokio::time::Instant;
 
     use super::super::pace::Pace;
-    use super::super::turns::Places;
+    use super::super::turns::{Places, ScopePlaces};
 
     type Error = SdkError<StopProjectVersionError>;
 
@@ -302,9 +300,8 @@ mod tests {
     }
 
     fn lane(operation: Operation) -> Lane {
-        let scope = Arc::new(Semaphore::new(8));
-        let process = Arc::new(Places::new(128));
-        Lane::in_scope(operation, 8, &scope, &process, &Arc::default())
+        let process = Arc::new(Places::new(128, 16));
+        Lane::new(operation, &ScopePlaces::new(8, "us-east-1", &process))
     }
 
     fn refused(status: u16, code: &str) -> Error {
@@ -386,7 +383,7 @@ mod tests {
             "{result:?}"
         );
         // What was in flight at the deadline has left its place.
-        assert!(lane.turn(true).now_or_never().is_some());
+        assert!(lane.turn(None, true).now_or_never().is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -86,7 +86,7 @@ pub(super) enum Failed {
     },
     /// A response without the members that it should have.
     Unreadable(String),
-    /// No response in time.
+    /// No response in time, or no connection.
     Unanswered,
     /// No connection, or one that broke.
     Transport(String),
@@ -185,7 +185,7 @@ impl Failed {
             };
         }
         match error.is_timeout() {
-            true => Self::Transport("no connection in time".to_owned()),
+            true => Self::Unanswered,
             false => Self::Transport(message),
         }
     }

@@ -35,13 +35,16 @@ pub(crate) use rekognition::{NAMES_PER_CALL, Page, Project, Rekognition, Version
 pub use status::{Observation, Phase, Status};
 use sts::Role;
 pub(crate) use sts::{Session, Sts};
-use turns::{Lane, Places};
+use turns::{Lane, Places, ScopePlaces};
 
 /// The most calls to Rekognition in flight at once, over all scopes.
 const MOST_REKOGNITION_CALLS: usize = 128;
-/// The same of Organizations, and of STS.
+/// Of these, the most in a region that has not answered yet, or no longer does.
+const MOST_IN_SILENT_REGION: usize = 16;
+/// The same of Organizations, and of STS, where it is for calls that were not answered before.
 const MOST_ORGANIZATIONS_CALLS: usize = 16;
 const MOST_STS_CALLS: usize = 16;
+const MOST_IN_SILENCE: usize = 4;
 /// A connection that is not made after this long is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -83,9 +86,9 @@ impl Aws {
             .build();
         Self {
             config,
-            rekognition: Arc::new(Places::new(MOST_REKOGNITION_CALLS)),
-            organizations: Arc::new(Places::new(MOST_ORGANIZATIONS_CALLS)),
-            sts: Arc::new(Places::new(MOST_STS_CALLS)),
+            rekognition: Arc::new(Places::new(MOST_REKOGNITION_CALLS, MOST_IN_SILENT_REGION)),
+            organizations: Arc::new(Places::new(MOST_ORGANIZATIONS_CALLS, MOST_IN_SILENCE)),
+            sts: Arc::new(Places::new(MOST_STS_CALLS, MOST_IN_SILENCE)),
             roles: Arc::default(),
         }
     }
@@ -106,7 +109,8 @@ impl Aws {
                 .identity_cache(IdentityCache::no_cache());
         }
         let client = aws_sdk_rekognition::Client::from_conf(config.build());
-        Rekognition::new(client, caller, max_concurrency, &self.rekognition)
+        let places = ScopePlaces::new(max_concurrency, region, &self.rekognition);
+        Rekognition::new(client, caller, places)
     }
 
     /// Organizations, as the function itself.
@@ -118,7 +122,8 @@ impl Aws {
     /// STS in the function's own region, as the function itself; `external_id` goes with every role.
     pub(crate) fn sts(&self, caller: Caller, external_id: Option<String>) -> Arc<Sts> {
         let client = aws_sdk_sts::Client::new(&self.config);
-        let assume_role = Lane::of_process(Operation::AssumeRole, &self.sts);
+        let places = ScopePlaces::of_process(&self.sts);
+        let assume_role = Lane::new(Operation::AssumeRole, &places);
         Arc::new(Sts::new(client, caller, external_id, assume_role))
     }
 

@@ -8,7 +8,7 @@ use aws_sdk_organizations::types::Account as Description;
 use super::call::{CallError, Caller};
 use super::operation::Operation;
 use super::rekognition::Page;
-use super::turns::{Lane, Places};
+use super::turns::{Lane, Places, ScopePlaces};
 use crate::arn::AccountId;
 
 /// The organization that the function's account belongs to, for one run.
@@ -44,7 +44,8 @@ impl Account {
 
 impl Organizations {
     pub(super) fn new(client: Client, caller: Caller, process: &Arc<Places>) -> Self {
-        let lane = |operation| Lane::of_process(operation, process);
+        let places = ScopePlaces::of_process(process);
+        let lane = |operation| Lane::new(operation, &places);
         Self {
             client,
             caller,

@@ -6,13 +6,12 @@ use aws_sdk_rekognition::Client;
 use aws_sdk_rekognition::types::{
     CustomizationFeature, ProjectDescription, ProjectStatus, ProjectVersionDescription,
 };
-use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use super::call::{CallError, Caller};
 use super::operation::Operation;
 use super::status::{Observation, Status};
-use super::turns::{Lane, Places};
+use super::turns::{Lane, ScopePlaces};
 use crate::arn::ModelArn;
 
 /// The most names in one call of DescribeProjects and of DescribeProjectVersions, by their API pages.
@@ -27,7 +26,7 @@ pub(crate) struct Rekognition {
     tags: Lane,
     projects: Lane,
     versions: Lane,
-    room: Arc<Notify>,
+    places: Arc<ScopePlaces>,
 }
 
 /// A Custom Labels project.
@@ -55,16 +54,9 @@ pub(crate) struct Page<T> {
 }
 
 impl Rekognition {
-    /// The operations by this client, at most `max_concurrency` of them in flight at once.
-    pub(super) fn new(
-        client: Client,
-        caller: Caller,
-        max_concurrency: usize,
-        process: &Arc<Places>,
-    ) -> Self {
-        let scope = Arc::new(Semaphore::new(max_concurrency));
-        let room = Arc::default();
-        let lane = |operation| Lane::in_scope(operation, max_concurrency, &scope, process, &room);
+    /// The operations by this client, in these places.
+    pub(super) fn new(client: Client, caller: Caller, places: Arc<ScopePlaces>) -> Self {
+        let lane = |operation| Lane::new(operation, &places);
         Self {
             stops: lane(Operation::StopProjectVersion),
             tags: lane(Operation::ListTagsForResource),
@@ -72,7 +64,7 @@ impl Rekognition {
             versions: lane(Operation::DescribeProjectVersions),
             client,
             caller,
-            room,
+            places,
         }
     }
 
@@ -85,8 +77,8 @@ impl Rekognition {
     }
 
     /// Waits until there may be more room.
-    pub(crate) async fn room(&self) {
-        self.room.notified().await;
+    pub(crate) async fn room_changed(&self) {
+        self.places.room_changed().await;
     }
 
     /// Asks the service to stop a model. The status is the one that the service answers with.
@@ -134,6 +126,10 @@ impl Rekognition {
         names: &[String],
         next_token: Option<&str>,
     ) -> Result<Page<Project>, CallError> {
+        let subject = match names {
+            [] => "all projects".to_owned(),
+            names => names.join(","),
+        };
         let attempt = || {
             self.client
                 .describe_projects()
@@ -143,7 +139,7 @@ impl Rekognition {
                 .send()
         };
         self.caller
-            .call(&self.projects, &names.join(","), attempt, |response| {
+            .call(&self.projects, &subject, attempt, |response| {
                 let projects = response.project_descriptions?;
                 let labels = projects.iter().filter(|project| {
                     let feature = project.feature();

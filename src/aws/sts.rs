@@ -84,8 +84,8 @@ impl Sts {
     }
 
     /// Waits until there may be more room.
-    pub(crate) async fn has_room(&self) {
-        self.assume_role.has_room().await;
+    pub(crate) async fn room_changed(&self) {
+        self.assume_role.room_changed().await;
     }
 
     /// The credentials of a new session in a role.

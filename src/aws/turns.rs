@@ -1,19 +1,22 @@
 //! Whose turn it is to call.
 //!
-//! An attempt of a call waits for four things, in this order, and holds three of them while it is in
+//! An attempt of a call waits for these, in this order, and holds all but the first while it is in
 //! flight:
 //!
 //! 1. the [`Pace`] of its operation, which is what the service has quotas for. What waits for it holds
 //!    nothing that another call could use;
-//! 2. a place in the operation's [`Window`], which is small until the service answers, and again when
-//!    it stops answering: an operation that hangs leaves the other operations their places;
-//! 3. one of the places of its scope, of which there are `MAX_CONCURRENCY`;
-//! 4. one of the places of the process. Those that a call takes after an attempt without an answer
-//!    are few, so that scopes that hang leave places to those that answer.
+//! 2. one of the few places of its region, where the region has not answered yet or no longer does,
+//!    and for a call whose last attempt was not answered: regions that hang leave their places to
+//!    those that answer;
+//! 3. a place in the operation's [`Window`], which is small until the service answers, and again when
+//!    it stops answering: an operation that hangs leaves most places to the others;
+//! 4. one of the places of its scope, of which there are `MAX_CONCURRENCY`;
+//! 5. one of the places of the process.
 //!
 //! Each is handed out in the order of the requests for it, and a scope never has more requests at the
 //! process's places than it has places itself: turns go round the scopes.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,8 +26,6 @@ use tokio::time::Instant;
 use super::operation::Operation;
 use super::pace::Pace;
 
-/// Of the places of the process, the part that calls may take after an attempt without an answer.
-const SHARE_AFTER_SILENCE: usize = 4;
 /// The places of an operation that has not been answered yet.
 const FIRST_PLACES: usize = 2;
 
@@ -33,17 +34,118 @@ const FIRST_PLACES: usize = 2;
 pub(crate) struct Places {
     number: usize,
     all: Semaphore,
-    after_silence: Semaphore,
+    /// How many of them a region may take that does not answer.
+    in_silence: usize,
+    regions: Mutex<HashMap<String, Arc<Region>>>,
 }
 
 impl Places {
-    /// So many places.
-    pub(crate) fn new(places: usize) -> Self {
+    /// So many places, and so many of them for a region that does not answer.
+    pub(super) fn new(places: usize, in_silence: usize) -> Self {
         Self {
             number: places,
             all: Semaphore::new(places),
-            after_silence: Semaphore::new((places / SHARE_AFTER_SILENCE).max(1)),
+            in_silence,
+            regions: Mutex::default(),
         }
+    }
+
+    fn region(&self, name: &str) -> Arc<Region> {
+        let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        let region = regions.entry(name.to_owned());
+        Arc::clone(region.or_insert_with(|| Arc::new(Region::new(self.in_silence))))
+    }
+}
+
+/// A region, as all scopes of the process know it.
+#[derive(Debug)]
+struct Region {
+    in_silence: Semaphore,
+    state: Mutex<RegionState>,
+}
+
+#[derive(Debug)]
+struct RegionState {
+    last_answer: Option<Instant>,
+    is_silent: bool,
+}
+
+impl Region {
+    fn new(in_silence: usize) -> Self {
+        Self {
+            in_silence: Semaphore::new(in_silence),
+            state: Mutex::new(RegionState {
+                last_answer: None,
+                is_silent: true,
+            }),
+        }
+    }
+
+    fn is_silent(&self) -> bool {
+        self.state().is_silent
+    }
+
+    fn answered(&self) {
+        *self.state() = RegionState {
+            last_answer: Some(Instant::now()),
+            is_silent: false,
+        };
+    }
+
+    /// Notes that an attempt was not answered. Where others were since it was made, the region is not
+    /// what is silent.
+    fn unanswered(&self, since: Instant) {
+        let mut state = self.state();
+        state.is_silent |= state.last_answer.is_none_or(|at| at <= since);
+    }
+
+    fn state(&self) -> MutexGuard<'_, RegionState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The places of one scope, which its operations share.
+#[derive(Debug)]
+pub(super) struct ScopePlaces {
+    number: usize,
+    all: Semaphore,
+    region: Arc<Region>,
+    /// Whether a silent region is given few places for first attempts as well.
+    is_of_region: bool,
+    process: Arc<Places>,
+    /// Notified when there may be more room for calls.
+    room: Notify,
+}
+
+impl ScopePlaces {
+    /// So many places in a scope of this region.
+    pub(super) fn new(number: usize, region: &str, process: &Arc<Places>) -> Arc<Self> {
+        Arc::new(Self {
+            number,
+            all: Semaphore::new(number),
+            region: process.region(region),
+            is_of_region: true,
+            process: Arc::clone(process),
+            room: Notify::new(),
+        })
+    }
+
+    /// The places of a service that is called once for the whole process. Each call is about something
+    /// else (a role, a unit), so that one that hangs says nothing of the others.
+    pub(super) fn of_process(process: &Arc<Places>) -> Arc<Self> {
+        Arc::new(Self {
+            number: process.number,
+            all: Semaphore::new(process.number),
+            region: process.region(""),
+            is_of_region: false,
+            process: Arc::clone(process),
+            room: Notify::new(),
+        })
+    }
+
+    /// Waits until there may be more room for calls.
+    pub(super) async fn room_changed(&self) {
+        self.room.notified().await;
     }
 }
 
@@ -108,64 +210,42 @@ impl Window {
 
 /// The calls of one operation in one scope.
 #[derive(Debug)]
-pub(crate) struct Lane {
+pub(super) struct Lane {
     operation: Operation,
     pace: Pace,
     /// The calls that were let through so far.
     let_through: AtomicU64,
     window: Window,
-    scope: Arc<Semaphore>,
-    process: Arc<Places>,
+    scope: Arc<ScopePlaces>,
     /// Calls that still wait for their first turn.
     waiting: AtomicUsize,
-    /// The most of these that are of any use.
-    most_waiting: usize,
-    /// Notified when one of these gets its turn.
-    has_room: Arc<Notify>,
 }
 
 /// The right to make one attempt now. Dropped, it makes room for the next.
 #[derive(Debug)]
-pub(crate) struct Turn<'a> {
+pub(super) struct Turn<'a> {
     lane: &'a Lane,
-    pub(super) since: Instant,
+    since: Instant,
     window: Option<SemaphorePermit<'a>>,
     _scope: SemaphorePermit<'a>,
-    _process: (SemaphorePermit<'a>, Option<SemaphorePermit<'a>>),
+    _process: SemaphorePermit<'a>,
+    _in_silence: Option<SemaphorePermit<'a>>,
 }
 
 impl Lane {
-    /// The calls of an operation that shares the places of its scope with other operations, and those
-    /// of the process with other scopes. `room` is notified when [`Lane::room`] may have changed.
-    pub(super) fn in_scope(
-        operation: Operation,
-        max_concurrency: usize,
-        scope: &Arc<Semaphore>,
-        process: &Arc<Places>,
-        room: &Arc<Notify>,
-    ) -> Self {
+    /// The calls of an operation, in these places.
+    pub(super) fn new(operation: Operation, scope: &Arc<ScopePlaces>) -> Self {
+        let least = match scope.is_of_region {
+            true => 1,
+            false => scope.number,
+        };
         Self {
             operation,
             pace: Pace::default(),
             let_through: AtomicU64::new(0),
-            window: Window::new(1, max_concurrency),
+            window: Window::new(least, scope.number),
             scope: Arc::clone(scope),
-            process: Arc::clone(process),
             waiting: AtomicUsize::new(0),
-            most_waiting: max_concurrency,
-            has_room: Arc::clone(room),
-        }
-    }
-
-    /// The calls of an operation whose service is called once for the whole process. Each is about
-    /// something else (a role, a unit), so that one that hangs says nothing of the others: all
-    /// places may be taken at any time.
-    pub(super) fn of_process(operation: Operation, process: &Arc<Places>) -> Self {
-        let places = process.number;
-        let scope = Arc::new(Semaphore::new(places));
-        Self {
-            window: Window::new(places, places),
-            ..Self::in_scope(operation, places, &scope, process, &Arc::default())
         }
     }
 
@@ -176,19 +256,19 @@ impl Lane {
 
     /// How many more calls would soon have their turn. Others need not exist yet: what they are for
     /// can wait as a value.
-    pub(crate) fn room(&self) -> usize {
+    pub(super) fn room(&self) -> usize {
         let waiting = self.waiting.load(Ordering::Relaxed);
-        self.most_waiting.saturating_sub(waiting)
+        self.scope.number.saturating_sub(waiting)
+    }
+
+    /// Waits until there may be more room.
+    pub(super) async fn room_changed(&self) {
+        self.scope.room_changed().await;
     }
 
     /// How many calls the service has let through so far.
     pub(super) fn let_through(&self) -> u64 {
         self.let_through.load(Ordering::Relaxed)
-    }
-
-    /// Waits until there may be more room.
-    pub(super) async fn has_room(&self) {
-        self.has_room.notified().await;
     }
 
     /// Notes that a call waits for its first turn, until the guard is dropped.
@@ -197,27 +277,45 @@ impl Lane {
         FirstTurn(self)
     }
 
-    /// Waits for the next turn; `after_silence` where the call's last attempt was not answered.
+    /// Waits for the next turn, with the guard of the first, if this is it; `after_silence` where the
+    /// call's last attempt was not answered.
     ///
     /// # Errors
     /// None: the semaphores are never closed.
-    pub(super) async fn turn(&self, after_silence: bool) -> Result<Turn<'_>, AcquireError> {
+    pub(super) async fn turn(
+        &self,
+        mut first: Option<FirstTurn<'_>>,
+        after_silence: bool,
+    ) -> Result<Turn<'_>, AcquireError> {
+        let region = &self.scope.region;
         loop {
             let paced = self.pace.wait().await;
-            let window = self.window.permits.acquire().await?;
-            let scope = self.scope.acquire().await?;
-            let silence = match after_silence {
-                true => Some(self.process.after_silence.acquire().await?),
-                false => None,
+            let is_silent = self.scope.is_of_region && region.is_silent();
+            let in_silence = if after_silence || is_silent {
+                let place = region.in_silence.try_acquire();
+                if place.is_err() {
+                    // Nobody knows how long this takes, and others need not wait for it.
+                    first = None;
+                }
+                Some(match place {
+                    Ok(place) => place,
+                    Err(_) => region.in_silence.acquire().await?,
+                })
+            } else {
+                None
             };
-            let process = self.process.all.acquire().await?;
+            let window = self.window.permits.acquire().await?;
+            let scope = self.scope.all.acquire().await?;
+            let process = self.scope.process.all.acquire().await?;
             if self.pace.holds(paced) {
+                drop(first);
                 return Ok(Turn {
                     lane: self,
                     since: Instant::now(),
                     window: Some(window),
                     _scope: scope,
-                    _process: (process, silence),
+                    _process: process,
+                    _in_silence: in_silence,
                 });
             }
         }
@@ -229,23 +327,29 @@ impl Turn<'_> {
     pub(super) fn let_through(self) {
         self.lane.let_through.fetch_add(1, Ordering::Relaxed);
         self.lane.pace.learn(self.since, false);
-        self.lane.window.answered();
+        self.answered();
     }
 
     /// The attempt was throttled, because there are too many of them.
     pub(super) fn throttled(self) {
         self.lane.pace.learn(self.since, true);
-        self.lane.window.answered();
+        self.answered();
     }
 
     /// The attempt was throttled for a reason of its own, which says nothing of others.
     pub(super) fn throttled_alone(self) {
-        self.lane.window.answered();
+        self.answered();
     }
 
     /// The attempt was given up without an answer.
     pub(super) fn unanswered(self) {
         self.lane.window.unanswered();
+        self.lane.scope.region.unanswered(self.since);
+    }
+
+    fn answered(&self) {
+        self.lane.window.answered();
+        self.lane.scope.region.answered();
     }
 }
 
@@ -263,7 +367,7 @@ pub(super) struct FirstTurn<'a>(&'a Lane);
 impl Drop for FirstTurn<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.0.has_room.notify_one();
+        self.0.scope.room.notify_one();
     }
 }
 
@@ -276,14 +380,23 @@ mod tests {
 
     const STOP: Operation = Operation::StopProjectVersion;
 
+    fn process(places: usize) -> Arc<Places> {
+        Arc::new(Places::new(places, places / 4))
+    }
+
+    fn scope(places: usize, region: &str, process: &Arc<Places>) -> Arc<ScopePlaces> {
+        ScopePlaces::new(places, region, process)
+    }
+
     /// A lane in a scope of its own.
     fn lane(max_concurrency: usize, process: &Arc<Places>) -> Lane {
-        let scope = Arc::new(Semaphore::new(max_concurrency));
-        Lane::in_scope(STOP, max_concurrency, &scope, process, &Arc::default())
+        Lane::new(STOP, &scope(max_concurrency, "us-east-1", process))
     }
 
     fn now(lane: &Lane) -> Option<Turn<'_>> {
-        lane.turn(false).now_or_never().map(Result::unwrap)
+        // Without tokio's budget, of which a test takes more than a task has.
+        let turn = tokio::task::unconstrained(lane.turn(None, false));
+        turn.now_or_never().map(Result::unwrap)
     }
 
     fn turns(lane: &Lane) -> Vec<Turn<'_>> {
@@ -292,19 +405,19 @@ mod tests {
 
     #[tokio::test]
     async fn an_operation_has_two_places_at_first_and_one_more_with_each_answer() {
-        let lane = lane(8, &Arc::new(Places::new(128)));
+        let lane = lane(8, &process(128));
         for places in [2, 4, 8, 8] {
             let turns = turns(&lane);
             assert_eq!(turns.len(), places);
-            turns.into_iter().for_each(|turn| turn.let_through());
+            turns.into_iter().for_each(Turn::let_through);
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn an_operation_that_stops_answering_has_one_place_until_it_answers_again() {
-        let lane = lane(8, &Arc::new(Places::new(128)));
+        let lane = lane(8, &process(128));
         for _ in 0..3 {
-            turns(&lane).into_iter().for_each(|turn| turn.let_through());
+            turns(&lane).into_iter().for_each(Turn::let_through);
         }
         let mut hanging = turns(&lane);
         assert_eq!(hanging.len(), 8);
@@ -319,35 +432,80 @@ mod tests {
 
     #[tokio::test]
     async fn the_operations_of_a_scope_share_its_places() {
-        let process = Arc::new(Places::new(128));
-        let scope = Arc::new(Semaphore::new(3));
-        let [one, other] =
-            [(); 2].map(|()| Lane::in_scope(STOP, 3, &scope, &process, &Arc::default()));
+        let scope = scope(3, "us-east-1", &process(128));
+        let [one, other] = [(); 2].map(|()| Lane::new(STOP, &scope));
         let held = turns(&one);
         assert_eq!((held.len(), turns(&other).len()), (2, 1));
     }
 
-    #[tokio::test]
-    async fn the_scopes_of_the_process_share_its_places_and_those_that_hang_have_a_quarter() {
-        let process = Arc::new(Places::new(8));
-        let lanes = [(); 9].map(|()| lane(1, &process));
-        let after_silence = lanes
-            .iter()
-            .filter_map(|lane| lane.turn(true).now_or_never());
-        let after_silence: Vec<_> = after_silence.collect();
-        assert_eq!(after_silence.len(), 2);
-        let held: Vec<_> = lanes.iter().filter_map(now).collect();
-        assert_eq!(held.len(), 6);
+    #[tokio::test(start_paused = true)]
+    async fn a_region_that_does_not_answer_has_a_few_places_of_the_process() {
+        let process = process(16);
+        let hanging: Vec<Lane> = (0..40)
+            .map(|_| Lane::new(STOP, &scope(1, "eu-west-1", &process)))
+            .collect();
+        let held: Vec<Turn> = hanging.iter().filter_map(now).collect();
+        assert_eq!(held.len(), 4);
+        // Other regions have the rest, all of it once they answer.
+        let others: Vec<Lane> = (0..40).map(|_| lane(1, &process)).collect();
+        assert_eq!(others.iter().filter_map(now).collect::<Vec<_>>().len(), 4);
+        now(&others[0]).unwrap().let_through();
+        let others: Vec<Turn> = others.iter().filter_map(now).collect();
+        assert_eq!(others.len(), 12);
+        drop(others);
+        // It has them all when it answers, and few again when it no longer does.
+        held.into_iter().for_each(Turn::let_through);
+        let held: Vec<Turn> = hanging.iter().filter_map(now).collect();
+        assert_eq!(held.len(), 16);
+        tokio::time::advance(Duration::from_secs(10)).await;
+        held.into_iter().for_each(Turn::unanswered);
+        assert_eq!(hanging.iter().filter_map(now).collect::<Vec<_>>().len(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_hangs_while_others_are_answered_does_not_make_the_region_silent() {
+        let process = process(16);
+        let lane = lane(8, &process);
+        let hanging = now(&lane).unwrap();
+        tokio::time::advance(Duration::from_secs(10)).await;
+        now(&lane).unwrap().let_through();
+        hanging.unanswered();
+        assert!(!lane.scope.region.is_silent());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_for_a_place_in_silence_holds_no_other_and_lets_others_begin() {
+        let process = process(4);
+        let scope = scope(4, "us-east-1", &process);
+        let [one, other] = [(); 2].map(|()| Lane::new(STOP, &scope));
+        now(&one).unwrap().let_through();
+        let hanging = one.turn(None, true).await.unwrap();
+        let waiting = other.turn(Some(other.first_turn()), true);
+        tokio::pin!(waiting);
+        assert!(waiting.as_mut().now_or_never().is_none());
+        assert_eq!(other.room(), 4);
+        assert_eq!(turns(&other).len(), 2);
+        drop(hanging);
+        assert!(waiting.now_or_never().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_that_hangs_leaves_the_places_of_its_service_to_the_others() {
+        let process = process(16);
+        let lane = Lane::new(Operation::AssumeRole, &ScopePlaces::of_process(&process));
+        let hanging: Vec<_> = (0..20)
+            .map(|_| lane.turn(None, true).now_or_never())
+            .collect();
+        assert_eq!(hanging.iter().flatten().count(), 4);
+        assert_eq!(turns(&lane).len(), 12);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_waits_for_its_pace_holds_no_place() {
-        let process = Arc::new(Places::new(1));
-        let scope = Arc::new(Semaphore::new(1));
-        let [throttled, other] =
-            [(); 2].map(|()| Lane::in_scope(STOP, 1, &scope, &process, &Arc::default()));
+        let scope = scope(1, "us-east-1", &process(4));
+        let [throttled, other] = [(); 2].map(|()| Lane::new(STOP, &scope));
         now(&throttled).unwrap().throttled();
-        let waiting = throttled.turn(false);
+        let waiting = throttled.turn(None, false);
         tokio::pin!(waiting);
         assert!(waiting.as_mut().now_or_never().is_none());
         assert!(now(&other).is_some());
@@ -358,13 +516,13 @@ mod tests {
 
     #[tokio::test]
     async fn there_is_room_for_as_many_waiting_calls_as_there_are_places() {
-        let lane = lane(2, &Arc::new(Places::new(128)));
+        let lane = lane(2, &process(128));
         let first = lane.first_turn();
         assert_ne!(lane.room(), 0);
         let second = lane.first_turn();
         assert_eq!(lane.room(), 0);
         drop(first);
-        lane.has_room.notified().await;
+        lane.room_changed().await;
         assert_ne!(lane.room(), 0);
         drop(second);
     }

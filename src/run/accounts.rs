@@ -43,6 +43,8 @@ pub(super) struct AccountList<'run, 'a> {
     calls: FuturesUnordered<BoxFuture<'run, Response>>,
     units: HashSet<String>,
     accounts: HashSet<AccountId>,
+    /// What a list was last begun anew for.
+    last_failure: Option<String>,
     /// What the first list failed with that broke off.
     error: Option<CallError>,
 }
@@ -63,8 +65,12 @@ impl<'run, 'a> AccountList<'run, 'a> {
             calls: FuturesUnordered::new(),
             units: HashSet::new(),
             accounts: HashSet::new(),
+            last_failure: None,
             error: None,
         };
+        // Each may be warned of.
+        let named = list.missing.as_ref().map_or(0, HashSet::len);
+        run.caller.deadline.expect_lines(named);
         let units = &run.settings.organizational_units;
         if units.is_empty() {
             list.queue.push_back(List::Accounts(None, Pages::default()));
@@ -113,7 +119,8 @@ impl<'run, 'a> AccountList<'run, 'a> {
     /// # Errors
     /// Why not all accounts are known, if they are not.
     pub(super) fn end(self) -> Result<(), CallError> {
-        if let Some(error) = self.error {
+        let all_are_known = self.missing.as_ref().is_some_and(HashSet::is_empty);
+        if let Some(error) = self.error.filter(|_| !all_are_known) {
             return Err(error);
         }
         for account in self.missing.into_iter().flatten() {
@@ -171,7 +178,8 @@ impl<'run, 'a> AccountList<'run, 'a> {
         match then {
             Then::End => {}
             Then::More => self.queue.push_back(list),
-            Then::Anew(pause, _) => {
+            Then::Anew(pause, error) => {
+                self.last_failure = Some(error.to_string());
                 let (organizations, deadline) = (self.organizations, &self.run.caller.deadline);
                 self.calls.push(Box::pin(async move {
                     tokio::select! {
@@ -182,9 +190,12 @@ impl<'run, 'a> AccountList<'run, 'a> {
                 }));
             }
             Then::Failed(error) => {
-                let error = match parent {
-                    Some(parent) => error.about(&parent),
-                    None => error,
+                let error = match (error, parent) {
+                    (CallError::OutOfTime { last_failure }, _) => CallError::OutOfTime {
+                        last_failure: last_failure.or_else(|| self.last_failure.clone()),
+                    },
+                    (error, Some(parent)) => error.about(&parent),
+                    (error, None) => error,
                 };
                 self.error.get_or_insert(error);
             }

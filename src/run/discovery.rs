@@ -1,6 +1,7 @@
 //! The models that patterns stand for, found by listing projects and their versions.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ pub(super) struct ProjectList {
     /// The projects' names; none for all projects.
     pub(super) names: Vec<String>,
     pub(super) pages: Pages,
+    /// The searches that it is read for.
+    searches: Range<usize>,
     /// What it was last begun anew for.
     error: Option<CallError>,
 }
@@ -26,6 +29,8 @@ pub(super) struct ProjectList {
 pub(super) struct VersionList {
     pub(super) project: Project,
     pub(super) pages: Pages,
+    /// The searches that it is read for.
+    searches: Range<usize>,
     /// What it was last begun anew for.
     error: Option<CallError>,
 }
@@ -58,8 +63,8 @@ pub(super) struct Search<'a> {
     /// The place of the pattern among the entries.
     pub(super) entry: usize,
     pub(super) pattern: &'a ModelPattern,
-    /// How many versions it matches, running or not.
-    pub(super) matches: usize,
+    /// Whether it matches a version, running or not.
+    pub(super) has_match: bool,
     /// The account of the projects that were listed, where it is not the pattern's.
     pub(super) other_account: Option<String>,
     /// Why it could not be looked up to the end. Models may have been found all the same.
@@ -69,8 +74,9 @@ pub(super) struct Search<'a> {
 /// The patterns of one scope.
 ///
 /// A model is found when it is running, starting or stopping, or when its status is one that nothing
-/// is known about. A list that cannot be read to its end fails the patterns that it matters to; what
-/// was found before is not lost. Memory grows with what is found, not with what is listed.
+/// is known about. A list that cannot be read to its end fails those of the patterns that it is read
+/// for that it matters to; what was found before is not lost. Memory grows with the projects and with
+/// the models that are found, not with the versions that are listed.
 #[derive(Debug)]
 pub(super) struct Discovery<'a> {
     account: Arc<str>,
@@ -94,23 +100,30 @@ impl<'a> Discovery<'a> {
         }
         let names = patterns.iter().map(|(_, pattern)| pattern.project_name());
         let names = names.collect::<Option<BTreeSet<&str>>>();
+        let first = self.searches.len();
         self.searches
             .extend(patterns.into_iter().map(|(entry, pattern)| Search {
                 entry,
                 pattern,
-                matches: 0,
+                has_match: false,
                 other_account: None,
                 error: None,
             }));
-        let Some(names) = names else {
-            return vec![List::Projects(ProjectList::default())];
+        let searches = first..self.searches.len();
+        let list = |names: &[&str]| {
+            List::Projects(ProjectList {
+                names: names.iter().map(|name| (*name).to_owned()).collect(),
+                searches: searches.clone(),
+                ..ProjectList::default()
+            })
         };
-        let names = Vec::from_iter(names);
-        let lists = names.chunks(NAMES_PER_CALL).map(|names| ProjectList {
-            names: names.iter().map(|name| (*name).to_owned()).collect(),
-            ..ProjectList::default()
-        });
-        lists.map(List::Projects).collect()
+        match names {
+            None => vec![list(&[])],
+            Some(names) => {
+                let names = Vec::from_iter(names);
+                names.chunks(NAMES_PER_CALL).map(list).collect()
+            }
+        }
     }
 
     /// The place of the first pattern that a model matches.
@@ -139,11 +152,12 @@ impl<'a> Discovery<'a> {
                 }
                 continue;
             }
-            let is_wanted = |it: &Search| it.pattern.matches_project(&project.name);
-            if !is_gone && self.searches.iter().any(is_wanted) {
+            let is_wanted = |it: &mut Search| it.pattern.matches_project(&project.name);
+            if !is_gone && self.searches_of(&list.searches).any(is_wanted) {
                 shown.next.push(Continue::Now(List::Versions(VersionList {
                     project: project.clone(),
                     pages: Pages::default(),
+                    searches: list.searches.clone(),
                     error: None,
                 })));
             }
@@ -157,7 +171,7 @@ impl<'a> Discovery<'a> {
                     .next
                     .push(Continue::After(pause, List::Projects(list)));
             }
-            Then::Failed(error) => self.fail_projects(&list.names, &error),
+            Then::Failed(error) => self.fail_projects(&list, &error),
         }
         shown
     }
@@ -172,7 +186,7 @@ impl<'a> Discovery<'a> {
         let mut shown = Shown::default();
         let found = versions.into_iter();
         shown.found = found
-            .filter_map(|version| self.find(&list.project.name, version))
+            .filter_map(|version| self.find(&list, version))
             .collect();
         match then {
             Then::End => {}
@@ -183,7 +197,7 @@ impl<'a> Discovery<'a> {
                     .next
                     .push(Continue::After(pause, List::Versions(list)));
             }
-            Then::Failed(error) => self.fail_project(&list.project.name, &error),
+            Then::Failed(error) => self.fail_versions(&list, &error),
         }
         shown
     }
@@ -194,10 +208,8 @@ impl<'a> Discovery<'a> {
             last_failure: error.as_ref().map(CallError::to_string),
         };
         match list {
-            List::Projects(list) => self.fail_projects(&list.names, &out_of_time(&list.error)),
-            List::Versions(list) => {
-                self.fail_project(&list.project.name, &out_of_time(&list.error));
-            }
+            List::Projects(list) => self.fail_projects(list, &out_of_time(&list.error)),
+            List::Versions(list) => self.fail_versions(list, &out_of_time(&list.error)),
         }
     }
 
@@ -206,44 +218,47 @@ impl<'a> Discovery<'a> {
         self.searches
     }
 
-    fn find(&mut self, project: &str, version: Version) -> Option<(ModelArn, Observation)> {
+    fn find(&mut self, list: &VersionList, version: Version) -> Option<(ModelArn, Observation)> {
         let is_not_running = version.observation.status.phase() == Phase::NotRunning;
         let Ok(model_arn) = version.model_arn.parse::<ModelArn>() else {
             // Whether a pattern stands for it cannot be said.
             if !is_not_running {
                 let error = CallError::unreadable_list(Operation::DescribeProjectVersions);
-                self.fail_project(project, &error);
+                self.fail_versions(list, &error);
             }
             return None;
         };
         let mut is_found = false;
         for search in &mut self.searches {
             if search.pattern.matches(&model_arn) {
-                search.matches += 1;
+                search.has_match = true;
                 is_found = true;
             }
         }
         (is_found && !is_not_running).then_some((model_arn, version.observation))
     }
 
-    fn fail_projects(&mut self, names: &[String], error: &CallError) {
-        self.fail(error, |pattern| {
-            pattern
-                .project_name()
-                .is_none_or(|name| names.is_empty() || names.iter().any(|listed| listed == name))
-        });
-    }
-
-    fn fail_project(&mut self, project: &str, error: &CallError) {
-        self.fail(error, |pattern| pattern.matches_project(project));
-    }
-
-    fn fail(&mut self, error: &CallError, matters_to: impl Fn(&ModelPattern) -> bool) {
-        for search in &mut self.searches {
-            if matters_to(search.pattern) {
+    fn fail_projects(&mut self, list: &ProjectList, error: &CallError) {
+        let is_listed = |name: &str| list.names.iter().any(|listed| listed == name);
+        for search in self.searches_of(&list.searches) {
+            let name = search.pattern.project_name();
+            if list.names.is_empty() || name.is_some_and(is_listed) {
                 search.error.get_or_insert_with(|| error.clone());
             }
         }
+    }
+
+    fn fail_versions(&mut self, list: &VersionList, error: &CallError) {
+        for search in self.searches_of(&list.searches) {
+            if search.pattern.matches_project(&list.project.name) {
+                search.error.get_or_insert_with(|| error.clone());
+            }
+        }
+    }
+
+    fn searches_of(&mut self, searches: &Range<usize>) -> impl Iterator<Item = &mut Search<'a>> {
+        let count = searches.end.saturating_sub(searches.start);
+        self.searches.iter_mut().skip(searches.start).take(count)
     }
 }
 
@@ -349,11 +364,16 @@ mod tests {
         shown.found.iter().map(|(arn, _)| arn.version()).collect()
     }
 
-    /// Of each pattern the number of versions that it matches, and what it failed with.
-    fn ends(discovery: Discovery<'_>) -> Vec<(usize, Option<String>)> {
+    /// Of each pattern whether it matches a version, and what it failed with.
+    fn ends(discovery: Discovery<'_>) -> Vec<(bool, Option<String>)> {
         let searches = discovery.into_searches().into_iter();
         searches
-            .map(|search| (search.matches, search.error.map(|error| error.to_string())))
+            .map(|search| {
+                (
+                    search.has_match,
+                    search.error.map(|error| error.to_string()),
+                )
+            })
             .collect()
     }
 
@@ -405,7 +425,7 @@ mod tests {
         };
         let places = ["a1", "a2", "b1", "b2"].map(first_match);
         assert_eq!(places, [Some(0), Some(0), Some(1), None]);
-        assert_eq!(ends(discovery), [(2, None), (2, None)]);
+        assert_eq!(ends(discovery), [(true, None), (true, None)]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -424,7 +444,7 @@ mod tests {
                 assert!(found.eq(statuses[..5].iter().copied()));
             }
         }
-        assert_eq!(ends(discovery), [(7, None)]);
+        assert_eq!(ends(discovery), [(true, None)]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -446,7 +466,7 @@ mod tests {
                 assert_eq!(discovery.first_match(&shown.found[0].0), Some(7));
             }
         }
-        assert_eq!(ends(discovery), [(0, None), (1, None)]);
+        assert_eq!(ends(discovery), [(false, None), (true, None)]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -471,7 +491,12 @@ mod tests {
             }
         }
         let denied = || Some("AccessDeniedException".to_owned());
-        let expected = [(1, None), (0, denied()), (0, denied()), (1, denied())];
+        let expected = [
+            (true, None),
+            (false, denied()),
+            (false, denied()),
+            (true, denied()),
+        ];
         assert_eq!(ends(discovery), expected);
     }
 
@@ -511,7 +536,7 @@ mod tests {
             panic!("{shown:?}");
         };
         discovery.out_of_time(&list);
-        assert_eq!(ends(discovery), [(1, Some("garbage".to_owned()))]);
+        assert_eq!(ends(discovery), [(true, Some("garbage".to_owned()))]);
     }
 
     #[tokio::test(start_paused = true)]

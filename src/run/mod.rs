@@ -141,7 +141,9 @@ impl<'a> Run<'a> {
             tally.add(end);
         }
         let accounts = scopes.accounts();
-        let (models, unmatched_patterns) = tally.into_reports();
+        // What matches nothing in some of the accounts may match in others.
+        let are_all_accounts = self.assignment.accounts.is_none();
+        let (models, unmatched_patterns) = tally.into_reports(are_all_accounts);
         Report::new(
             models,
             unmatched_patterns,

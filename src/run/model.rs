@@ -107,8 +107,8 @@ impl Model {
         }
     }
 
-    /// Takes the value of the tag with this key, or the news that there is none. Says whether the
-    /// value is one that nothing is known about.
+    /// Takes the value of the tag with this key, or the news that there is none. Gives what it means;
+    /// where it could not be read, the model has failed.
     pub(super) fn tagged(
         &mut self,
         key: &str,

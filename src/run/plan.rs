@@ -1,6 +1,7 @@
 //! A run in parts: requests that together are it, each for some of the accounts.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -69,7 +70,16 @@ impl<'a> Run<'a> {
                 _ => others.push(entry),
             }
         }
+        let is_of_accounts = !patterns.is_empty();
         let mut accounts = self.list_accounts(aws, patterns).await?;
+        if is_of_accounts && accounts.is_empty() {
+            return Err(NotPlanned(
+                "no account is listed that a wildcard stands for: compare the patterns, the \
+                 `accounts` of the request, ORGANIZATIONAL_UNITS and EXCLUDED_ACCOUNTS with the \
+                 organization"
+                    .to_owned(),
+            ));
+        }
         accounts.sort_unstable();
         let of_entries = |accounts, entries: &[&Entry]| PlannedRun {
             model_arns: entries
@@ -130,7 +140,10 @@ fn plan(
         }
     };
     let plan = parts(accounts_per_run);
-    let size = |plan: &Plan| serde_json::to_vec(plan).map_or(usize::MAX, |json| json.len());
+    let size = |plan: &Plan| {
+        let mut size = Size(0);
+        serde_json::to_writer(&mut size, plan).map_or(usize::MAX, |()| size.0)
+    };
     let bytes = size(&plan);
     if bytes <= LARGEST_PLAN {
         return Ok(plan);
@@ -148,6 +161,20 @@ fn plan(
         "the plan has {bytes} bytes, and Step Functions carries at most {LARGEST_PLAN}; \
          {what_to_do}"
     )))
+}
+
+/// Counts what is written.
+struct Size(usize);
+
+impl io::Write for Size {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

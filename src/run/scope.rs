@@ -59,7 +59,7 @@ pub(super) struct Scope<'run, 'a> {
     discovery: Discovery<'a>,
     looks: Looks,
     /// Patterns that come later, until it is known that no more will.
-    more: Option<UnboundedReceiver<Pattern<'a>>>,
+    more: Option<UnboundedReceiver<Vec<Pattern<'a>>>>,
     /// Held until the first call has had its turn.
     starting: Option<OwnedSemaphorePermit>,
     /// The models without an outcome, and the others' without anything, so that none is found twice.
@@ -82,7 +82,7 @@ impl<'run, 'a> Scope<'run, 'a> {
         service: &'run Rekognition,
         key: ScopeKey,
         targets: Targets<'a>,
-        more: Option<UnboundedReceiver<Pattern<'a>>>,
+        more: Option<UnboundedReceiver<Vec<Pattern<'a>>>>,
         starting: OwnedSemaphorePermit,
     ) -> Self {
         let mut scope = Self {
@@ -135,9 +135,9 @@ impl<'run, 'a> Scope<'run, 'a> {
                 biased;
                 () = &mut passed, if !is_over => is_over = true,
                 Some(response) = self.calls.next() => self.take(response),
-                () = self.service.room(), if !is_over => self.starting = None,
-                more = next_pattern(&mut self.more), if !is_over => match more {
-                    Some(pattern) => self.add_patterns(vec![pattern]),
+                () = self.service.room_changed(), if !is_over => self.starting = None,
+                more = next_patterns(&mut self.more), if !is_over => match more {
+                    Some(patterns) => self.add_patterns(patterns),
                     None => self.more = None,
                 },
                 () = sleep_until(due), if !is_over => {}
@@ -340,8 +340,8 @@ impl<'run, 'a> Scope<'run, 'a> {
     fn finish(mut self) -> ScopeReport<'a> {
         if let Some(mut more) = self.more.take() {
             more.close();
-            let patterns = std::iter::from_fn(|| more.try_recv().ok()).collect();
-            self.add_patterns(patterns);
+            let patterns = std::iter::from_fn(|| more.try_recv().ok());
+            self.add_patterns(patterns.flatten().collect());
         }
         let queued = self
             .queues
@@ -373,10 +373,10 @@ impl<'run, 'a> Scope<'run, 'a> {
     }
 }
 
-/// Waits for the next pattern; for ever where no more can come.
-async fn next_pattern<'a>(
-    more: &mut Option<UnboundedReceiver<Pattern<'a>>>,
-) -> Option<Pattern<'a>> {
+/// Waits for the next patterns; for ever where no more can come.
+async fn next_patterns<'a>(
+    more: &mut Option<UnboundedReceiver<Vec<Pattern<'a>>>>,
+) -> Option<Vec<Pattern<'a>>> {
     match more {
         Some(more) => more.recv().await,
         None => std::future::pending().await,

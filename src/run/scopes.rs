@@ -4,15 +4,17 @@
 //! 1. An account waits to be entered, if it has a role: its scopes are values.
 //! 2. Its scopes wait to be begun.
 //! 3. A scope that has begun is a future, until it ends. The next begins when the first call of one of
-//!    these has had its turn; one that hangs keeps no other from beginning.
+//!    these has had its turn, or waits for a region that does not answer: one that hangs keeps no
+//!    other from beginning.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
+use tokio::sync::mpsc::error::SendError;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -23,7 +25,7 @@ use crate::aws::{Aws, CallError, Caller, Session, Sts};
 /// How many scopes may wait for the turn of their first call.
 const MOST_STARTING: usize = 32;
 
-/// What has become of a scope.
+/// How a scope has ended.
 pub(super) enum ScopeEnd<'a> {
     /// It was called.
     Called(ScopeReport<'a>),
@@ -42,7 +44,7 @@ struct Waiting<'a> {
     key: ScopeKey,
     targets: Targets<'a>,
     /// Patterns that come later.
-    more: Option<UnboundedReceiver<Pattern<'a>>>,
+    more: Option<UnboundedReceiver<Vec<Pattern<'a>>>>,
 }
 
 /// A partition and an account.
@@ -64,6 +66,8 @@ pub(super) struct Scopes<'run, 'a> {
     aws: &'run Aws,
     sts: Option<Arc<Sts>>,
     accounts: HashMap<AccountKey, Account<'a>>,
+    /// The accounts that were tried to be entered, or that a scope has begun of.
+    tried: HashSet<AccountKey>,
     /// Accounts to be entered, and those that are being.
     outside: VecDeque<(AccountKey, Session)>,
     entering: FuturesUnordered<BoxFuture<'run, (AccountKey, Result<Caller, CallError>)>>,
@@ -74,7 +78,7 @@ pub(super) struct Scopes<'run, 'a> {
     /// Scopes that have ended without having begun.
     ended: VecDeque<ScopeEnd<'a>>,
     /// Where scopes that may still get patterns get them.
-    open: HashMap<ScopeKey, UnboundedSender<Pattern<'a>>>,
+    open: HashMap<ScopeKey, UnboundedSender<Vec<Pattern<'a>>>>,
     /// Whether the deadline has passed.
     is_over: bool,
 }
@@ -86,6 +90,7 @@ impl<'run, 'a: 'run> Scopes<'run, 'a> {
             aws,
             sts: None,
             accounts: HashMap::new(),
+            tried: HashSet::new(),
             outside: VecDeque::new(),
             entering: FuturesUnordered::new(),
             ready: VecDeque::new(),
@@ -134,12 +139,14 @@ impl<'run, 'a: 'run> Scopes<'run, 'a> {
     /// Has these patterns looked up in a scope, in the one that is open if there is one.
     pub(super) fn extend(&mut self, key: ScopeKey, mut targets: Targets<'a>) {
         if let Some(sender) = self.open.get(&key) {
-            let sent = |pattern: &mut Pattern<'a>| sender.send(*pattern).is_ok();
-            targets.patterns.extract_if(.., sent).for_each(drop);
+            let patterns = targets.patterns.len();
+            self.run.caller.deadline.expect_lines(patterns);
+            match sender.send(targets.patterns) {
+                Ok(()) => return,
+                Err(SendError(patterns)) => targets.patterns = patterns,
+            }
         }
-        if !targets.patterns.is_empty() {
-            self.add(key, targets, false);
-        }
+        self.add(key, targets, false);
     }
 
     /// Says that no scope will be extended any more.
@@ -170,14 +177,14 @@ impl<'run, 'a: 'run> Scopes<'run, 'a> {
                     self.begin_next(turn);
                 }
                 Some(end) = self.under_way.next() => return Some(end),
-                () = has_room(self.sts.as_deref()), if !self.outside.is_empty() => {}
+                () = room_changed(self.sts.as_deref()), if !self.outside.is_empty() => {}
             }
         }
     }
 
-    /// The number of accounts that were called, or were tried to be entered.
+    /// The number of accounts in which calls were made, or that were tried to be entered.
     pub(super) fn accounts(&self) -> usize {
-        self.accounts.len()
+        self.tried.len()
     }
 
     fn is_done(&self) -> bool {
@@ -210,6 +217,7 @@ impl<'run, 'a: 'run> Scopes<'run, 'a> {
         let accounts = self.outside.drain(..room.min(self.outside.len()));
         for (account, session) in accounts {
             let caller = &self.run.caller;
+            self.tried.insert(account.clone());
             self.entering.push(Box::pin(async move {
                 let begun = session.begin().await;
                 (account, begun.map(|()| caller.in_session(session)))
@@ -239,6 +247,8 @@ impl<'run, 'a: 'run> Scopes<'run, 'a> {
             return;
         };
         let (run, aws) = (self.run, self.aws);
+        self.tried
+            .insert((Arc::clone(&key.partition), Arc::clone(&key.account)));
         let after_panic = Waiting {
             key: key.clone(),
             targets: targets.clone(),
@@ -279,7 +289,7 @@ impl<'a> Waiting<'a> {
         if let Some(mut more) = self.more {
             more.close();
             let patterns = std::iter::from_fn(|| more.try_recv().ok());
-            self.targets.patterns.extend(patterns);
+            self.targets.patterns.extend(patterns.flatten());
         }
         ScopeEnd::Failed {
             key: self.key,
@@ -291,9 +301,9 @@ impl<'a> Waiting<'a> {
 }
 
 /// Waits until there may be more room for calls to STS.
-async fn has_room(sts: Option<&Sts>) {
+async fn room_changed(sts: Option<&Sts>) {
     match sts {
-        Some(sts) => sts.has_room().await,
+        Some(sts) => sts.room_changed().await,
         None => std::future::pending().await,
     }
 }

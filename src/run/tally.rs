@@ -109,15 +109,19 @@ impl<'a> Tally<'a> {
         self.fail(entry, pattern.as_str(), failure);
     }
 
-    /// All reports in their order, and the patterns that match nothing, which are warned of.
-    pub(super) fn into_reports(mut self) -> (Vec<ModelReport>, Vec<String>) {
+    /// All reports in their order, and the patterns that match nothing, which are warned of; none of
+    /// these where the run was not of all accounts.
+    pub(super) fn into_reports(
+        mut self,
+        are_all_accounts: bool,
+    ) -> (Vec<ModelReport>, Vec<String>) {
         self.reports.sort_by(|(one, first), (other, second)| {
             one.cmp(other)
                 .then_with(|| first.model_arn.cmp(&second.model_arn))
         });
         let mut unmatched_patterns = Vec::new();
         for lookup in self.lookups.into_values() {
-            if lookup.has_match || lookup.has_failed {
+            if lookup.has_match || lookup.has_failed || !are_all_accounts {
                 continue;
             }
             tracing::warn!(
@@ -134,11 +138,14 @@ impl<'a> Tally<'a> {
 
     fn add_search(&mut self, key: &ScopeKey, search: Search<'a>) {
         self.note(search.entry, |lookup| {
-            lookup.has_match |= search.matches > 0;
+            lookup.has_match |= search.has_match;
             lookup.other_account = lookup.other_account.take().or(search.other_account);
         });
         if let Some(error) = search.error {
-            let text = search.pattern.with_place(&key.account, &key.region);
+            let text = match error {
+                CallError::Unreachable { .. } => search.pattern.with_account(&key.account),
+                _ => search.pattern.with_place(&key.account, &key.region),
+            };
             self.fail_lookup(search.entry, text, &error);
         }
     }
@@ -226,13 +233,13 @@ mod tests {
 
     fn search<'a>(
         (entry, pattern): Pattern<'a>,
-        matches: usize,
+        has_match: bool,
         error: Option<CallError>,
     ) -> Search<'a> {
         Search {
             entry,
             pattern,
-            matches,
+            has_match,
             other_account: None,
             error,
         }
@@ -287,12 +294,12 @@ mod tests {
                 called(
                     key(HERE, "eu-west-1"),
                     &[(1, "v5")],
-                    vec![search((3, &all), 1, Some(denied()))],
+                    vec![search((3, &all), true, Some(denied()))],
                 ),
                 called(
                     key(HERE, "ap-south-1"),
                     &[(3, "v0")],
-                    vec![search((3, &all), 1, Some(denied()))],
+                    vec![search((3, &all), true, Some(denied()))],
                 ),
             ]
         };
@@ -303,7 +310,7 @@ mod tests {
             ends.rotate_left(rotation);
             ends.into_iter().for_each(|end| tally.add(end));
             tally.invalid(2, "x", &invalid);
-            let (reports, unmatched) = tally.into_reports();
+            let (reports, unmatched) = tally.into_reports(true);
             let models = ["v9", "v5", "v0", "v1", "v2"].map(model);
             let [v9, v5, v0, v1, v2] = models.each_ref().map(ModelArn::as_str);
             let south = all.with_place(HERE, "ap-south-1");
@@ -323,18 +330,18 @@ mod tests {
         let mut tally = tally(&patterns);
         let [nowhere_search, somewhere_search, in_part_search] = patterns;
         let searches = vec![
-            search(nowhere_search, 0, None),
-            search(somewhere_search, 2, None),
+            search(nowhere_search, false, None),
+            search(somewhere_search, true, None),
         ];
         tally.add(called(key(HERE, "us-east-1"), &[], searches));
         let searches = vec![
-            search(nowhere_search, 0, None),
-            search(somewhere_search, 0, None),
+            search(nowhere_search, false, None),
+            search(somewhere_search, false, None),
         ];
         tally.add(called(key(HERE, "us-west-2"), &[], searches));
-        let searches = vec![search(in_part_search, 0, Some(denied()))];
+        let searches = vec![search(in_part_search, false, Some(denied()))];
         tally.add(called(key(HERE, "eu-west-1"), &[], searches));
-        let (reports, unmatched) = tally.into_reports();
+        let (reports, unmatched) = tally.into_reports(true);
         assert_eq!(unmatched, [nowhere.as_str()]);
         assert_eq!(texts(&reports), [in_part.with_place(HERE, "eu-west-1")]);
     }
@@ -355,7 +362,7 @@ mod tests {
             patterns: Vec::new(),
         };
         tally.add(failed(key(HERE, "us-east-1"), targets, true));
-        let (reports, unmatched) = tally.into_reports();
+        let (reports, unmatched) = tally.into_reports(true);
         let models = [model("v1"), model("v2")];
         let account = format!("arn:aws:rekognition:*:{THERE}:project/*/version/*/*");
         assert_eq!(
@@ -383,7 +390,7 @@ mod tests {
             tally.add(failed(key(THERE, region), targets, false));
         }
         tally.fail_list(0, &all, &denied());
-        let (reports, _) = tally.into_reports();
+        let (reports, _) = tally.into_reports(true);
         let west = all.with_place(THERE, "eu-west-1");
         let east = all.with_place(THERE, "us-east-1");
         assert_eq!(texts(&reports), [all.as_str(), &west, &east]);
