@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use regex::Regex;
-use rekognition_emulator::Emulator;
+use rekognition_emulator::{Account, Emulator, Operation};
 use rekognition_stopper::arn::{ModelArn, ModelPattern, Target};
 use rekognition_stopper::aws::Aws;
 use rekognition_stopper::exemption::Exemption;
@@ -212,6 +212,90 @@ fn last_day(value: &str) -> Option<Date> {
         .then(|| Date::from_calendar_date(year, month, u8::try_from(day).unwrap()).unwrap())
 }
 
+/// The function's own account.
+const OWN: &str = "123456789012";
+
+/// What a plan is made of: the states of the organization's accounts, those that the request names if it names any,
+/// the entries, and how many accounts a run may have.
+fn plans() -> impl Strategy<Value = (Vec<(u64, bool)>, Option<Vec<u64>>, Vec<String>, usize)> {
+    let accounts = prop::collection::btree_map(1..60_u64, prop::bool::weighted(0.8), 0..45);
+    let named = prop::option::of(prop::collection::vec(1..60_u64, 1..8));
+    let entry = prop_oneof![
+        3 => Just(in_accounts("*")),
+        2 => Just(in_accounts("00000000000?")),
+        1 => Just(in_accounts("000000000012")),
+        1 => Just("nonsense".to_owned()),
+    ];
+    let entries = prop::collection::vec(entry, 1..5);
+    let accounts = accounts.prop_map(|accounts| accounts.into_iter().collect());
+    (accounts, named, entries, 1..20_usize)
+}
+
+fn in_accounts(account: &str) -> String {
+    format!("arn:aws:rekognition:us-east-1:{account}:project/*/version/*/*")
+}
+
+fn account_id(number: u64) -> String {
+    format!("{number:012}")
+}
+
+/// The response to a request in an organization of these accounts, and how many calls were no lists of accounts.
+fn plan(accounts: &[(u64, bool)], request: &Value) -> (Result<Response, Error>, usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let emulator = Emulator::in_process();
+        emulator.add_account(Account::new(OWN));
+        for (number, is_active) in accounts {
+            let state = if *is_active { "ACTIVE" } else { "SUSPENDED" };
+            emulator.add_account(Account::new(&account_id(*number)).state(state));
+        }
+        let variables = [
+            ("MEMBER_ROLE", "stopper-member"),
+            ("EXCLUDED_ACCOUNTS", "000000000007"),
+        ];
+        let handler = support::handler_in_process(&emulator, &variables);
+        let invocation = support::invocation(support::PLENTY);
+        let answer = handler.invoke(support::payload(request), invocation).await;
+        let calls = emulator.calls();
+        let others = calls
+            .iter()
+            .filter(|call| call.operation != Operation::ListAccounts);
+        (answer, others.count())
+    })
+}
+
+/// Each entry with each account that it leads to by a wildcard, and each entry that leads to none as it is.
+fn pairs(runs: &[Value], accounts: &[String]) -> Vec<(String, Option<String>)> {
+    let mut pairs = Vec::new();
+    for run in runs {
+        let of_run = run.get("accounts").map(|accounts| {
+            let accounts = accounts.as_array().unwrap().iter();
+            Vec::from_iter(accounts.map(|it| it.as_str().unwrap().to_owned()))
+        });
+        for entry in run["model_arns"].as_array().unwrap() {
+            let entry = entry.as_str().unwrap();
+            let wildcard = entry.split(':').nth(4).filter(|it| it.contains(['*', '?']));
+            match wildcard {
+                None => pairs.push((entry.to_owned(), None)),
+                Some(wildcard) => pairs.extend(
+                    of_run
+                        .as_deref()
+                        .unwrap_or(accounts)
+                        .iter()
+                        .filter(|account| iam_matches(wildcard, account))
+                        .map(|account| (entry.to_owned(), Some(account.clone()))),
+                ),
+            }
+        }
+    }
+    pairs.sort();
+    pairs
+}
+
 proptest! {
     #[test]
     fn a_model_arn_is_valid_exactly_where_the_service_says_so(text in near_arns()) {
@@ -388,6 +472,77 @@ proptest! {
                 prop_assert_eq!(calls, 0);
             }
             Err(error) => prop_assert!(false, "{:?}", error),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn the_runs_of_a_plan_are_valid_requests_that_together_are_the_whole(
+        (accounts, named, entries, accounts_per_run) in plans(),
+        dry_run in any::<bool>(),
+    ) {
+        let has_wildcard = entries.iter().any(|it| it.contains('*') && it.contains(":*:") || it.contains('?'));
+        prop_assume!(has_wildcard || named.is_none());
+        let mut request = json!({
+            "model_arns": entries,
+            "dry_run": dry_run,
+            "accounts_per_run": accounts_per_run,
+        });
+        let named = named.map(|named| Vec::from_iter(named.into_iter().map(account_id)));
+        if let Some(named) = &named {
+            request["accounts"] = json!(named);
+        }
+        let (answer, other_calls) = plan(&accounts, &request);
+        let Ok(Response::Plan(plan)) = answer else {
+            return Err(TestCaseError::fail(format!("{answer:?}")));
+        };
+        prop_assert_eq!(other_calls, 0);
+        let runs = serde_json::to_value(&plan).unwrap()["runs"].as_array().unwrap().clone();
+
+        // The accounts that there are for a wildcard.
+        let there = accounts.iter().filter(|(number, is_active)| *is_active && *number != 7);
+        let mut there: Vec<String> = there.map(|(number, _)| account_id(*number)).collect();
+        there.push(OWN.to_owned());
+        there.retain(|account| named.as_ref().is_none_or(|named| named.contains(account)));
+        let is_meant = |account: &String| entries.iter().any(|entry| {
+            let wildcard = entry.split(':').nth(4).unwrap_or_default();
+            wildcard.contains(['*', '?']) && iam_matches(wildcard, account)
+        });
+        there.retain(is_meant);
+        there.sort();
+
+        // Each once, in runs that are full but for the last.
+        let of_accounts: Vec<&Value> = runs.iter().filter_map(|run| run.get("accounts")).collect();
+        let planned: Vec<&str> =
+            of_accounts.iter().flat_map(|it| it.as_array().unwrap()).map(|it| it.as_str().unwrap()).collect();
+        prop_assert_eq!(&planned, &there);
+        prop_assert_eq!(of_accounts.len(), there.len().div_ceil(accounts_per_run));
+        for run in &of_accounts {
+            prop_assert!((1..=accounts_per_run).contains(&run.as_array().unwrap().len()));
+        }
+        prop_assert!(runs.len() - of_accounts.len() <= 1);
+
+        // Together they are the whole.
+        let whole = json!({"model_arns": entries});
+        let mut of_whole = pairs(&[whole], &there);
+        of_whole.dedup();
+        // A run that `accounts` narrows is of wildcards alone.
+        of_whole.retain(|(_, account)| named.is_none() || account.is_some());
+        let mut of_runs = pairs(&runs, &[]);
+        let before = of_runs.len();
+        of_runs.dedup();
+        prop_assert_eq!(&of_runs, &of_whole);
+        prop_assert_eq!(before, of_runs.len(), "an entry is made twice in an account");
+
+        // Each is a request as it is.
+        for run in runs {
+            let request = Request::read(&support::payload(&run)).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            prop_assert_eq!(request.dry_run, Some(dry_run));
+            prop_assert_eq!(request.accounts_per_run, None);
+            prop_assert_eq!(request.accounts.is_some(), run.get("accounts").is_some());
         }
     }
 }
