@@ -12,6 +12,7 @@ What the local AWS does not carry, and what is done about it:
 
 import json
 import re
+import shutil
 import time
 
 import tools
@@ -283,6 +284,8 @@ STEPS = [
 def sam_build():
     """Builds the function as `sam build` does for an operator, for the processor of this machine."""
     source = write_copy(TEMPLATE, WORK / "template.yaml", set_processor)
+    # SAM looks for it beside the template.
+    shutil.copy(ROOT / "state-machine.asl.json", WORK)
     run("sam-build", "sam", "build", "--template-file", source, "--base-dir", ROOT, "--build-dir", BUILD)
 
 
@@ -380,6 +383,7 @@ def inventory(aws):
             it["StackName"] for it in aws.client("cloudformation").describe_stacks()["Stacks"]
             if it["StackStatus"] != "DELETE_COMPLETE" and not it["StackName"].startswith("aws-sam-cli-managed")
         },
+        "state machines": {it["name"] for it in aws.client("stepfunctions").list_state_machines()["stateMachines"]},
         "functions": {it["FunctionName"] for it in aws.client("lambda").list_functions()["Functions"]},
         "roles": {it["RoleName"] for it in aws.client("iam").list_roles()["Roles"]},
         "schedules": {it["Name"] for it in aws.client("scheduler").list_schedules()["Schedules"]},

@@ -3,14 +3,18 @@
 import json
 import re
 
+from ministack.services import stepfunctions
+
 from stack import MEMBER_TEMPLATE, TEMPLATE, Stack, allows, as_list, template
-from tools import ACCOUNT, LOGS, REGION, ROOT, check, check_equal, run
+from tools import ACCOUNT, LOGS, REGION, ROOT, WORK, check, check_equal, run
 
 ARN = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/shelf-audit/version/shelf-audit.2026-10-01T09.12.33/1759309953000"
 PATTERN = f"arn:aws:rekognition:eu-west-1:{ACCOUNT}:project/*/version/*/*"
 
 ALL_ACCOUNTS = "arn:aws:rekognition:*:*:project/*/version/*/*"
 MEMBER = "222222222222"
+# A stack with a state machine.
+MACHINE = {"AccountsPerRun": "25", "MemberRole": "r"}
 TEMPLATES = [TEMPLATE, MEMBER_TEMPLATE]
 
 BOOLEAN = (["true", "false"], ["", "yes", "True"])
@@ -89,6 +93,8 @@ VALUES = {
         ["ou-ab12", "root", "ou-ab12-cd34ef56;r-ab12", ACCOUNT],
     ),
     "ExcludedAccounts": (["", ACCOUNT, f"{ACCOUNT},{MEMBER}"], ["12345678901", f"{ACCOUNT},", f"{ACCOUNT} {MEMBER}"]),
+    "AccountsPerRun": (["0", "1", "25", "1000"], ["-1", "1001", ""]),
+    "RunsAtOnce": (["1", "20", "200"], ["0", "201"]),
     "LogLevel": (["DEBUG", "INFO"], ["", "info", "TRACE", "WARN"]),
     "LogRetentionDays": (["1", "90", "3653"], ["0", "2", "forever"]),
     "KmsKeyArn": (
@@ -162,7 +168,8 @@ def a_wrong_parameter_is_refused(session):
 def parameters_that_would_be_ignored_are_refused(session):
     check_equal(Stack(ModelArns="all").refusals(), [], "refusals of every model")
     for name, value in [
-        ("MemberExternalId", "a1"), ("OrganizationalUnits", "r-ab12"), ("ExcludedAccounts", ACCOUNT)
+        ("MemberExternalId", "a1"), ("OrganizationalUnits", "r-ab12"), ("ExcludedAccounts", ACCOUNT),
+        ("AccountsPerRun", "25"),
     ]:
         refusals = Stack(ModelArns="all", **{name: value}).refusals()
         check(len(refusals) == 1 and name in refusals[0], f"{name} without MemberRole: {refusals}")
@@ -264,7 +271,8 @@ def a_failed_run_becomes_a_mail_and_a_record(session):
     for action in ["logs:CreateLogStream", "logs:PutLogEvents"]:
         check("events.amazonaws.com" in allowed[action]["Principal"]["Service"], f"EventBridge may not {action}")
     check_equal(
-        allowed["logs:PutLogEvents"]["Condition"], {"ArnEquals": {"aws:SourceArn": "FailureRule.Arn"}}, "who may write records"
+        allowed["logs:PutLogEvents"]["Condition"], {"ArnEquals": {"aws:SourceArn": ["FailureRule.Arn"]}},
+        "who may write records",
     )
 
 
@@ -281,7 +289,7 @@ def a_good_run_is_reported_where_somebody_asked_for_it(session):
 
 
 def every_mail_is_one_sound_sentence(session):
-    for parameters in [{}, {"DryRun": "true"}, {"ReportEveryRun": "true"}]:
+    for parameters in [{}, {"DryRun": "true"}, {"ReportEveryRun": "true"}, MACHINE, MACHINE | {"DryRun": "true"}]:
         for price in ["", "4.00"]:
             stack = Stack(ModelArns=ARN, InferenceUnitHourPrice=price, **parameters)
             for name, rule in stack.of_type("AWS::Events::Rule").items():
@@ -301,37 +309,47 @@ def the_documentation_shows_every_mail_as_it_is(session):
     shown = [without_spaces(it) for it in re.findall(r"```\n(.*?)```", page, re.DOTALL)]
     names = {"LogGroup": "/aws/lambda/rekognition-stopper", "FailureLog": "/aws/events/rekognition-stopper"}
     names |= {name: "rekognition-stopper" for name in ["Function", "Schedule"]}
+    names["Machine"] = f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:rekognition-stopper"
     texts = set()
-    for parameters in [{"DryRun": "true"}, {"ReportEveryRun": "true"}]:
+    reports = [{"DryRun": "true"}, {"ReportEveryRun": "true"}]
+    for parameters in [*reports, *(MACHINE | it for it in reports)]:
         stack = Stack(ModelArns=ARN, InferenceUnitHourPrice="4.00", **parameters, **names)
         rules = stack.of_type("AWS::Events::Rule").values()
         texts |= {rule["Targets"][0]["InputTransformer"]["InputTemplate"] for rule in rules}
-        texts |= {alarm["AlarmDescription"] for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()}
-    # One each for a failure, two reports, a pattern, and two alarms.
-    check_equal((len(texts), len(shown)), (6, 6), "mails, and mails that the documentation shows")
+        alarms = {alarm["AlarmDescription"] for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()}
+        # With a state machine these differ by the command that starts a run, which its own mails show.
+        start = stack.outputs["RunCommand"]
+        check(all(start in alarm for alarm in alarms), f"an alarm does not say how a run is started: {alarms}")
+        texts |= {alarm.replace(start, Stack(ModelArns=ARN, **names).outputs["RunCommand"]) for alarm in alarms}
+    # One each for a failure, two reports, a pattern and two alarms; of executions a failure and two reports.
+    check_equal((len(texts), len(shown)), (9, 9), "mails, and mails that the documentation shows")
     for text in texts:
         pattern = re.sub("<[a-z]+>|UndeliveredQueue(.QueueName)?", ".+", re.escape(without_spaces(text)).replace("\\.", "."))
         check(any(re.fullmatch(pattern, it) for it in shown), f"the documentation does not show this mail: {text}")
 
 
 def nothing_that_cannot_be_delivered_is_lost(session):
-    stack = Stack(ModelArns=ARN, ReportEveryRun="true")
+    for parameters in [{}, MACHINE]:
+        check_nothing_is_lost(Stack(ModelArns=ARN, ReportEveryRun="true", **parameters))
+
+
+def check_nothing_is_lost(stack):
+    """What the schedule and the rules cannot deliver is in the queue."""
     target = stack.properties("Schedule")["Target"]
     check_equal(target["DeadLetterConfig"]["Arn"], "UndeliveredQueue.Arn", "dead-letter queue of the schedule")
     check(target["RetryPolicy"]["MaximumRetryAttempts"] > 0, "the schedule does not try again")
     may = stack.role_statements("ScheduleRole")
-    check(allows(may, "lambda:InvokeFunction", "Function.Arn"), "the schedule may not invoke the function")
     check(allows(may, "sqs:SendMessage", "UndeliveredQueue.Arn"), "the schedule may not use its dead-letter queue")
     rules = stack.of_type("AWS::Events::Rule")
     for name, rule in rules.items():
         for it in rule["Targets"]:
             check_equal(it["DeadLetterConfig"]["Arn"], "UndeliveredQueue.Arn", f"dead-letter queue of {name}, {it['Id']}")
-    wanted = {"ArnEquals": {"aws:SourceArn": [f"{name}.Arn" for name in rules]}}
+    rule_arns = {f"{name}.Arn" for name in rules}
     for policy, action in [("TopicPolicy", "sns:Publish"), ("UndeliveredQueuePolicy", "sqs:SendMessage")]:
         statements = {it["Sid"]: it for it in stack.properties(policy)["PolicyDocument"]["Statement"]}
         rule = statements["RulesOfThisStack"]
         check_equal((rule["Principal"], rule["Action"]), ({"Service": "events.amazonaws.com"}, action), f"{policy}: rules")
-        check_equal(rule["Condition"], wanted, f"{policy}: which rules")
+        check_equal(set(rule["Condition"]["ArnEquals"]["aws:SourceArn"]), rule_arns, f"{policy}: which rules")
         tls = statements["OnlyByTls"]
         check_equal((tls["Effect"], tls["Principal"]), ("Deny", "*"), f"{policy}: without TLS")
         check_equal(tls["Condition"], {"Bool": {"aws:SecureTransport": "false"}}, f"{policy}: without TLS")
@@ -486,6 +504,183 @@ def the_longest_list_of_models_fits_into_the_policy_of_the_role(session):
     check(len(json.dumps(environment)) < 4096, "the environment of the function is too large")
 
 
+def a_state_machine_makes_the_night_where_somebody_asked_for_it(session):
+    alone, stack = Stack(ModelArns="all", MemberRole="r"), Stack(ModelArns="all", **MACHINE)
+    more = {"Machine", "MachineRole", "ExecutionRule"}
+    check_equal(set(stack.resources) - set(alone.resources), more, "resources of a state machine")
+    check_equal(set(alone.resources) - set(stack.resources), set(), "resources that a state machine takes away")
+    for it, target, action in [
+        (alone, "Function.Arn", "lambda:InvokeFunction"), (stack, "Machine", "states:StartExecution")
+    ]:
+        check_equal(it.properties("Schedule")["Target"]["Arn"], target, "what the schedule starts")
+        may = it.role_statements("ScheduleRole")
+        check(allows(may, action, target), f"the schedule may not do {action}")
+        check_equal({statement["Action"] for statement in may}, {action, "sqs:SendMessage"}, "what the schedule may do")
+    machine = stack.properties("Machine")
+    check_equal((machine["StateMachineName"], machine["StateMachineType"]), (stack.name, "STANDARD"), "name and type")
+    may = stack.role_statements("MachineRole")
+    here = f"arn:aws:states:{REGION}:{ACCOUNT}"
+    for action, resource in [
+        ("lambda:InvokeFunction", "Function.Arn"),
+        ("states:StartExecution", f"{here}:stateMachine:{stack.name}"),
+        ("states:DescribeExecution", f"{here}:execution:{stack.name}/Runs:1a2b"),
+        ("states:StopExecution", f"{here}:execution:{stack.name}:1a2b"),
+    ]:
+        check(allows(may, action, resource), f"the state machine may not do {action} on {resource}")
+    check(not allows(may, "states:StopExecution", f"{here}:execution:{stack.name}-2:1"), "another machine is in reach")
+
+
+def an_execution_that_does_not_end_well_becomes_a_mail_and_a_record(session):
+    stack = Stack(ModelArns="all", ReportEveryRun="true", **MACHINE)
+    for name, states in [("ExecutionRule", ["FAILED", "TIMED_OUT", "ABORTED"]), ("ExecutionReportRule", ["SUCCEEDED"])]:
+        rule = stack.properties(name)
+        check_equal(rule["EventPattern"], {
+            "source": ["aws.states"],
+            "detail-type": ["Step Functions Execution Status Change"],
+            "detail": {"stateMachineArn": ["Machine"], "status": states},
+        }, f"what {name} takes")
+        check_equal(rule["Targets"][0]["Arn"], "Topic", f"target of the mail of {name}")
+    record = stack.properties("ExecutionRule")["Targets"][1]
+    check_equal(record["Arn"], f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:FailureLog", "target of the record")
+    check("InputTransformer" not in record, "the record is not whole")
+    policy = json.loads(stack.properties("FailureLogPolicy")["PolicyDocument"])
+    writers = [it["Condition"]["ArnEquals"]["aws:SourceArn"] for it in policy["Statement"] if "Condition" in it]
+    check_equal(writers, [["FailureRule.Arn", "ExecutionRule.Arn"]], "who may write records")
+    check("ExecutionReportRule" not in Stack(ModelArns="all", **MACHINE).resources, "a report that nobody asked for")
+
+
+def of_a_state_machine_only_a_good_execution_ends_the_silence(session):
+    alarm = Stack(ModelArns="all", **MACHINE).properties("SilenceAlarm")
+    check_equal((alarm["Namespace"], alarm["MetricName"]), ("AWS/States", "ExecutionsSucceeded"), "metric")
+    check_equal(alarm["Dimensions"], [{"Name": "StateMachineArn", "Value": "Machine"}], "whose metric")
+    check_equal((alarm["Statistic"], alarm["TreatMissingData"]), ("Sum", "breaching"), "what no execution means")
+
+
+# Every field of the definition. ItemBatcher, tolerances and result writers are not among them: no local AWS runs them.
+FIELDS = {
+    "Task": {
+        "Comment", "Type", "Resource", "TimeoutSeconds", "InputPath", "Parameters", "ResultPath", "OutputPath",
+        "Retry", "Catch", "Next", "End",
+    },
+    "Map": {
+        "Comment", "Type", "ItemsPath", "ItemSelector", "MaxConcurrency", "ItemProcessor", "ResultSelector", "Next",
+    },
+    "Pass": {"Comment", "Type", "QueryLanguage", "Output", "End"},
+    "Choice": {"Type", "Choices", "Default"},
+    "Succeed": {"Type"},
+    "Fail": {"Comment", "Type", "QueryLanguage", "Error", "Cause"},
+    "Retry": {"ErrorEquals", "IntervalSeconds", "BackoffRate", "MaxDelaySeconds", "MaxAttempts", "JitterStrategy"},
+    "Catch": {"ErrorEquals", "ResultPath", "Next"},
+    "Choices": {"Variable", "IsPresent", "Next"},
+    "ItemProcessor": {"ProcessorConfig", "StartAt", "States"},
+    "ProcessorConfig": {"Mode", "ExecutionType"},
+}
+
+
+def the_definition_is_the_amazon_states_language(session):
+    definition = machine_definition()
+    properties = {"RoleArn": ROLE, "Definition": definition}
+    path = WORK / "state-machine.json"
+    resource = {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}
+    path.write_text(json.dumps({"Resources": {"Machine": resource}}))
+    run("cfn-lint-machine", "cfn-lint", "--non-zero-exit-code", "informational", path)
+    used = {kind: set() for kind in FIELDS}
+
+    def look(machine):
+        states, reached = machine["States"], {machine["StartAt"]}
+        for state in states.values():
+            used[state["Type"]] |= set(state)
+            following = [state.get("Next"), state.get("Default")]
+            for kind in ["Retry", "Catch", "Choices"]:
+                for it in state.get(kind, []):
+                    used[kind] |= set(it)
+                    following.append(it.get("Next"))
+            reached |= {it for it in following if it}
+            if "ItemProcessor" in state:
+                used["ItemProcessor"] |= set(state["ItemProcessor"])
+                used["ProcessorConfig"] |= set(state["ItemProcessor"]["ProcessorConfig"])
+                look(state["ItemProcessor"])
+        check_equal(reached, set(states), "states that are led to, and states that there are")
+
+    look(definition)
+    check_equal(used, FIELDS, "fields of the definition")
+    runs = definition["States"]["Runs"]
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    check_equal(runs["ItemProcessor"]["ProcessorConfig"], config, "how the runs are made")
+    check_equal(runs["MaxConcurrency"], 20, "runs at once")
+    check_equal(definition["States"]["Plan"]["Parameters"], {"accounts_per_run": 25}, "request for the plan")
+
+
+def a_run_is_made_again_for_longer_than_a_model_takes_to_start(session):
+    task = machine_definition()["States"]["Runs"]["ItemProcessor"]["States"]["Run"]
+    retries = {error: it for it in task["Retry"] for error in it["ErrorEquals"]}
+    it = retries["NotAllStopped"]
+    pauses = [
+        min(it["IntervalSeconds"] * it["BackoffRate"] ** number, it["MaxDelaySeconds"])
+        for number in range(it["MaxAttempts"])
+    ]
+    check(sum(pauses) >= 40 * 60, f"the pauses {pauses} are too short")
+    check(pauses == sorted(pauses) and pauses[0] < pauses[-1], f"the pauses {pauses} do not grow")
+    check("JitterStrategy" not in it, "the pauses may be shorter than that")
+    of_lambda = ["Lambda.TooManyRequestsException", "Lambda.ServiceException", "Lambda.SdkClientException"]
+    for error in [*of_lambda, "Sandbox.Timedout"]:
+        check(error in retries, f"a run is not made again after {error}")
+    caught = [it["ErrorEquals"] for it in task["Catch"]]
+    check_equal(caught, [["States.DataLimitExceeded"], ["States.ALL"]], "errors that do not leave the iteration")
+    longest = Stack(ModelArns="all", **MACHINE).properties("Function")["Timeout"]
+    check(task["TimeoutSeconds"] > longest, "a run is given up before the function is")
+
+
+def a_failed_run_leaves_a_sentence_that_a_mail_and_a_state_can_carry(session):
+    states = machine_definition()["States"]
+    failed_run = states["Runs"]["ItemProcessor"]["States"]["Failed run"]["Output"]
+    # The most runs of a plan of 256 KB.
+    smallest = {"model_arns": [ALL_ACCOUNTS], "dry_run": False, "accounts": [MEMBER]}
+    most = 256 * 1024 // len(json.dumps(smallest, separators=(",", ":")))
+
+    def sentence(cause, runs=4, error="NotAllStopped"):
+        failure = {"Error": error, "Cause": cause}
+        request = {"request": {}, "runs": runs, "failure": failure}
+        left = stepfunctions._apply_jsonata_template(failed_run, request, {})["sentence"]
+        if runs == 4:
+            told = stepfunctions._apply_jsonata_template(states["Not planned"]["Cause"], failure, {})
+            check_equal(told, left[:8000], "what is said of the same error in a plan")
+        return left
+
+    message = f"1 of 3 models were not stopped: {ARN} (AccessDeniedException: 'no': not [allowed] {{at all}})"
+    ours = json.dumps({"errorType": "NotAllStopped", "errorMessage": message})
+    check_equal(sentence(ours), f"NotAllStopped: {message}", "our own error")
+    check_equal(sentence(ours.replace(": ", ":", 2)), f"NotAllStopped: {message}", "without spaces in the JSON")
+    last = json.dumps({"errorMessage": message, "errorType": "NotAllStopped", "trace": []})
+    check_equal(sentence(last), f"NotAllStopped: {message}", "with more behind it")
+    for cause, said in [
+        ("Rate Exceeded. (Service: Lambda, Status Code: 429)", "Rate Exceeded. (Service: Lambda, Status Code: 429)"),
+        ('is "not"\n a \\ JSON \u00e9', "is ?not?? a ? JSON ?"),
+        ("", ""),
+    ]:
+        check_equal(sentence(cause, error="X"), f"X: {said}", "an error of Lambda's own")
+    long = json.dumps({"errorType": "NotAllStopped", "errorMessage": "x" * 8192})
+    all_of_them = {"runs": most, "sentences": [sentence(long, most)] * most}
+    check(len(sentence(long, most)) > 60, "too little is left of a sentence")
+    results = json.dumps([{"sentence": it} for it in all_of_them["sentences"]], separators=(",", ":"))
+    check(len(results) < 256 * 1024, f"the sentences of {most} runs have {len(results)} bytes")
+    cause = stepfunctions._apply_jsonata_template(states["Not all stopped"]["Cause"], all_of_them, {})
+    check(cause.startswith(f"{most} of {most} runs failed. NotAllStopped: xxx"), f"the execution says {cause[:100]}")
+    check_equal(len(cause), 8000, "characters of the longest sentence")
+
+
+def machine_definition(**parameters):
+    """The definition of the state machine, as CloudFormation fills it in."""
+    text = (ROOT / "state-machine.asl.json").read_text()
+    values = Stack(ModelArns="all", **MACHINE | parameters).properties("Machine")["DefinitionSubstitutions"]
+    values["FunctionArn"] = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:rekognition-stopper"
+    for name, value in values.items():
+        check(f"${{{name}}}" in text, f"the definition has no place for {name}")
+        text = text.replace(f"${{{name}}}", value)
+    check("${" not in text, "the definition has a place that nobody fills")
+    return json.loads(text)
+
+
 def takes(parameter, value):
     """Whether CloudFormation takes a value for a parameter."""
     allowed = parameter.get("AllowedValues")
@@ -527,6 +722,12 @@ STEPS = [
     nothing_that_cannot_be_delivered_is_lost,
     a_key_of_the_operator_encrypts_log_and_topic,
     the_dashboard_is_there_on_demand_and_shows_what_is_billed,
+    a_state_machine_makes_the_night_where_somebody_asked_for_it,
+    an_execution_that_does_not_end_well_becomes_a_mail_and_a_record,
+    of_a_state_machine_only_a_good_execution_ends_the_silence,
+    the_definition_is_the_amazon_states_language,
+    a_run_is_made_again_for_longer_than_a_model_takes_to_start,
+    a_failed_run_leaves_a_sentence_that_a_mail_and_a_state_can_carry,
     the_policy_names_the_models_their_projects_and_nothing_else,
     only_a_member_role_leads_out_of_the_account,
     the_member_role_lets_the_function_alone_stop_models,

@@ -42,8 +42,9 @@ class Stack:
         self.rules = source.get("Rules", {})
         self.mappings = source.get("Mappings", {})
         if "Transform" in source:
-            # SAM takes code from a bucket only; which one does not matter here.
+            # SAM takes code and definitions from a bucket only; which one does not matter here.
             source["Resources"]["Function"]["Properties"]["CodeUri"] = "s3://bucket/function.zip"
+            source["Resources"]["Machine"]["Properties"]["DefinitionUri"] = "s3://bucket/state-machine.asl.json"
             source = transform(source, {}, NoManagedPolicies())
         self.conditions = source["Conditions"]
         self.resources = self._kept(source["Resources"])
@@ -109,7 +110,8 @@ class Stack:
             if function == "Fn::Split":
                 return argument[1].split(argument[0])
             if function == "Fn::Equals":
-                return argument[0] == argument[1]
+                # CloudFormation compares texts.
+                return str(argument[0]) == str(argument[1])
             if function == "Fn::Not":
                 return not argument[0]
             if function == "Fn::And":
