@@ -7,6 +7,8 @@
 - What a schedule or a rule cannot deliver ends in the dead-letter queue of its target. The real services
   try for the time of the target's retry policy before; here once is enough.
 - The path of an input transformer may have an index.
+- The end of an execution of Step Functions is an event.
+- The cause of a Fail state may be an expression of JSONata.
 """
 
 import contextvars
@@ -16,7 +18,7 @@ import threading
 import time
 
 from ministack.core.arn import parse_arn
-from ministack.services import cloudwatch_logs, eventbridge, lambda_svc, sns, sqs
+from ministack.services import cloudwatch_logs, eventbridge, lambda_svc, sns, sqs, stepfunctions
 
 # Lambda waits one minute, then two.
 PAUSES = [1, 2]
@@ -138,9 +140,46 @@ def resolve_indices(apply):
     return apply_with_indices
 
 
+def compute_the_cause(fail):
+    """`fail`, with a cause that is computed from the input of the state."""
+
+    def fail_with_cause(execution, error, cause):
+        entered = execution["events"][-1].get("stateEnteredEventDetails")
+        if entered:
+            cause = stepfunctions._apply_jsonata_template(cause, json.loads(entered["input"]), {})
+        fail(execution, error, cause)
+
+    return fail_with_cause
+
+
+def tell_the_end(end):
+    """`end`, after which the execution has ended, and an event of that."""
+
+    def end_and_tell(request):
+        # The ARN of an execution that runs to its end, or the request that stops one.
+        stopped = isinstance(request, dict)
+        answer = end(request)
+        execution = stepfunctions._executions[request["executionArn"] if stopped else request]
+        if stopped or execution["status"] != "ABORTED":
+            fields = ["executionArn", "stateMachineArn", "name", "status", "input", "error", "cause"]
+            detail = {name: execution.get(name) for name in fields}
+            eventbridge._put_events({"Entries": [{
+                "Source": "aws.states",
+                "DetailType": "Step Functions Execution Status Change",
+                "Resources": [execution["executionArn"]],
+                "Detail": json.dumps(detail),
+            }]})
+        return answer
+
+    return end_and_tell
+
+
 def install():
     """Puts all of it into ministack."""
     lambda_svc.invoke_async_with_retry = invoke_asynchronously
     eventbridge._dispatch_to_lambda = invoke_function_of_target
     eventbridge._invoke_target = deliver_or_keep(eventbridge._invoke_target)
     eventbridge._apply_input_transformer = resolve_indices(eventbridge._apply_input_transformer)
+    stepfunctions._fail_execution = compute_the_cause(stepfunctions._fail_execution)
+    stepfunctions._run_execution = tell_the_end(stepfunctions._run_execution)
+    stepfunctions._stop_execution = tell_the_end(stepfunctions._stop_execution)

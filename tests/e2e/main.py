@@ -19,6 +19,7 @@ import part_cargo_lambda
 import part_deploy
 import part_docker
 import part_dry_run
+import part_machine
 import part_organization
 import part_permissions
 import part_template
@@ -28,6 +29,7 @@ PARTS = {
     "deploy": (part_deploy, "sam build, sam deploy into the local AWS, a scheduled run, a failing run, update, removal"),
     "dry-run": (part_dry_run, "a stack that only looks, its mail, and the first run that stops"),
     "organization": (part_organization, "both templates in an organization of six accounts, and a night of it"),
+    "machine": (part_machine, "an organization swept by the state machine: plan, retries, a failed run, a second execution"),
     "docker": (part_docker, "sam local invoke with every event, on a Docker engine"),
     "cargo-lambda": (part_cargo_lambda, "cargo lambda watch, invoke and deploy, as docs/deploying.md shows them"),
     "binary": (part_binary, "the binaries for both processors: which glibc they need"),

@@ -45,11 +45,16 @@ def sam_build_makes_the_function(session):
 
 
 def an_organization_with_accounts_is_there(session):
+    make_organization(session)
+
+
+def make_organization(session, **of_aws):
+    """The accounts, each with a Rekognition, and the local AWS that they are in."""
     session.rekognitions = {it: Rekognition(session.processes, session.part, it) for it in [ACCOUNT, *MEMBERS]}
     start_models(session)
     accounts = Accounts(session.rekognitions.values())
     session.cleanup.callback(accounts.end)
-    session.aws = LocalAws(session.processes, session.part, accounts)
+    session.aws = LocalAws(session.processes, session.part, accounts, **of_aws)
     organizations = session.aws.client("organizations")
     root = organizations.list_roots()["Roots"][0]["Id"]
     for number, account in enumerate(MEMBERS):
@@ -64,22 +69,27 @@ def an_organization_with_accounts_is_there(session):
 
 
 def the_stack_and_the_member_roles_are_deployed(session):
-    sam_deploy(session, "sam-deploy-organization", PARAMETERS)
+    deploy(session, PARAMETERS)
+
+
+def deploy(session, parameters):
+    """The stack with these parameters, and the member roles, of which one trusts somebody else."""
+    sam_deploy(session, f"sam-deploy-{session.part}", parameters)
     check_real(session.aws, STACK)
     session.mailbox = subscribe(session.aws, outputs(session)["TopicArn"])
     right = outputs(session)["FunctionRoleArn"]
     for account in MEMBERS:
         somebody_else = right.replace(ACCOUNT, "999999999999")
-        parameters = {
+        values = {
             "FunctionRoleArn": somebody_else if account == STRANGE else right,
-            "ExternalId": PARAMETERS["MemberExternalId"],
+            "ExternalId": parameters["MemberExternalId"],
         }
         cloudformation = session.aws.client("cloudformation", account)
         cloudformation.create_stack(
             StackName="rekognition-stopper-member",
             TemplateBody=MEMBER_TEMPLATE.read_text(),
             Capabilities=["CAPABILITY_NAMED_IAM"],
-            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
         )
         cloudformation.get_waiter("stack_create_complete").wait(
             StackName="rekognition-stopper-member", WaiterConfig={"Delay": 1}

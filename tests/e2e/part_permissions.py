@@ -17,7 +17,7 @@ from tools import ACCOUNT, Missing, check
 
 def calls_were_recorded(session):
     by_deployed = set(CALLS.glob("rekognition-deploy-*.jsonl"))
-    by_organization = set(CALLS.glob("*-organization*.jsonl"))
+    by_organization = {it for part in ["organization", "machine"] for it in CALLS.glob(f"*-{part}*.jsonl")}
     by_others = set(CALLS.glob("rekognition-*.jsonl")) - by_deployed - by_organization
     directory = os.environ.get("REKOGNITION_CALLS")
     by_tests = set(Path(directory).rglob("*.jsonl")) if directory else set()

@@ -62,7 +62,7 @@ class Rekognition:
         for earlier in CALLS.glob(f"rekognition-{part}-{account}-*"):
             earlier.unlink()
 
-    def start(self, *options, models=MODELS):
+    def start(self, *options, models=MODELS, start_takes="500ms"):
         """Starts it, or starts it again, with these models and nothing remembered."""
         if self.process:
             self.processes.end(self.process)
@@ -76,7 +76,7 @@ class Rekognition:
             target_directory() / "debug" / "rekognition-emulator",
             "--port", self.port,
             "--account", self.account,
-            "--start-takes", "500ms",
+            "--start-takes", start_takes,
             "--stop-takes", "1s",
             "--record", CALLS / f"{name}.jsonl",
             *(word for arn, state in models.items() for word in ("--model", f"{arn}={state}")),
@@ -144,7 +144,7 @@ class AccountsHandler(http.server.BaseHTTPRequestHandler):
 class LocalAws:
     """ministack, with a Rekognition beside it for the functions that it runs."""
 
-    def __init__(self, processes, part, rekognition):
+    def __init__(self, processes, part, rekognition, **more):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = tools.LOGS / f"local-aws-{part}.log"
@@ -166,6 +166,7 @@ class LocalAws:
                 AWS_ENDPOINT_URL=self.url,
                 AWS_ENDPOINT_URL_REKOGNITION=rekognition.url,
                 CALLS_OF_THE_FUNCTION=str(calls),
+                **more,
             ),
             ready=lambda: listens(self.port),
         )

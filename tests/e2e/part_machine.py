@@ -1,0 +1,273 @@
+"""The state machine: an organization in runs of two accounts each.
+
+What the local AWS does not carry, and what is done about it:
+- the distributed mode of a Map, which it runs as an inline one, without children that are executions of their own;
+- fields that it does not know, `JitterStrategy` and `MaxDelaySeconds` among them: part `template` reads the definition;
+- the pauses of a retry, which are a minute at most and here a second;
+- the 256 KB of a state's data: part `template` adds up what the longest plan leaves;
+- the timeout of an execution: part `template` reads the rule;
+- the list of map runs: nobody runs that command of docs/organization.md here;
+- metrics of Step Functions: part `template` reads the alarm;
+- the end of an execution as an event, and a cause that is computed: `local_events.py` has them.
+"""
+
+import json
+import re
+
+import part_deploy
+from part_deploy import (
+    FAILURE_LOG, HERE, LOG_GROUP, STACK, commands_in, inventory, next_mail, outputs, run_lines, set_schedule,
+)
+from part_organization import (
+    ELSEWHERE, MEMBER_ROLE, RETAIL, SANDBOX, STRANGE, VISION, deploy, make_organization, model, status,
+)
+from part_template import machine_definition
+from stack import Stack
+from tools import ACCOUNT, REGION, ROOT, check, check_equal, run, wait_until
+
+MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{STACK}"
+EVERYTHING = "arn:aws:rekognition:*:*:project/*/version/*/*"
+# In an account that no wildcard stands for.
+NAMED = model(SANDBOX)
+STARTING = model(VISION, ELSEWHERE)
+RUNNING = [model(ACCOUNT), model(RETAIL, ELSEWHERE), NAMED]
+
+PARAMETERS = {
+    "ModelArns": f"{EVERYTHING},{NAMED}",
+    "MemberRole": MEMBER_ROLE,
+    "MemberExternalId": "stopper:2026",
+    "Regions": f"{REGION},{ELSEWHERE}",
+    "ExcludedAccounts": SANDBOX,
+    "AccountsPerRun": "2",
+    "RunsAtOnce": "2",
+    "ReportEveryRun": "true",
+    "ScheduleExpression": "rate(1 minute)",
+    "ScheduleState": "DISABLED",
+}
+
+
+def sam_build_makes_the_function(session):
+    part_deploy.sam_build()
+
+
+def an_organization_with_accounts_is_there(session):
+    make_organization(session, SFN_WAIT_SCALE=str(1 / 60))
+    session.before = inventory(session.aws)
+
+
+def the_stack_with_its_state_machine_and_the_member_roles_are_deployed(session):
+    deploy(session, PARAMETERS)
+    # So that a model that starts is waited for by the retries of the state machine, and not by the function.
+    session.aws.client("lambda").update_function_configuration(FunctionName=STACK, Timeout=10)
+
+
+def the_state_machine_is_as_the_template_says(session):
+    machine = session.aws.client("stepfunctions").describe_state_machine(stateMachineArn=MACHINE)
+    check_equal((machine["type"], machine["status"]), ("STANDARD", "ACTIVE"), "type and status")
+    numbers = {name: PARAMETERS[name] for name in ["AccountsPerRun", "RunsAtOnce"]}
+    check_equal(json.loads(machine["definition"]), machine_definition(**numbers), "definition")
+    role = session.aws.client("iam").get_role(RoleName=machine["roleArn"].split("/")[-1])["Role"]
+    trust = Stack(**PARAMETERS).properties("MachineRole")["AssumeRolePolicyDocument"]
+    check_equal(role["AssumeRolePolicyDocument"], trust, "trust of its role")
+
+
+def the_schedule_starts_an_execution(session):
+    set_schedule(session, "rate(1 minute)", "ENABLED")
+    started = wait_until(
+        lambda: executions(session), "the schedule starts no execution", timeout=120, log=session.aws.log
+    )[0]["executionArn"]
+    set_schedule(session, "rate(1 minute)", "DISABLED")
+    execution = ended(session, started)
+    check_equal(json.loads(execution["input"])["source"], "aws.scheduler", "what the schedule gives")
+    check_equal(status(session, model(ACCOUNT)), "STOPPED", "a model")
+
+
+def an_execution_stops_the_models_of_all_runs(session):
+    start_models(session, start_takes="15s")
+    session.lines_before = len(session.aws.log_lines(LOG_GROUP))
+    started = session.aws.client("stepfunctions").start_execution(stateMachineArn=MACHINE, name="night")
+    session.execution = started["executionArn"]
+    ended(session, session.execution)
+    for it in [*RUNNING, STARTING]:
+        check_equal(status(session, it), "STOPPED", it)
+    check_equal(status(session, model(STRANGE)), "RUNNING", "the model in an account that cannot be entered")
+
+
+def the_model_that_was_starting_is_stopped_by_a_retry_of_its_run(session):
+    outcomes = [
+        (line["outcome"], line.get("code")) for line in session.aws.log_lines(LOG_GROUP)[session.lines_before:]
+        if line.get("message") == "model" and line["model_arn"] == STARTING
+    ]
+    check_equal(outcomes[0], ("failed", "StillStarting"), "its outcome in the first try of its run")
+    # Where its stop was accepted late in a try, the next one finds it stopped.
+    check(outcomes[-1] in [("stopped", None), ("failed", "NotConfirmed")], f"its outcomes are {outcomes}")
+    return f"{len(outcomes)} tries"
+
+
+def the_execution_fails_with_the_sentence_of_the_run_that_failed(session):
+    execution = session.aws.client("stepfunctions").describe_execution(executionArn=session.execution)
+    check_equal((execution["status"], execution["error"]), ("FAILED", "NotAllStopped"), "how it ended")
+    # The entry without wildcards is a run of its own.
+    # By its last try the other model of the run is stopped.
+    begins = "1 of 3 runs failed. NotAllStopped: 1 of 1 models were not stopped: "
+    check(execution["cause"].startswith(begins), f"the cause begins otherwise: {execution['cause']}")
+    entry = f"arn:aws:rekognition:*:{STRANGE}:project/*/version/*/*"
+    check(f"{entry} (AccountUnreachable: " in execution["cause"], f"the account is not named: {execution['cause']}")
+    events = history(session, session.execution)
+    left = next(it["stateExitedEventDetails"] for it in events if it["type"] == "MapStateExited")
+    sentence = execution["cause"].removeprefix("1 of 3 runs failed. ")
+    check_equal(json.loads(left["output"]), {"runs": 3, "sentences": [sentence]}, "what the runs leave")
+    retried = [it for it in events if it["type"] == "TaskFailed" and STRANGE in it["taskFailedEventDetails"]["cause"]]
+    check_equal(len(retried), 7, "tries of the run that failed")
+    return f"{len(events)} events"
+
+
+def a_mail_and_a_record_name_the_account(session):
+    execution = session.aws.client("stepfunctions").describe_execution(executionArn=session.execution)
+    records = wait_until(
+        lambda: [it for it in session.aws.log_lines(FAILURE_LOG) if it["detail"]["name"] == "night"],
+        "the record of the execution is not kept", timeout=30, log=session.aws.log,
+    )
+    record = records[0]
+    check_equal(record["detail"]["cause"], execution["cause"], "the record")
+    session.failure_mail = next_mail(session, "the execution night was given up", "nobody was told of the execution")
+    check_equal(
+        session.failure_mail,
+        f"{HERE}: the execution {execution['name']} was given up at {record['time']} (FAILED NotAllStopped): "
+        f"{execution['cause']}. What still runs is billed: remove the reason and start it again with: "
+        f"aws stepfunctions start-execution --region {REGION} --state-machine-arn {MACHINE}. What each run met is in "
+        f"the log: aws logs tail {LOG_GROUP} --region {REGION} --since 2d --filter-pattern ERROR. The whole record: "
+        f"aws logs tail {FAILURE_LOG} --region {REGION} --since 2d.",
+        "the mail",
+    )
+
+
+def the_documented_look_at_a_failed_execution_shows_its_sentences(session):
+    page = (ROOT / "docs" / "organization.md").read_text()
+    (block,) = [it for it in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "get-execution-history" in it]
+    said = session.aws.shell("machine-history", block.replace(f":{STACK}:NAME", f":{STACK}:night"))
+    left = json.loads(said)
+    check_equal((left["runs"], len(left["sentences"])), (3, 1), "runs and sentences")
+
+
+def every_command_that_it_gives_works_with_aws_cli_2(session):
+    let_the_function_enter(session)
+    start_models(session)
+    known = {it["executionArn"] for it in executions(session)}
+    texts = [session.failure_mail, *outputs(session).values()]
+    texts += [it["AlarmDescription"] for it in session.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]]
+    commands = sorted({command for text in texts for command in commands_in(text)})
+    said = {command: session.aws.shell(f"machine-command-{number}", command) for number, command in enumerate(commands)}
+    for word, wanted in [
+        ("start-execution", '"executionArn"'), ("list-executions", "FAILED"), ("events", "NotAllStopped")
+    ]:
+        answers = [answer for command, answer in said.items() if word in command]
+        check(answers and all(wanted in answer for answer in answers), f"{word}: {wanted} is not in {answers}")
+    (started,) = {it["executionArn"] for it in executions(session)} - known
+    check_equal(ended(session, started)["status"], "SUCCEEDED", "the execution that was started")
+    return f"{len(commands)} commands"
+
+
+def a_second_execution_beside_a_running_one_does_no_harm(session):
+    start_models(session)
+    client = session.aws.client("stepfunctions")
+    both = [client.start_execution(stateMachineArn=MACHINE)["executionArn"] for _ in range(2)]
+    statuses = {client.describe_execution(executionArn=it)["status"] for it in both}
+    check_equal(statuses, {"RUNNING"}, "statuses of the two")
+    for it in both:
+        execution = ended(session, it)
+        check_equal(execution["status"], "SUCCEEDED", f"status of {it}, {execution.get('cause')}")
+        check_equal(json.loads(execution["output"]), {"runs": 3, "sentences": []}, "output")
+    for it in [*RUNNING, STARTING, model(STRANGE)]:
+        check_equal(status(session, it), "STOPPED", it)
+
+
+def a_good_execution_is_reported_where_somebody_asked_for_it(session):
+    mail = next_mail(session, "were good", "nobody was told of the good execution")
+    check(mail.startswith(f"{HERE}: all runs of the execution "), f"the mail begins otherwise: {mail}")
+    (command,) = commands_in(mail)
+    check('"outcome":"stopped"' in session.aws.shell("machine-report", command), "the command shows no model")
+
+
+def no_run_of_some_accounts_counts_as_the_good_run(session):
+    metrics = [it for it in session.aws.log_lines(LOG_GROUP) if "_aws" in it]
+    counting = [it for it in metrics if "RunsSucceeded" in it]
+    # The run of the entry without wildcards counts itself, which is why the alarm counts executions.
+    named = [it for it in run_lines(session) if it["accounts"] == 1 and it["models"] == 1]
+    check(0 < len(counting) <= len(named) < len(metrics), f"{len(counting)} of {len(metrics)} runs count as good runs")
+
+
+def an_execution_that_somebody_stops_is_told_as_well(session):
+    client = session.aws.client("stepfunctions")
+    arn = client.start_execution(stateMachineArn=MACHINE, name="stopped-by-hand")["executionArn"]
+    client.stop_execution(executionArn=arn)
+    mail = next_mail(session, "stopped-by-hand", "nobody was told of the execution that was stopped")
+    check("was given up at " in mail and "(ABORTED " in mail, f"the mail does not say what happened: {mail}")
+
+
+def sam_delete_leaves_nothing_behind(session):
+    session.aws.client("sqs").delete_queue(QueueUrl=session.mailbox)
+    run(
+        "sam-delete-machine", "sam", "delete", "--no-prompts", "--region", REGION, "--stack-name", STACK,
+        env=session.aws.environment(),
+    )
+    for kind, names in inventory(session.aws).items():
+        check_equal(sorted(names - session.before[kind]), [], f"{kind} that are left")
+
+
+STEPS = [
+    sam_build_makes_the_function,
+    an_organization_with_accounts_is_there,
+    the_stack_with_its_state_machine_and_the_member_roles_are_deployed,
+    the_state_machine_is_as_the_template_says,
+    the_schedule_starts_an_execution,
+    an_execution_stops_the_models_of_all_runs,
+    the_model_that_was_starting_is_stopped_by_a_retry_of_its_run,
+    the_execution_fails_with_the_sentence_of_the_run_that_failed,
+    a_mail_and_a_record_name_the_account,
+    the_documented_look_at_a_failed_execution_shows_its_sentences,
+    every_command_that_it_gives_works_with_aws_cli_2,
+    a_second_execution_beside_a_running_one_does_no_harm,
+    a_good_execution_is_reported_where_somebody_asked_for_it,
+    no_run_of_some_accounts_counts_as_the_good_run,
+    an_execution_that_somebody_stops_is_told_as_well,
+    sam_delete_leaves_nothing_behind,
+]
+
+
+def start_models(session, start_takes="500ms"):
+    """Every account's Rekognition with its model, of which one is starting."""
+    models = {it: "RUNNING,units=1" for it in [*RUNNING, model(STRANGE)]} | {STARTING: "STARTING,units=1"}
+    # That one last, so that the others do not take of its time.
+    for account, rekognition in sorted(session.rekognitions.items(), key=lambda it: it[0] == VISION):
+        of_account = {arn: state for arn, state in models.items() if arn.split(":")[4] == account}
+        rekognition.start(models=of_account, start_takes=start_takes)
+
+
+def let_the_function_enter(session):
+    """Corrects the trust of the account that could not be entered."""
+    iam, right = session.aws.client("iam", STRANGE), session.aws.client("iam", VISION)
+    trust = right.get_role(RoleName=MEMBER_ROLE)["Role"]["AssumeRolePolicyDocument"]
+    iam.update_assume_role_policy(RoleName=MEMBER_ROLE, PolicyDocument=json.dumps(trust))
+
+
+def executions(session):
+    """The executions of the state machine, oldest first."""
+    found = session.aws.client("stepfunctions").list_executions(stateMachineArn=MACHINE)["executions"]
+    return sorted(found, key=lambda it: it["startDate"])
+
+
+def ended(session, arn):
+    """An execution, when it has ended."""
+
+    def execution():
+        it = session.aws.client("stepfunctions").describe_execution(executionArn=arn)
+        return it if it["status"] != "RUNNING" else None
+
+    return wait_until(execution, f"{arn} does not end", timeout=180, log=session.aws.log)
+
+
+def history(session, arn):
+    """What happened in an execution."""
+    pages = session.aws.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
+    return [event for page in pages for event in page["events"]]
