@@ -14,6 +14,15 @@ mod simulation {
     pub mod entries;
     pub mod night;
     pub mod weather;
+    /// Nights over many accounts.
+    pub mod organization {
+        pub mod entries;
+        pub mod night;
+        pub mod oracle;
+        pub mod reach;
+        pub mod sessions;
+        pub mod weather;
+    }
     // How it happens.
     pub mod clock;
     pub mod run;
@@ -35,38 +44,66 @@ mod simulation {
 
 use std::env;
 
+use simulation::night::Night;
 use simulation::{many, single, tally, verdict};
 
 /// Seeds of nights that once failed.
 const ONCE_FAILED: [u64; 3] = [261, 883, 931];
 
+/// What lives through one of the nights over one account, and over many.
+const NIGHTS: &str = "no_night_breaks";
+const NIGHTS_OVER_MANY: &str = "no_night_over";
+
 #[test]
 fn no_night_breaks_a_promise() {
-    let first = number("SEED").unwrap_or(1);
-    match number("NIGHTS").unwrap_or(1000) {
-        1 => single::tell(first),
-        nights => {
-            let seeds: Vec<u64> = (0..nights).map(|night| first.wrapping_add(night)).collect();
-            many::judge(&seeds, verdict::of_seed);
-        }
-    }
+    live(NIGHTS, Night::new, 1000);
+}
+
+#[test]
+fn no_night_over_an_organization_breaks_a_promise() {
+    live(NIGHTS_OVER_MANY, Night::over_an_organization, 300);
 }
 
 #[test]
 fn nights_that_once_failed_fail_no_more() {
-    many::judge(&ONCE_FAILED, verdict::of_seed);
+    many::judge(NIGHTS, &ONCE_FAILED, |seed| {
+        verdict::of_night(|| Night::new(seed))
+    });
 }
 
 #[test]
 fn a_seed_gives_the_same_night_again() {
     let seeds: Vec<u64> = (1..=30).collect();
-    many::judge(&seeds, verdict::of_repetition);
+    many::judge(NIGHTS, &seeds, |seed| {
+        verdict::of_repetition(|| Night::new(seed))
+    });
+    many::judge(NIGHTS_OVER_MANY, &seeds, |seed| {
+        verdict::of_repetition(|| Night::over_an_organization(seed))
+    });
 }
 
 #[test]
 fn the_nights_meet_all_that_can_break_a_promise() {
     let missing = tally::of_what_is_missing(1);
     assert!(missing.is_empty(), "\n{}", missing.join("\n"));
+}
+
+#[test]
+fn the_nights_over_organizations_meet_all_that_can_break_a_promise() {
+    let missing = tally::of_what_is_missing_over_organizations(1);
+    assert!(missing.is_empty(), "\n{}", missing.join("\n"));
+}
+
+/// Lives through the nights that the environment names, or through so many from the first.
+fn live(test: &str, night: impl Fn(u64) -> Night + Sync, nights: u64) {
+    let first = number("SEED").unwrap_or(1);
+    match number("NIGHTS").unwrap_or(nights) {
+        1 => single::tell(&night(first)),
+        nights => {
+            let seeds: Vec<u64> = (0..nights).map(|night| first.wrapping_add(night)).collect();
+            many::judge(test, &seeds, |seed| verdict::of_night(|| night(seed)));
+        }
+    }
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -13,6 +13,11 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
     nothing_left_out(view, wrong);
     nothing_unasked(view, wrong);
     in_order(view, wrong);
+    totals(view, wrong);
+}
+
+/// What is said of the rows as a whole is what they say.
+pub fn totals(view: &View, wrong: &mut Vec<String>) {
     unmatched(view, wrong);
     summary(view, wrong);
     metrics(view, wrong);
@@ -89,16 +94,14 @@ fn in_order(view: &View, wrong: &mut Vec<String>) {
 
 /// The patterns that match no model, in any status, and could be looked up.
 fn unmatched(view: &View, wrong: &mut Vec<String>) {
-    let entries = view.wanted.entries.iter().enumerate();
-    let unmatched = entries.filter(|(entry, (text, kind))| {
+    let entries = view.wanted.entries.iter();
+    let unmatched = entries.filter(|(text, kind)| {
         let mut models = view.night.models.iter();
         let matches = |model: &Model| view.wanted.patterns_of(&model.arn).any(|it| it == text);
-        let is_failure = |row: &Row| {
-            row.model_arn == *text || view.wanted.part_of(&row.model_arn) == Some(*entry)
-        };
+        let is_failure = |row: &Row| view.wanted.is_part(text, &row.model_arn);
         *kind == Kind::Pattern && !view.rows.iter().any(is_failure) && !models.any(matches)
     });
-    let right: Vec<&str> = unmatched.map(|(_, (text, _))| text.as_str()).collect();
+    let right: Vec<&str> = unmatched.map(|(text, _)| text.as_str()).collect();
     let found = view.report.get("unmatched_patterns");
     if found.cloned().unwrap_or(json!([])) != json!(right) {
         wrong.push(format!(
@@ -119,8 +122,10 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
             .sum()
     };
     let found = &view.report["summary"];
-    let accounts = view.wanted.accounts();
-    let mut right = json!({ "accounts": accounts.len(), "models": view.rows.len() });
+    let accounts = view.accounts();
+    let found_accounts = found["accounts"].as_u64().unwrap_or_default() as usize;
+    let accounts = found_accounts.clamp(*accounts.start(), *accounts.end());
+    let mut right = json!({ "accounts": accounts, "models": view.rows.len() });
     for outcome in [
         "stopped",
         "stopping",
@@ -167,7 +172,7 @@ fn metrics(view: &View, wrong: &mut Vec<String>) {
         true => 0,
         false => count("inference_units_stopped"),
     };
-    let succeeded = match view.night.dry_run {
+    let succeeded = match view.night.dry_run || view.night.accounts().is_some() {
         true => json!(null),
         false => json!(u64::from(count("failed") == 0)),
     };

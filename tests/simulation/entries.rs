@@ -50,19 +50,37 @@ impl List {
     }
 
     /// The event of the invocation.
-    pub fn event(&self, dry_run: bool) -> Value {
-        let mut request = json!({ "model_arns": self.items });
+    pub fn event(&self, dry_run: bool, accounts: Option<&[String]>) -> Value {
+        let mut request = json!({});
+        if !matches!(self.place, Place::Environment(_)) {
+            request["model_arns"] = json!(self.items);
+        }
         if dry_run {
             request["dry_run"] = true.into();
         }
+        if let Some(accounts) = accounts {
+            request["accounts"] = json!(accounts);
+        }
         match self.place {
-            Place::Event => request,
             Place::Detail => json!({"detail-type": "Evening", "source": "shop", "detail": request}),
-            Place::Environment(_) if dry_run => json!({"dry_run": true}),
-            Place::Environment(_) => {
+            Place::Environment(_) if request == json!({}) => {
                 json!({"detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": "{}"})
             }
+            Place::Event | Place::Environment(_) => request,
         }
+    }
+
+    /// These items, at a place where they can stand.
+    pub fn somewhere(chance: &mut Chance, items: Vec<Option<String>>) -> Self {
+        let is_plain = |text: &String| !text.is_empty() && !text.contains(char::is_whitespace);
+        let plain =
+            !items.is_empty() && items.iter().all(|item| item.as_ref().is_some_and(is_plain));
+        let place = match chance.number(0..=9) {
+            0..=5 if plain => Place::Environment(chance.one_of::<&str>(&[",", "\n", ", ", " "])),
+            6 => Place::Detail,
+            _ => Place::Event,
+        };
+        Self { items, place }
     }
 }
 
@@ -100,15 +118,7 @@ pub fn list(chance: &mut Chance, models: &[Model]) -> List {
         }
     }
     chance.shuffle(&mut items);
-
-    let is_plain = |text: &String| !text.is_empty() && !text.contains(char::is_whitespace);
-    let plain = !items.is_empty() && items.iter().all(|item| item.as_ref().is_some_and(is_plain));
-    let place = match chance.number(0..=9) {
-        0..=5 if plain => Place::Environment(chance.one_of::<&str>(&[",", "\n", ", ", " "])),
-        6 => Place::Detail,
-        _ => Place::Event,
-    };
-    List { items, place }
+    List::somewhere(chance, items)
 }
 
 /// A list that asks for all of these models by patterns, and for some by their own ARNs as well.

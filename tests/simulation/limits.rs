@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rekognition_emulator::{Answer, Call, Operation};
+use rekognition_emulator::{Answer, Call, Operation, Service};
 
 use super::run::Left;
 use super::view::View;
@@ -41,12 +41,26 @@ fn time(view: &View, wrong: &mut Vec<String>) {
 /// The bound is on each account, and those that are not known answer in the same region.
 fn turns(view: &View, wrong: &mut Vec<String>) {
     let most = view.night.settings.max_concurrency.get() as usize;
-    for (region, calls) in &view.run.most_in_flight {
-        let accounts = view.wanted.accounts_in(region).len().max(1);
+    for ((account, region), calls) in &view.run.most_in_flight {
+        let accounts = match &view.reach {
+            Some(reach) if reach.has_roles() => 1,
+            _ => view.wanted.accounts_in(region).len().max(1),
+        };
         if *calls > most * accounts {
             wrong.push(format!(
                 "{calls} calls were in flight in {region}, of {most} allowed in each of {accounts} \
-                 accounts"
+                 accounts, as {account}"
+            ));
+        }
+    }
+    for (service, calls) in &view.run.most_in_flight_to {
+        let most = match service {
+            Service::Rekognition => 128,
+            Service::Sts | Service::Organizations => 16,
+        };
+        if *calls > most {
+            wrong.push(format!(
+                "{calls} calls to {service:?} were in flight, of {most} allowed"
             ));
         }
     }
@@ -56,7 +70,8 @@ fn turns(view: &View, wrong: &mut Vec<String>) {
 fn calls(view: &View, wrong: &mut Vec<String>) {
     let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
     for call in &view.run.calls {
-        let what = format!("{} {} {}", call.region, call.operation, call.body);
+        let (region, account) = (&call.region, &call.account);
+        let what = format!("{region} {account} {} {}", call.operation, call.body);
         if let Err(why) = may_be_made(view, call) {
             wrong.push(format!("{what}: {why}"));
         }
@@ -113,6 +128,10 @@ fn may_be_made(view: &View, call: &Call) -> Result<(), &'static str> {
     match call.operation {
         Operation::StartProjectVersion | Operation::Unknown => Err("the program has no such call"),
         Operation::DescribeProjects => Ok(()),
+        operation if operation.service() != Service::Rekognition => match view.reach {
+            Some(_) => Ok(()),
+            None => Err("there is no other account"),
+        },
         _ if call.resources.iter().any(of_another_region) => Err("it went to another region"),
         Operation::StopProjectVersion => may_be_stopped(view, &call.resources[0]),
         Operation::ListTagsForResource if view.night.settings.keep_running_tag.is_empty() => {

@@ -9,8 +9,9 @@ use std::thread;
 /// Once so many nights have failed, no further one begins.
 const ENOUGH: usize = 10;
 
-/// Judges the night of each seed, and panics with all that is wrong.
-pub fn judge(seeds: &[u64], judge: impl Fn(u64) -> Vec<String> + Sync) {
+/// Judges the night of each seed, and panics with all that is wrong; `test` is what lives through
+/// one of them again.
+pub fn judge(test: &str, seeds: &[u64], judge: impl Fn(u64) -> Vec<String> + Sync) {
     let next = AtomicUsize::new(0);
     let failed: Mutex<BTreeMap<u64, Vec<String>>> = Mutex::default();
     let work = || {
@@ -31,7 +32,7 @@ pub fn judge(seeds: &[u64], judge: impl Fn(u64) -> Vec<String> + Sync) {
     let failed = failed.into_inner().unwrap();
     let nights: Vec<String> = failed
         .iter()
-        .map(|(seed, wrong)| tell(*seed, wrong))
+        .map(|(seed, wrong)| tell(test, *seed, wrong))
         .collect();
     let more = match nights.len() {
         ENOUGH.. => "so many nights have failed that the others were left out",
@@ -40,11 +41,11 @@ pub fn judge(seeds: &[u64], judge: impl Fn(u64) -> Vec<String> + Sync) {
     assert!(nights.is_empty(), "\n{}{more}", nights.concat());
 }
 
-fn tell(seed: u64, wrong: &[String]) -> String {
+fn tell(test: &str, seed: u64, wrong: &[String]) -> String {
     const MOST: usize = 5;
     let mut text = format!(
         "night {seed}; again, with its log: SEED={seed} NIGHTS=1 cargo test --test simulation \
-         no_night -- --nocapture\n"
+         {test} -- --nocapture\n"
     );
     for line in wrong.iter().take(MOST) {
         text.push_str(&format!("  {line}\n"));

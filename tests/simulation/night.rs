@@ -4,8 +4,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::chance::Chance;
 use super::entries::{self, List};
+use super::organization::night::Organization;
 use super::weather::{Trouble, Weather};
 
 /// The account of all models but a stranger's.
@@ -18,6 +21,8 @@ pub struct Night {
     pub models: Vec<Model>,
     pub list: List,
     pub settings: Settings,
+    /// The other accounts, if it is a night over many.
+    pub organization: Option<Organization>,
     pub dry_run: bool,
     pub weather: Weather,
     /// How long the invocation may take.
@@ -111,6 +116,7 @@ impl Night {
             seed,
             list,
             settings: Settings::new(chance),
+            organization: None,
             dry_run: chance.percent(8),
             time: time.min(affordable.max(Duration::from_secs(5))),
             weather,
@@ -158,8 +164,18 @@ impl Night {
             "CONFIRM_STOPPED" => Some(self.settings.confirm_stopped.to_string()),
             "KEEP_RUNNING_TAG" => Some(self.settings.keep_running_tag.to_owned()),
             "INFERENCE_UNIT_HOUR_PRICE" => self.settings.price.map(|price| price.to_string()),
-            _ => None,
+            _ => self.organization.as_ref()?.variable(name),
         }
+    }
+
+    /// The event of the invocation.
+    pub fn event(&self) -> Value {
+        self.list.event(self.dry_run, self.accounts())
+    }
+
+    /// The accounts that the request narrows the run to, if it does.
+    pub fn accounts(&self) -> Option<&[String]> {
+        self.organization.as_ref()?.accounts_of_request.as_deref()
     }
 
     pub fn model(&self, arn: &str) -> Option<&Model> {
@@ -173,7 +189,7 @@ impl Night {
 }
 
 impl Settings {
-    fn new(chance: &mut Chance) -> Self {
+    pub fn new(chance: &mut Chance) -> Self {
         let max_concurrency = match chance.percent(50) {
             true => chance.number(1..=4),
             false => chance.number(1..=64),
@@ -196,6 +212,33 @@ impl Settings {
 }
 
 impl Model {
+    /// The model of this ARN, with all else thrown.
+    pub fn new(chance: &mut Chance, region: &'static str, arn: String, time: Duration) -> Self {
+        let changes = chance.weighed(&[(92, 0), (6, 1), (2, 2)]);
+        Self {
+            region,
+            project: arn.split('/').nth(1).unwrap().to_owned(),
+            arn,
+            status: chance.weighed(&STATUSES),
+            inference_units: chance.number(1..=5),
+            start_takes: takes(chance),
+            stop_takes: takes(chance),
+            tag: chance.percent(25).then(|| *chance.one_of(&TAGS)),
+            becomes: (0..changes)
+                .map(|_| {
+                    (
+                        chance.duration(0..=time.as_secs()),
+                        *chance.one_of(&CHANGES),
+                    )
+                })
+                .collect(),
+        }
+    }
+
+    pub fn account(&self) -> &str {
+        self.arn.split(':').nth(4).unwrap()
+    }
+
     /// What the ARNs of its project and of the project's models begin with.
     pub fn project_arn_prefix(&self) -> String {
         let end = self.arn.find("/version/").unwrap() + 1;
@@ -237,38 +280,10 @@ fn models(chance: &mut Chance, count: u32, time: Duration) -> Vec<Model> {
         };
         let version = format!("v{number}");
         let number = (1_700_000_000_000_u64 + u64::from(number)).to_string();
-        model(chance, region, &project, &version, &number, time)
+        let arn = arn(region, ACCOUNT, &project, &version, &number);
+        Model::new(chance, region, arn, time)
     });
     models.collect()
-}
-
-fn model(
-    chance: &mut Chance,
-    region: &'static str,
-    project: &str,
-    version: &str,
-    number: &str,
-    time: Duration,
-) -> Model {
-    let changes = chance.weighed(&[(92, 0), (6, 1), (2, 2)]);
-    Model {
-        arn: arn(region, ACCOUNT, project, version, number),
-        region,
-        project: project.to_owned(),
-        status: chance.weighed(&STATUSES),
-        inference_units: chance.number(1..=5),
-        start_takes: takes(chance),
-        stop_takes: takes(chance),
-        tag: chance.percent(25).then(|| *chance.one_of(&TAGS)),
-        becomes: (0..changes)
-            .map(|_| {
-                (
-                    chance.duration(0..=time.as_secs()),
-                    *chance.one_of(&CHANGES),
-                )
-            })
-            .collect(),
-    }
 }
 
 /// How long a start or a stop takes.

@@ -10,7 +10,7 @@ use super::view::{Phase, View, phase};
 use super::wanted::Kind;
 
 /// The longest pause between two looks at a model, and the call.
-const LOOK: Duration = Duration::from_secs(35);
+pub const LOOK: Duration = Duration::from_secs(35);
 /// The codes of failures that time would have mended.
 const OUT_OF_TIME: [&str; 3] = ["StillStarting", "NotConfirmed", "DeadlineExceeded"];
 
@@ -88,7 +88,7 @@ fn is_enough(view: &View, region: &str, takes: Duration) -> bool {
 }
 
 /// What the report should say of the model: an outcome, a code, or nothing.
-fn right(view: &View, model: &Model) -> Vec<Option<&'static str>> {
+pub fn right(view: &View, model: &Model) -> Vec<Option<&'static str>> {
     let before = &*view.run.before[&model.arn];
     let is_named = view.wanted.names(&model.arn);
     let is_kept = !is_named && view.night.is_exempt(model);

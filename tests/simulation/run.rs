@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;
-use rekognition_emulator::{Call, Change, Emulator};
+use rekognition_emulator::{Call, Change, Emulator, Service};
 use rekognition_stopper::Handler;
 use rekognition_stopper::aws::Aws;
 use rekognition_stopper::handler::{Error, Response};
@@ -25,6 +25,7 @@ use crate::support;
 use crate::support::log::Output;
 use crate::support::wire::{Told, Wire};
 
+const SERVICES: [Service; 3] = [Service::Rekognition, Service::Sts, Service::Organizations];
 /// The pause before Lambda invokes a function again that has failed.
 const PAUSE: Duration = Duration::from_secs(60);
 /// The time of a second invocation, which is Lambda's longest.
@@ -54,8 +55,9 @@ pub struct Run {
     pub metrics: Vec<Value>,
     /// The longest time that a call was waited for.
     pub longest_wait: Duration,
-    /// The most calls in flight at once, by region.
-    pub most_in_flight: BTreeMap<&'static str, usize>,
+    /// The most calls in flight at once, by account and region, and by service.
+    pub most_in_flight: BTreeMap<(String, &'static str), usize>,
+    pub most_in_flight_to: BTreeMap<Service, usize>,
     pub left: Left,
 }
 
@@ -126,6 +128,9 @@ fn emulator(night: &Night) -> Emulator {
         }
         emulator.add_model(added);
     }
+    if let Some(organization) = &night.organization {
+        organization.furnish(&emulator);
+    }
     emulator
 }
 
@@ -157,7 +162,7 @@ impl Scene<'_> {
         let changes_before = emulator.changes().len();
         let records_before = self.metrics.lines().len();
         let holders_before = self.wire.holders();
-        let payload = support::payload(&night.list.event(night.dry_run));
+        let payload = support::payload(&night.event());
         let invocation = support::invocation(time);
 
         let begun = Instant::now();
@@ -170,9 +175,9 @@ impl Scene<'_> {
         };
         let ended = Instant::now();
 
-        let regions = || night.models.iter().map(|model| model.region);
+        let in_flight = SERVICES.map(|service| emulator.in_flight_to(service));
         let mut left = Left {
-            calls_in_flight: regions().map(|region| emulator.in_flight(region)).sum(),
+            calls_in_flight: in_flight.into_iter().sum(),
             tasks: Handle::current().metrics().num_alive_tasks(),
             timers: self.timers.running(),
             connections: self.wire.holders().abs_diff(holders_before),
@@ -197,9 +202,18 @@ impl Scene<'_> {
             told: self.wire.take_told(),
             metrics: self.metrics.lines().split_off(records_before),
             longest_wait: self.wire.longest_wait(),
-            most_in_flight: regions()
-                .map(|region| (region, emulator.max_in_flight(region)))
+            most_in_flight: night
+                .models
+                .iter()
+                .map(|model| (model.account(), model.region))
+                .map(|(account, region)| {
+                    let most = emulator.max_in_flight_in(account, region);
+                    ((account.to_owned(), region), most)
+                })
                 .collect(),
+            most_in_flight_to: SERVICES
+                .map(|service| (service, emulator.max_in_flight_to(service)))
+                .into(),
             left,
         }
     }

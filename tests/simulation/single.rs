@@ -8,12 +8,11 @@ use super::run::live_through;
 use super::verdict;
 use crate::support::log::Log;
 
-/// Lives through the night of this seed and tells of it, and fails if a promise is broken.
-pub fn tell(seed: u64) {
-    let night = Night::new(seed);
+/// Lives through a night and tells of it, and fails if a promise is broken.
+pub fn tell(night: &Night) {
     eprintln!("{night:#?}\n");
     let log = Log::new("text", "DEBUG");
-    let runs = live_through(&night);
+    let runs = live_through(night);
     eprintln!("{}", log.text());
     for run in &runs {
         let calls = run.calls.iter().map(|it| (it.at, call(it)));
@@ -29,13 +28,14 @@ pub fn tell(seed: u64) {
             run.time
         );
     }
-    let wrong = verdict::of_runs(&night, &runs);
+    let wrong = verdict::of_runs(night, &runs);
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
 fn call(call: &Call) -> String {
-    let (region, operation) = (&call.region, call.operation);
-    format!("{region}  {operation} {} -> {}", call.body, call.answer)
+    let (account, region, operation) = (&call.account, &call.region, call.operation);
+    let (body, answer) = (&call.body, &call.answer);
+    format!("{account} {region}  {operation} {body} -> {answer}")
 }
 
 fn change(change: &Change) -> String {

@@ -6,6 +6,7 @@ use rekognition_emulator::Operation;
 
 use super::night::Night;
 use super::operations;
+use super::organization::oracle;
 use super::run::live_through;
 use super::view::View;
 
@@ -56,6 +57,56 @@ const DUE: [Operation; 3] = [
     Operation::ListTagsForResource,
     Operation::DescribeProjectVersions,
 ];
+
+/// The codes of failures, and the answers to calls, that only nights over organizations meet.
+const CODES_OVER_ORGANIZATIONS: [&str; 6] = [
+    "AccountUnreachable",
+    "DeadlineExceeded",
+    "AccessDeniedException",
+    "ParentNotFoundException",
+    "AWSOrganizationsNotInUseException",
+    "InvalidModelArn",
+];
+const ANSWERS_OVER_ORGANIZATIONS: [(Operation, &str); 12] = [
+    (Operation::AssumeRole, "Ok"),
+    (Operation::AssumeRole, "AccessDenied"),
+    (Operation::AssumeRole, "Throttling"),
+    (Operation::AssumeRole, "fault:hang"),
+    (Operation::AssumeRole, "fault:http_status"),
+    (Operation::ListAccounts, "Ok"),
+    (Operation::ListAccounts, "AccessDeniedException"),
+    (Operation::ListAccounts, "TooManyRequestsException"),
+    (Operation::ListAccountsForParent, "TooManyRequestsException"),
+    (Operation::ListOrganizationalUnitsForParent, "Ok"),
+    (Operation::DescribeProjects, "ExpiredTokenException"),
+    (Operation::DescribeProjects, "fault:hang"),
+];
+
+/// What does not happen in the nights over organizations from this seed on, and should.
+pub fn of_what_is_missing_over_organizations(first: u64) -> Vec<String> {
+    let (mut codes, mut answers) = (BTreeSet::new(), BTreeSet::new());
+    let mut certain = BTreeSet::new();
+    for night in (first..first + NIGHTS).map(Night::over_an_organization) {
+        for run in live_through(&night) {
+            let calls = run.calls.iter();
+            answers.extend(calls.map(|call| (call.operation, call.answer.to_string())));
+            if let Ok(view) = View::new(&night, &run) {
+                let reach = view.reach.as_ref().unwrap();
+                certain.extend(oracle::certain(&view, reach));
+                codes.extend(view.rows.into_iter().map(|row| row.code));
+            }
+        }
+    }
+    let codes_missing = CODES_OVER_ORGANIZATIONS
+        .into_iter()
+        .filter(|code| !codes.contains(*code) || !certain.contains(*code))
+        .map(|code| format!("{code} is never certain to be met"));
+    let answers_missing = ANSWERS_OVER_ORGANIZATIONS
+        .into_iter()
+        .filter(|(operation, answer)| !answers.contains(&(*operation, (*answer).to_owned())))
+        .map(|(operation, answer)| format!("{operation} is never answered with {answer}"));
+    codes_missing.chain(answers_missing).collect()
+}
 
 /// What does not happen in the nights from this seed on, and should.
 pub fn of_what_is_missing(first: u64) -> Vec<String> {

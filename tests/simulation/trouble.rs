@@ -66,7 +66,7 @@ impl Trouble {
     }
 
     /// What it costs in all, if it ends: each call that it befalls, and the pause after that.
-    fn costs(&self) -> Duration {
+    pub fn costs(&self) -> Duration {
         let (first, last) = self.attempts;
         let stop = Operation::StopProjectVersion;
         let seconds = match self.nature() {

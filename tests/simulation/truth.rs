@@ -1,6 +1,8 @@
 //! No outcome is false: each is held against what the program was told last, and against what is
 //! the case.
 
+use rekognition_emulator::{Answer, Operation};
+
 use super::night::Model;
 use super::view::{Phase, Row, View, phase};
 use super::wanted::Kind;
@@ -86,6 +88,16 @@ fn kept(view: &View, model: &Model, row: &Row) -> Result<(), &'static str> {
     }
 }
 
+/// Whether STS refused the role of the account that the row is about.
+fn is_refused(view: &View, row: &Row) -> bool {
+    let account = row.model_arn.split(':').nth(4);
+    let calls = view.run.calls.iter();
+    let mut of_account = calls.filter(|call| {
+        call.operation == Operation::AssumeRole && call.resources[0].split(':').nth(4) == account
+    });
+    of_account.any(|call| matches!(&call.answer, Answer::Error(_)))
+}
+
 fn failure_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
     let entry = view
         .wanted
@@ -103,6 +115,7 @@ fn failure_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
         "DeadlineExceeded" if row.message.starts_with("its tags ") => out_of_time,
         "DeadlineExceeded" => out_of_time && !matches!(status, Some("STARTING" | "STOPPING")),
         "UnexpectedStatus" => status.map(phase) == Some(Phase::Unknown),
+        "AccountUnreachable" => is_refused(view, row),
         "UnexpectedAnswer" => !view.run.weather.faults.is_empty(),
         "ResourceNotFoundException" if view.night.model(&row.model_arn).is_none() => true,
         code => (view.run.calls.iter()).any(|call| call.answer.to_string() == code),

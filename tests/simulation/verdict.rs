@@ -1,18 +1,19 @@
 //! What is to be said of a night: nothing, if every promise was kept.
 
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 
 use serde_json::json;
 
 use super::night::Night;
+use super::organization::{oracle, sessions};
 use super::run::{Run, live_through};
 use super::view::View;
 use super::{accounts, limits, operations, progress, truth};
 
-/// The promises that are broken in the night of this seed.
-pub fn of_seed(seed: u64) -> Vec<String> {
+/// The promises that are broken in a night.
+pub fn of_night(night: impl FnOnce() -> Night) -> Vec<String> {
     or_panic(|| {
-        let night = Night::new(seed);
+        let night = night();
         of_runs(&night, &live_through(&night))
     })
 }
@@ -24,23 +25,29 @@ pub fn of_runs(night: &Night, runs: &[Run]) -> Vec<String> {
         let mut of_run = Vec::new();
         match View::new(night, run) {
             Ok(view) => {
-                accounts::check(&view, &mut of_run);
                 truth::check(&view, &mut of_run);
                 limits::check(&view, &mut of_run);
-                progress::check(&view, &mut of_run);
-                operations::check(&view, &mut of_run);
+                match &view.reach {
+                    Some(reach) => oracle::check(&view, reach, &mut of_run),
+                    None => {
+                        accounts::check(&view, &mut of_run);
+                        progress::check(&view, &mut of_run);
+                        operations::check(&view, &mut of_run);
+                    }
+                }
             }
             Err(no_report) => of_run.push(no_report),
         }
         wrong.extend(of_run.iter().map(|it| format!("invocation {number}: {it}")));
     }
+    sessions::check(night, runs, &mut wrong);
     wrong
 }
 
 /// Whether the same seed gives the same night again, call by call.
-pub fn of_repetition(seed: u64) -> Vec<String> {
+pub fn of_repetition(night: impl Fn() -> Night) -> Vec<String> {
     or_panic(|| {
-        let (first, second) = (record(seed), record(seed));
+        let (first, second) = (record(&night()), record(&night()));
         let same = first
             .iter()
             .zip(&second)
@@ -57,18 +64,17 @@ pub fn of_repetition(seed: u64) -> Vec<String> {
 }
 
 /// All that happens in a night, in lines.
-fn record(seed: u64) -> Vec<String> {
-    let night = Night::new(seed);
+fn record(night: &Night) -> Vec<String> {
     let mut lines = Vec::new();
-    for run in live_through(&night) {
+    for run in live_through(night) {
         lines.extend(run.calls.iter().map(|call| {
             let (at, operation) = (call.at - run.begun, call.operation);
             format!(
-                "{at:?} {} {operation} {} {}",
-                call.region, call.body, call.answer
+                "{at:?} {} {} {operation} {} {}",
+                call.account, call.region, call.body, call.answer
             )
         }));
-        let report = View::new(&night, &run).map(|view| view.report);
+        let report = View::new(night, &run).map(|view| view.report);
         lines.push(format!(
             "{:?} {}",
             run.ended - run.begun,
@@ -78,6 +84,7 @@ fn record(seed: u64) -> Vec<String> {
     lines
 }
 
-fn or_panic(judge: impl FnOnce() -> Vec<String> + panic::UnwindSafe) -> Vec<String> {
-    panic::catch_unwind(judge).unwrap_or_else(|_| vec!["it panicked; see above".to_owned()])
+fn or_panic(judge: impl FnOnce() -> Vec<String>) -> Vec<String> {
+    panic::catch_unwind(AssertUnwindSafe(judge))
+        .unwrap_or_else(|_| vec!["it panicked; see above".to_owned()])
 }

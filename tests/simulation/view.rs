@@ -1,5 +1,7 @@
 //! A run as the checks see it: what was asked, what was answered, and what the service knows.
 
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use rekognition_emulator::FaultKind;
@@ -8,8 +10,9 @@ use rekognition_stopper::report::Report;
 use serde_json::Value;
 
 use super::night::{Model, Night};
+use super::organization::reach::Reach;
 use super::run::Run;
-use super::wanted::Wanted;
+use super::wanted::{Kind, Places, Wanted, account_of, is_wild};
 
 /// What a status means for the bill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub struct View<'a> {
     pub night: &'a Night,
     pub run: &'a Run,
     pub wanted: Wanted,
+    /// Which of the other accounts can be reached, if it is a night over many.
+    pub reach: Option<Reach<'a>>,
     pub report: Value,
     pub rows: Vec<Row>,
 }
@@ -49,10 +54,18 @@ impl<'a> View<'a> {
             Some(Err(error)) => return Err(format!("the answer is {error:?}")),
         };
         let rows = report["models"].as_array().unwrap().iter().map(row);
+        let organization = night.organization.as_ref();
+        let reach = organization.map(|organization| Reach::new(night, organization, &run.weather));
+        let places = reach.as_ref().map_or_else(Places::default, Reach::places);
+        let wanted = Wanted::read(&night.list.items, places);
         Ok(Self {
             night,
             run,
-            wanted: Wanted::read(&night.list.items),
+            wanted: match night.accounts() {
+                Some(_) => wanted.narrow(),
+                None => wanted,
+            },
+            reach,
             rows: rows.collect(),
             report,
         })
@@ -60,6 +73,23 @@ impl<'a> View<'a> {
 
     pub fn row(&self, arn: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.model_arn == arn)
+    }
+
+    /// The least and the greatest number of accounts that may have been called.
+    pub fn accounts(&self) -> RangeInclusive<usize> {
+        let Some(reach) = &self.reach else {
+            let accounts = self.wanted.accounts().len();
+            return accounts..=accounts;
+        };
+        let called = |is_called: &dyn Fn(&str) -> bool| {
+            let entries = self.wanted.entries.iter();
+            let entries = entries.filter(|(text, kind)| *kind != Kind::Invalid && is_called(text));
+            let scopes = entries.flat_map(|(text, _)| self.wanted.scopes(text));
+            let accounts: BTreeSet<&str> = scopes.map(|(account, _)| account).collect();
+            accounts.len()
+        };
+        let is_listed = reach.is_listed_in_time(self);
+        called(&|text| is_listed || !is_wild(account_of(text)))..=called(&|_| true)
     }
 
     /// The last status of a model that the program was told.

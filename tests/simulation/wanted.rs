@@ -8,8 +8,7 @@ use regex::Regex;
 
 /// The `ProjectVersionArn` of StopProjectVersion. Its `\d` is ASCII.
 static ARN: LazyLock<Regex> = LazyLock::new(|| form(""));
-/// The same with wildcards in the region, in the names and in the number. Those in the account need
-/// a role.
+/// The same with wildcards.
 static PATTERN: LazyLock<Regex> = LazyLock::new(|| form("*?"));
 
 /// An item of the list.
@@ -25,18 +24,61 @@ pub enum Kind {
 pub struct Wanted {
     /// The text, and what it is. The position is that in this list.
     pub entries: Vec<(String, Kind)>,
+    places: Places,
+}
+
+/// What wildcards in the account and in the region stand for.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// None where such a pattern is invalid.
+    pub accounts: Option<BTreeSet<String>>,
+    /// None where they stand for every one.
+    pub regions: Option<Vec<&'static str>>,
 }
 
 impl Wanted {
-    pub fn read(items: &[Option<String>]) -> Self {
+    pub fn read(items: &[Option<String>], places: Places) -> Self {
         let mut entries: Vec<(String, Kind)> = Vec::new();
         for item in items {
             let text = item.as_deref().unwrap_or("null").trim();
             if !entries.iter().any(|(known, _)| known == text) {
-                entries.push((text.to_owned(), kind(text)));
+                let kind = match kind(text) {
+                    Kind::Pattern if places.accounts.is_none() && is_wild(account_of(text)) => {
+                        Kind::Invalid
+                    }
+                    kind => kind,
+                };
+                entries.push((text.to_owned(), kind));
             }
         }
-        Self { entries }
+        Self { entries, places }
+    }
+
+    /// Leaves out the entries that are not of all accounts.
+    pub fn narrow(mut self) -> Self {
+        self.entries
+            .retain(|(text, kind)| *kind == Kind::Pattern && is_wild(account_of(text)));
+        self
+    }
+
+    /// The accounts and the regions that a valid entry leads to.
+    pub fn scopes<'a>(&'a self, text: &'a str) -> Vec<(&'a str, &'a str)> {
+        let (account, region) = (account_of(text), region_of(text));
+        let accounts = match is_wild(account) {
+            false => vec![account],
+            true => (self.places.accounts.iter().flatten().map(String::as_str))
+                .filter(|it| matches(account.as_bytes(), it.as_bytes()))
+                .collect(),
+        };
+        let regions = match is_wild(region) {
+            false => vec![region],
+            true => (self.places.regions.iter().flatten().copied())
+                .filter(|it| matches(region.as_bytes(), it.as_bytes()))
+                .collect(),
+        };
+        let scopes = accounts.into_iter();
+        let scopes = scopes.flat_map(|account| regions.iter().map(move |it| (account, *it)));
+        scopes.collect()
     }
 
     /// Whether the list has the model's own ARN.
@@ -50,10 +92,27 @@ impl Wanted {
     pub fn patterns_of<'a>(&'a self, arn: &'a str) -> impl Iterator<Item = &'a str> {
         let patterns = self.entries.iter();
         patterns
-            .filter(move |(text, kind)| {
-                *kind == Kind::Pattern && matches(text.as_bytes(), arn.as_bytes())
-            })
+            .filter(move |(text, kind)| *kind == Kind::Pattern && self.stands_for(text, arn))
             .map(|(text, _)| text.as_str())
+    }
+
+    /// Whether a pattern stands for this ARN.
+    pub fn stands_for(&self, pattern: &str, arn: &str) -> bool {
+        matches(pattern.as_bytes(), arn.as_bytes())
+            && self.leads_to_account(pattern, account_of(arn))
+            && self.leads_to_region(pattern, region_of(arn))
+    }
+
+    fn leads_to_account(&self, entry: &str, account: &str) -> bool {
+        let (of_entry, accounts) = (account_of(entry), &self.places.accounts);
+        matches(of_entry.as_bytes(), account.as_bytes())
+            && (!is_wild(of_entry) || accounts.as_ref().is_some_and(|it| it.contains(account)))
+    }
+
+    fn leads_to_region(&self, entry: &str, region: &str) -> bool {
+        let (of_entry, regions) = (region_of(entry), &self.places.regions);
+        matches(of_entry.as_bytes(), region.as_bytes())
+            && (!is_wild(of_entry) || regions.as_ref().is_none_or(|it| it.contains(&region)))
     }
 
     /// Whether the list asks for the model in one way or the other.
@@ -84,18 +143,20 @@ impl Wanted {
             .collect()
     }
 
-    /// The pattern of which this is what failed in one region.
+    /// The pattern of which this is what failed in an account, in a region or as a whole.
     pub fn part_of(&self, text: &str) -> Option<usize> {
-        let parts: Vec<&str> = text.split(':').collect();
-        self.entries.iter().position(|(entry, kind)| {
-            let of_entry: Vec<&str> = entry.split(':').collect();
-            *kind == Kind::Pattern
-                && of_entry[3].contains(['*', '?'])
-                && parts.len() == of_entry.len()
-                && matches(of_entry[3].as_bytes(), parts[3].as_bytes())
-                && parts[4..] == of_entry[4..]
-                && parts[..3] == of_entry[..3]
-        })
+        let mut entries = self.entries.iter();
+        entries.position(|(entry, kind)| *kind == Kind::Pattern && self.is_part(entry, text))
+    }
+
+    /// Whether a text is that of an entry, or of what failed of it in an account or in a region.
+    pub fn is_part(&self, entry: &str, text: &str) -> bool {
+        let rest = |text: &str| text.splitn(6, ':').nth(5).map(str::to_owned);
+        let is_same_region = region_of(entry) == region_of(text);
+        entry == text
+            || rest(entry) == rest(text)
+                && self.leads_to_account(entry, account_of(text))
+                && (is_same_region || self.leads_to_region(entry, region_of(text)))
     }
 
     /// Where a row stands: a model at its own ARN, or else at the first pattern that matches it; an
@@ -119,8 +180,13 @@ impl Wanted {
 
 fn form(wild: &str) -> Regex {
     let name = format!(r"[a-zA-Z0-9_.\-{wild}]{{1,255}}");
+    let account = match wild {
+        "" => "[0-9]{12}".to_owned(),
+        // Twelve digits, or fewer and wildcards.
+        _ => format!("([0-9]{{12}}|[0-9]*[{wild}][0-9{wild}]*)"),
+    };
     Regex::new(&format!(
-        "^arn:[a-z0-9-]+:rekognition:[a-z0-9{wild}-]+:[0-9]{{12}}:project/{name}/version/{name}/[0-9{wild}]+$"
+        "^arn:[a-z0-9-]+:rekognition:[a-z0-9{wild}-]+:{account}:project/{name}/version/{name}/[0-9{wild}]+$"
     ))
     .unwrap()
 }
@@ -135,6 +201,18 @@ fn kind(text: &str) -> Kind {
     } else {
         Kind::Invalid
     }
+}
+
+pub fn account_of(text: &str) -> &str {
+    text.split(':').nth(4).unwrap_or_default()
+}
+
+pub fn region_of(text: &str) -> &str {
+    text.split(':').nth(3).unwrap_or_default()
+}
+
+pub fn is_wild(text: &str) -> bool {
+    text.contains(['*', '?'])
 }
 
 /// `*` is any run of characters, also an empty one, and `?` is any one.

@@ -42,8 +42,11 @@ pub struct Denial {
 pub struct Trouble {
     pub kind: FaultKind,
     pub operation: Option<Operation>,
-    /// A model's ARN or a project's name.
+    /// A model's ARN or a project's name; a role's ARN, or the ID of a parent.
     pub resource: Option<String>,
+    /// The account that calls, and the region that is called.
+    pub account: Option<String>,
+    pub region: Option<&'static str>,
     /// The first and the last of the calls, counted from 1; `u32::MAX` is never reached.
     pub attempts: (u32, u32),
     pub page: Option<u32>,
@@ -51,7 +54,7 @@ pub struct Trouble {
 }
 
 /// The operations that the program makes.
-const OPERATIONS: [(u32, Operation); 4] = [
+pub const OPERATIONS: [(u32, Operation); 4] = [
     (40, Operation::StopProjectVersion),
     (30, Operation::DescribeProjectVersions),
     (15, Operation::DescribeProjects),
@@ -130,12 +133,8 @@ impl Weather {
     pub fn for_ever(chance: &mut Chance, models: &[Model]) -> Self {
         let kinds = [FaultKind::Reset, FaultKind::HttpStatus(500, String::new())];
         let faults = models.iter().map(|model| Trouble {
-            kind: chance.one_of(&kinds).clone(),
-            operation: Some(Operation::StopProjectVersion),
             resource: Some(model.arn.clone()),
-            attempts: (1, u32::MAX),
-            page: None,
-            after_effect: false,
+            ..Trouble::for_ever(chance.one_of(&kinds).clone(), Operation::StopProjectVersion)
         });
         Self {
             faults: faults.collect(),
@@ -171,7 +170,7 @@ impl Weather {
         emulator.set_latency(self.latency);
         emulator.set_page_size(self.page_size);
         emulator.set_quota(self.quota.as_ref().map(Limit::quota));
-        for (_, operation) in OPERATIONS {
+        for operation in Operation::ALL {
             let own = self.own_quota(operation).map(Limit::quota);
             emulator.set_operation_quota(operation, own);
         }
@@ -185,7 +184,7 @@ impl Weather {
         }
     }
 
-    fn own_quota(&self, operation: Operation) -> Option<&Limit> {
+    pub fn own_quota(&self, operation: Operation) -> Option<&Limit> {
         let mut own = self.own_quotas.iter();
         own.find(|(it, _)| *it == operation).map(|(_, limit)| limit)
     }
@@ -219,7 +218,7 @@ impl Weather {
 }
 
 impl Limit {
-    fn new(chance: &mut Chance) -> Self {
+    pub fn new(chance: &mut Chance) -> Self {
         let per_second = chance.weighed(&[(10, 1.0), (25, 2.0), (40, 5.0), (15, 10.0), (10, 50.0)]);
         Self {
             per_second,
@@ -234,7 +233,7 @@ impl Limit {
     }
 
     /// A quota of one operation's own.
-    fn of_operation(chance: &mut Chance, per_second: f64) -> Self {
+    pub fn of_operation(chance: &mut Chance, per_second: f64) -> Self {
         Self {
             per_second,
             background: 0.0,
@@ -304,6 +303,8 @@ impl Trouble {
             kind: kind(chance, operation, is_list),
             operation,
             resource,
+            account: None,
+            region: None,
             attempts: (first, count.saturating_add(first - 1)),
             page,
             after_effect: chance.percent(35),
@@ -320,6 +321,8 @@ impl Trouble {
             },
             operation: Some(chance.weighed(&OPERATIONS)),
             resource: None,
+            account: None,
+            region: None,
             attempts: (1, chance.number(1..=5)),
             page: None,
             after_effect: chance.percent(35),
@@ -341,10 +344,18 @@ impl Trouble {
             (2, FaultKind::Reset),
             (1, FaultKind::EmptyBody),
         ];
+        let kind = chance.weighed(&kinds);
+        Self::for_ever(kind, chance.weighed(&OPERATIONS_APART))
+    }
+
+    /// Trouble of this kind that befalls all calls of this operation.
+    pub fn for_ever(kind: FaultKind, operation: Operation) -> Self {
         Self {
-            kind: chance.weighed(&kinds),
-            operation: Some(chance.weighed(&OPERATIONS_APART)),
+            kind,
+            operation: Some(operation),
             resource: None,
+            account: None,
+            region: None,
             attempts: (1, u32::MAX),
             page: None,
             after_effect: false,
@@ -364,6 +375,12 @@ impl Trouble {
         }
         if let Some(resource) = &self.resource {
             fault = fault.resource(resource);
+        }
+        if let Some(account) = &self.account {
+            fault = fault.account(account);
+        }
+        if let Some(region) = self.region {
+            fault = fault.region(region);
         }
         if let Some(page) = self.page {
             fault = fault.page(page);

@@ -1,0 +1,373 @@
+//! A night over an organization: its accounts, the units that they are in, their roles, and what
+//! the function is set to.
+
+use std::time::Duration;
+
+use rekognition_emulator::{Emulator, OrganizationalUnit, ROOT_ID, Role};
+
+use super::entries;
+use super::weather::storm;
+use crate::simulation::chance::Chance;
+use crate::simulation::night::{ACCOUNT, Model, Night, Settings, arn};
+use crate::simulation::weather::Weather;
+
+/// The role of the function.
+const FUNCTION_ROLE: &str = "arn:aws:iam::123456789012:role/stopper";
+/// An account that is in no organization.
+pub const STRANGER: &str = "999999999999";
+/// The regions that models are in.
+pub const REGIONS: [&str; 5] = [
+    "us-east-1",
+    "eu-west-1",
+    "ap-southeast-2",
+    "eu-central-1",
+    "us-west-2",
+];
+/// What a wildcard in the region stands for where `REGIONS` does not say.
+const DEFAULT_REGIONS: [&str; 11] = [
+    "us-east-1",
+    "us-east-2",
+    "us-west-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-central-1",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+];
+const PREFIXES: [&str; 4] = ["1111", "2222", "2233", "70"];
+const PROJECTS: [&str; 3] = ["shelf", "shell", "pallet"];
+
+/// The other accounts, and what the function is told of them.
+#[derive(Debug)]
+pub struct Organization {
+    /// Whether there is one. Without, its accounts are nobody's.
+    pub exists: bool,
+    pub units: Vec<Unit>,
+    /// In the order in which they are listed. The first is the management account.
+    pub accounts: Vec<Account>,
+    pub empty_pages: bool,
+    pub member_role: Option<&'static str>,
+    pub external_id: Option<&'static str>,
+    pub regions: Option<Vec<&'static str>>,
+    pub organizational_units: Vec<String>,
+    pub excluded_accounts: Vec<String>,
+    pub accounts_of_request: Option<Vec<String>>,
+}
+
+#[derive(Debug)]
+pub struct Unit {
+    pub id: String,
+    pub parent: String,
+}
+
+#[derive(Debug)]
+pub struct Account {
+    pub id: String,
+    /// Its `State`, and the older `Status`.
+    pub state: Option<&'static str>,
+    pub status: Option<&'static str>,
+    pub parent: String,
+    /// The role for the function, if there is one.
+    pub role: Option<MemberRole>,
+}
+
+#[derive(Debug)]
+pub struct MemberRole {
+    pub trusts: &'static str,
+    pub external_id: Option<&'static str>,
+    /// The length of its sessions, where they are short.
+    pub session_length: Option<Duration>,
+}
+
+impl Night {
+    /// The night over an organization of this seed.
+    pub fn over_an_organization(seed: u64) -> Self {
+        let chance = &mut Chance::new(seed);
+        let time = match chance.weighed(&[(8, 0), (22, 1), (40, 2), (30, 3)]) {
+            0 => chance.duration(1..=10),
+            1 => chance.duration(10..=60),
+            2 => chance.duration(60..=300),
+            _ => chance.duration(300..=900),
+        };
+        let mut organization = Organization::new(chance);
+        let models = models(chance, &organization, time);
+        let list = entries::list(chance, &organization, &models);
+        organization.accounts_of_request = entries::accounts(chance, &organization, &list.items);
+        let weather = Weather::over_an_organization(chance, &organization);
+        let affordable = Duration::from_secs_f64(1000.0 / storm(&weather, &organization).max(0.1));
+        Self {
+            seed,
+            models,
+            list,
+            settings: Settings::new(chance),
+            organization: Some(organization),
+            dry_run: chance.percent(10),
+            time: time.min(affordable),
+            weather,
+            again: chance.percent(30),
+        }
+    }
+}
+
+impl Organization {
+    fn new(chance: &mut Chance) -> Self {
+        let units: Vec<Unit> = units(chance);
+        let count = chance.weighed(&[(30, 3), (40, 10), (30, 38)]);
+        let count = chance.number(0..=count);
+        let external_id = chance.weighed(&[(60, None), (40, Some("nightly-stop"))]);
+        let mut ids: Vec<String> = (0..count)
+            .map(|index| {
+                let prefix = *chance.one_of(&PREFIXES);
+                let rest = 12 - prefix.len() - 2;
+                let number = chance.number(0..=999_999);
+                format!("{prefix}{number:0rest$}{index:02}")
+            })
+            .collect();
+        // Its management account is the function's own, or another.
+        let at = match chance.percent(60) || ids.is_empty() {
+            true => 0,
+            false => chance.number(1..=ids.len() as u32) as usize,
+        };
+        ids.insert(at, ACCOUNT.to_owned());
+        let parents: Vec<&str> = units.iter().map(|unit| &*unit.id).collect();
+        let accounts = ids.into_iter().enumerate();
+        let accounts = accounts.map(|(index, id)| {
+            let is_active = id == ACCOUNT || index == 0 || chance.percent(85);
+            let (state, status) = state(chance, is_active);
+            let parent = match parents.is_empty() || index == 0 || chance.percent(30) {
+                true => ROOT_ID,
+                false => *chance.one_of(&parents),
+            };
+            Account {
+                state,
+                status,
+                parent: parent.to_owned(),
+                role: (id != ACCOUNT).then(|| role(chance, external_id)).flatten(),
+                id,
+            }
+        });
+        let accounts: Vec<Account> = accounts.collect();
+        let mut organization = Self {
+            exists: !chance.percent(3),
+            accounts,
+            empty_pages: chance.percent(25),
+            member_role: chance.weighed(&[
+                (57, Some("stopper-member")),
+                (40, Some("audit/stopper-member")),
+                (3, None),
+            ]),
+            external_id,
+            regions: None,
+            organizational_units: Vec::new(),
+            excluded_accounts: Vec::new(),
+            accounts_of_request: None,
+            units,
+        };
+        organization.set(chance);
+        organization
+    }
+
+    /// Throws the settings that say which accounts and regions are meant.
+    fn set(&mut self, chance: &mut Chance) {
+        if !chance.percent(5) {
+            let mut regions = REGIONS;
+            chance.shuffle(&mut regions);
+            let count = chance.number(1..=4) as usize;
+            self.regions = Some(regions[..count].to_vec());
+        }
+        if chance.percent(40) {
+            for _ in 0..chance.number(1..=2) {
+                let unit = match self.units.is_empty() || chance.percent(10) {
+                    true => ROOT_ID.to_owned(),
+                    false => chance.one_of(&self.units).id.clone(),
+                };
+                self.organizational_units.push(unit);
+            }
+            if chance.percent(10) {
+                self.organizational_units
+                    .push("ou-emul-99999999".to_owned());
+            }
+        }
+        if chance.percent(35) {
+            for _ in 0..chance.number(1..=4) {
+                let id = chance.one_of(&self.accounts).id.clone();
+                self.excluded_accounts.push(id);
+            }
+            if chance.percent(30) {
+                self.excluded_accounts.push(STRANGER.to_owned());
+            }
+        }
+    }
+
+    /// The environment variables of the function.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let list = |items: &[String]| (!items.is_empty()).then(|| items.join(", "));
+        match name {
+            "MEMBER_ROLE" => self.member_role.map(str::to_owned),
+            "MEMBER_EXTERNAL_ID" => self.external_id.map(str::to_owned),
+            "REGIONS" => self.regions.as_ref().map(|regions| regions.join(" ")),
+            "ORGANIZATIONAL_UNITS" => list(&self.organizational_units),
+            "EXCLUDED_ACCOUNTS" => list(&self.excluded_accounts),
+            _ => None,
+        }
+    }
+
+    /// What a wildcard in the region stands for.
+    pub fn regions(&self) -> Vec<&'static str> {
+        self.regions.clone().unwrap_or(DEFAULT_REGIONS.to_vec())
+    }
+
+    pub fn account(&self, id: &str) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.id == id)
+    }
+
+    /// The ARN of the role in an account that the function assumes.
+    pub fn role_arn(&self, account: &str) -> String {
+        let role = self.member_role.unwrap_or("none");
+        format!("arn:aws:iam::{account}:role/{role}")
+    }
+
+    /// Who calls in an account.
+    pub fn identity(&self, account: &str) -> String {
+        match self.member_role {
+            Some(role) if account != ACCOUNT => {
+                let name = role.rsplit('/').next().unwrap();
+                format!("arn:aws:sts::{account}:assumed-role/{name}/rekognition-stopper")
+            }
+            _ => format!("arn:aws:sts::{ACCOUNT}:assumed-role/stopper/stopper"),
+        }
+    }
+
+    /// Puts the organization and the roles into the emulator.
+    pub fn furnish(&self, emulator: &Emulator) {
+        emulator.set_empty_pages(self.empty_pages);
+        for account in &self.accounts {
+            if let Some(role) = &account.role {
+                let mut added = Role::new(&self.role_arn(&account.id)).unwrap();
+                added = added.trusts(role.trusts);
+                if let Some(external_id) = role.external_id {
+                    added = added.external_id(external_id);
+                }
+                if let Some(length) = role.session_length {
+                    added = added.session_length(length);
+                }
+                emulator.add_role(added);
+            }
+        }
+        if !self.exists {
+            return;
+        }
+        emulator.set_management_account(&self.accounts[0].id);
+        emulator.add_delegated_administrator(ACCOUNT);
+        for unit in &self.units {
+            emulator
+                .add_organizational_unit(OrganizationalUnit::new(&unit.id).parent(&unit.parent));
+        }
+        for account in &self.accounts {
+            let mut added = rekognition_emulator::Account::new(&account.id).parent(&account.parent);
+            added = match (account.state, account.status) {
+                (Some(state), Some(status)) => added.state(state).status(status),
+                (Some(state), None) => added.state(state).without_status(),
+                (None, Some(status)) => added.without_state().status(status),
+                (None, None) => unreachable!("an account has one or the other"),
+            };
+            emulator.add_account(added);
+        }
+    }
+}
+
+impl Account {
+    /// Whether a wildcard may stand for it: by its state, and by its status where that is missing.
+    pub fn is_active(&self) -> bool {
+        self.state.or(self.status) == Some("ACTIVE")
+    }
+}
+
+impl MemberRole {
+    /// Whether it lets the function in that gives this external ID.
+    pub fn admits(&self, external_id: Option<&str>) -> bool {
+        let trusts = [FUNCTION_ROLE, ACCOUNT, "*"].contains(&self.trusts);
+        trusts && (self.external_id.is_none() || self.external_id == external_id)
+    }
+}
+
+/// A tree of units, up to six and up to four deep.
+fn units(chance: &mut Chance) -> Vec<Unit> {
+    let mut units: Vec<Unit> = Vec::new();
+    for index in 0..chance.weighed(&[(30, 0), (30, 2), (40, 6)]) {
+        let parent = match units.is_empty() || chance.percent(30) {
+            true => ROOT_ID.to_owned(),
+            false => chance.one_of(&units).id.clone(),
+        };
+        units.push(Unit {
+            id: format!("ou-emul-{:08}", 11_111_111 * (index + 1)),
+            parent,
+        });
+    }
+    units
+}
+
+/// A state and a status, one of which may be missing. The state is what counts.
+fn state(chance: &mut Chance, is_active: bool) -> (Option<&'static str>, Option<&'static str>) {
+    let (state, status) = match is_active {
+        true => ("ACTIVE", "ACTIVE"),
+        false => *chance.one_of(&[
+            ("SUSPENDED", "SUSPENDED"),
+            ("PENDING_CLOSURE", "PENDING_CLOSURE"),
+            ("CLOSED", "SUSPENDED"),
+            ("PENDING_ACTIVATION", "ACTIVE"),
+        ]),
+    };
+    // Without its state, that one would be as good as active.
+    match chance.weighed(&[(70, 0), (15, 1), (15, 2)]) {
+        1 if state != "PENDING_ACTIVATION" => (None, Some(status)),
+        2 => (Some(state), None),
+        _ => (Some(state), Some(status)),
+    }
+}
+
+fn role(chance: &mut Chance, external_id: Option<&'static str>) -> Option<MemberRole> {
+    let (trusts, external_id) = chance.weighed(&[
+        (65, (FUNCTION_ROLE, external_id)),
+        (8, (FUNCTION_ROLE, None)),
+        (5, (ACCOUNT, external_id)),
+        (2, ("*", external_id)),
+        (6, ("arn:aws:iam::123456789012:role/other", external_id)),
+        (5, (FUNCTION_ROLE, Some("of-another"))),
+        (9, ("", None)),
+    ]);
+    let session_length = chance.percent(15).then(|| chance.duration(20..=90));
+    (!trusts.is_empty()).then_some(MemberRole {
+        trusts,
+        external_id,
+        session_length,
+    })
+}
+
+/// A few models in a few accounts and regions.
+fn models(chance: &mut Chance, organization: &Organization, time: Duration) -> Vec<Model> {
+    let count = chance.weighed(&[(10, 0), (60, 8), (30, 24)]);
+    let count = chance.number(0..=count);
+    let models = (0..count).map(|number| {
+        let account = match chance.weighed(&[(80, 0), (16, 1), (4, 2)]) {
+            0 => chance.one_of(&organization.accounts).id.clone(),
+            1 => ACCOUNT.to_owned(),
+            _ => STRANGER.to_owned(),
+        };
+        let region = match &organization.regions {
+            Some(regions) if chance.percent(85) => *chance.one_of(regions),
+            _ => *chance.one_of(&REGIONS),
+        };
+        let project = *chance.one_of(&PROJECTS);
+        let number = 1_700_000_000_000 + u64::from(number);
+        let (version, number) = (format!("v{}", number % 100), number.to_string());
+        let arn = arn(region, &account, project, &version, &number);
+        let mut model = Model::new(chance, region, arn, time);
+        model.becomes.clear();
+        model
+    });
+    models.collect()
+}

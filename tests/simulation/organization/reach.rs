@@ -1,0 +1,295 @@
+//! Which accounts wildcards stand for in a run, which accounts and regions can be reached, and how
+//! long that takes: worked out from the night alone.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rekognition_emulator::{FaultKind, Operation, ROOT_ID};
+
+use super::night::{Account, Organization};
+use super::weather::{LISTS, REGION_DISABLED};
+use crate::simulation::night::{ACCOUNT, Night};
+use crate::simulation::view::View;
+use crate::simulation::wanted::{Kind, Places, account_of, is_wild};
+use crate::simulation::weather::{Limit, Trouble, Weather};
+
+/// What becomes of whoever wants to get somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It gets there, if there is time.
+    Arrival,
+    /// It does not, and this is the code of the failure.
+    Failure(&'static str),
+}
+
+/// The reach of a run.
+#[derive(Debug)]
+pub struct Reach<'a> {
+    organization: &'a Organization,
+    weather: &'a Weather,
+    /// The accounts that wildcards stand for.
+    accounts: BTreeSet<String>,
+    /// What lists break off with.
+    pub list_failures: BTreeSet<&'static str>,
+    /// Whether every account that the request names is known without the rest of the list.
+    pub may_end_early: bool,
+    /// The pages of the lists, with those of the lists that break off.
+    pages: u32,
+}
+
+/// Lists of the organization that are read to their end, or as far as they go.
+#[derive(Debug, Default)]
+struct Listing<'a> {
+    accounts: Vec<&'a Account>,
+    failures: BTreeSet<&'static str>,
+    pages: u32,
+}
+
+impl<'a> Reach<'a> {
+    pub fn new(night: &'a Night, organization: &'a Organization, weather: &'a Weather) -> Self {
+        let listing = Listing::new(organization, weather);
+        let stands = |account: &&&Account| {
+            let is_excluded = organization.excluded_accounts.contains(&account.id);
+            account.is_active() && !is_excluded
+        };
+        let standing = listing.accounts.iter().filter(stands);
+        let mut accounts: BTreeSet<String> = standing.map(|account| account.id.clone()).collect();
+        let mut may_end_early = false;
+        if let Some(named) = night.accounts() {
+            may_end_early = named.iter().all(|account| accounts.contains(account));
+            accounts.retain(|account| named.contains(account));
+        }
+        Self {
+            organization,
+            weather,
+            accounts,
+            list_failures: listing.failures,
+            may_end_early,
+            pages: listing.pages,
+        }
+    }
+
+    pub fn has_roles(&self) -> bool {
+        self.organization.member_role.is_some()
+    }
+
+    pub fn organization(&self) -> &Organization {
+        self.organization
+    }
+
+    /// What wildcards in the account and in the region stand for.
+    pub fn places(&self) -> Places {
+        Places {
+            accounts: self.has_roles().then(|| self.accounts.clone()),
+            regions: Some(self.organization.regions()),
+        }
+    }
+
+    /// What becomes of whoever wants to enter an account.
+    pub fn entry(&self, account: &str) -> Fate {
+        if account == ACCOUNT || !self.has_roles() {
+            return Fate::Arrival;
+        }
+        let role_arn = self.organization.role_arn(account);
+        let mut troubles = self.weather.of_role(&role_arn);
+        if let Some(trouble) = troubles.find(|trouble| trouble.is_permanent()) {
+            return Fate::Failure(match &trouble.kind {
+                FaultKind::Error { code, .. } if code == REGION_DISABLED => "AccountUnreachable",
+                _ => "DeadlineExceeded",
+            });
+        }
+        let role = self.organization.account(account);
+        let role = role.and_then(|account| account.role.as_ref());
+        match role {
+            Some(role) if role.admits(self.organization.external_id) => Fate::Arrival,
+            _ => Fate::Failure("AccountUnreachable"),
+        }
+    }
+
+    /// What becomes of calls in a region of an account that has been entered.
+    pub fn calls(&self, account: &str, region: &str) -> Fate {
+        let caller = match self.has_roles() {
+            true => account,
+            false => ACCOUNT,
+        };
+        match self.weather.of_scope(caller, region) {
+            None => Fate::Arrival,
+            Some(FaultKind::Hang) => Fate::Failure("DeadlineExceeded"),
+            Some(_) => Fate::Failure("AccessDeniedException"),
+        }
+    }
+
+    /// Whether there is time to read the list of accounts, as far as it goes.
+    pub fn is_listed_in_time(&self, view: &View) -> bool {
+        is_in_time(view, self.listing_takes(view))
+    }
+
+    /// Whether there is time to get into an account, or to learn that one cannot.
+    pub fn is_entered_in_time(&self, view: &View, entry: &str, account: &str) -> bool {
+        is_in_time(view, self.entering_takes(view, entry, account))
+    }
+
+    /// Whether there is time for all calls in a region of an account, and so much more.
+    pub fn is_called_in_time(
+        &self,
+        view: &View,
+        entry: &str,
+        account: &str,
+        region: &str,
+        more: Duration,
+    ) -> bool {
+        let entering = self.entering_takes(view, entry, account);
+        let calls = self.calls_take(view, region);
+        is_in_time(view, entering + calls + more)
+    }
+
+    /// The time after which the list of accounts has been read. Far more than a good program needs,
+    /// like all of these.
+    fn listing_takes(&self, view: &View) -> Duration {
+        let entries = view.wanted.entries.iter();
+        let mut entries = entries.filter(|(_, kind)| *kind == Kind::Pattern);
+        if !entries.any(|(text, _)| is_wild(account_of(text))) {
+            return Duration::ZERO;
+        }
+        let quotas = LISTS.map(|operation| self.weather.own_quota(operation));
+        let pause = quotas.into_iter().flatten().map(|quota| pause(quota));
+        let pause = pause.max().unwrap_or_default();
+        let of_lists = |trouble: &&Trouble| {
+            !trouble.is_permanent() && (trouble.operation).is_some_and(|it| LISTS.contains(&it))
+        };
+        let troubles = self.weather.faults.iter().filter(of_lists);
+        let troubles: Duration = troubles.map(Trouble::costs).sum();
+        (self.weather.latency + pause) * (self.pages + 3) + troubles
+    }
+
+    fn entering_takes(&self, view: &View, entry: &str, account: &str) -> Duration {
+        let listing = match is_wild(account_of(entry)) {
+            true => self.listing_takes(view),
+            false => Duration::ZERO,
+        };
+        if account == ACCOUNT || !self.has_roles() {
+            return listing;
+        }
+        let quota = self.weather.own_quota(Operation::AssumeRole);
+        let pause = quota.map(pause).unwrap_or_default();
+        let accounts = self.organization.accounts.len() as u32;
+        let role_arn = self.organization.role_arn(account);
+        let own = self.weather.of_role(&role_arn);
+        let own: Duration = own
+            .filter(|trouble| !trouble.is_permanent())
+            .map(Trouble::costs)
+            .sum();
+        // Those that are throttled slow the others down until they are known to be throttled alone,
+        // and those that hang take all places only where they are many.
+        let roles = self.weather.faults.iter();
+        let throttled = roles.filter(|trouble| {
+            trouble.operation == Some(Operation::AssumeRole)
+                && matches!(&trouble.kind, FaultKind::Error { code, .. } if code == "Throttling")
+        });
+        let throttled = Duration::from_secs(5) * throttled.count() as u32;
+        let hanging = Duration::from_secs(10) * (self.weather.hanging_roles() / 12) as u32;
+        listing
+            + pause * (accounts + 3)
+            + self.weather.latency * (accounts / 8 + 2)
+            + own
+            + throttled
+            + hanging
+    }
+
+    fn calls_take(&self, view: &View, region: &str) -> Duration {
+        let models = view.night.models.iter().filter(|it| it.region == region);
+        let (models, entries) = (models.count() as u32, view.wanted.entries.len() as u32);
+        let pages = models.div_ceil(self.weather.page_size) + 1;
+        let calls = 4 * (models + entries + pages) + 10;
+        let turns = view.night.settings.max_concurrency.get();
+        let pause = self.weather.quota.as_ref().map(pause).unwrap_or_default();
+        let accounts = self.organization.accounts.len() as u32;
+        let scopes = accounts * self.organization.regions().len() as u32;
+        let hanging = self.weather.hanging_scopes(self.organization) as u32;
+        pause * calls
+            + self.weather.latency * (calls / turns + 12 + 2 * pages + scopes / 8)
+            + Duration::from_secs(10) * (hanging / 24)
+    }
+}
+
+impl<'a> Listing<'a> {
+    fn new(organization: &'a Organization, weather: &Weather) -> Self {
+        let mut listing = Self::default();
+        let all: Vec<&Account> = organization.accounts.iter().collect();
+        if organization.organizational_units.is_empty() {
+            let accounts = listing.read(organization, weather, Operation::ListAccounts, None, all);
+            listing.accounts = accounts;
+            return listing;
+        }
+        let mut parents: Vec<&str> = Vec::new();
+        let mut next: Vec<&str> = (organization.organizational_units.iter())
+            .map(String::as_str)
+            .collect();
+        while let Some(parent) = next.pop() {
+            if parents.contains(&parent) {
+                continue;
+            }
+            parents.push(parent);
+            let there = all.iter().copied().filter(|it| it.parent == parent);
+            let there = there.collect();
+            let operation = Operation::ListAccountsForParent;
+            let there = listing.read(organization, weather, operation, Some(parent), there);
+            listing.accounts.extend(there);
+            let under = organization.units.iter().filter(|it| it.parent == parent);
+            let under = under.map(|unit| &*unit.id).collect();
+            let operation = Operation::ListOrganizationalUnitsForParent;
+            next.extend(listing.read(organization, weather, operation, Some(parent), under));
+        }
+        listing
+    }
+
+    /// What is read of a list that has these items.
+    fn read<T>(
+        &mut self,
+        organization: &Organization,
+        weather: &Weather,
+        operation: Operation,
+        parent: Option<&str>,
+        mut items: Vec<T>,
+    ) -> Vec<T> {
+        let size = weather.page_size.min(20) as usize;
+        // An empty page stands before each.
+        let pages_for_each = 1 + usize::from(organization.empty_pages);
+        let pages = items.len().div_ceil(size).max(1) * pages_for_each;
+        self.pages += pages as u32;
+        let ends = weather.faults.iter().filter(|trouble| {
+            trouble.operation == Some(operation)
+                && trouble.is_permanent()
+                && trouble.page.is_none_or(|page| page as usize <= pages)
+        });
+        let first = ends.min_by_key(|trouble| trouble.page.unwrap_or(1));
+        if let Some(trouble) = first {
+            let before = trouble.page.unwrap_or(1) as usize - 1;
+            items.truncate(before / pages_for_each * size);
+            self.failures.insert(match trouble.kind {
+                FaultKind::Hang => "DeadlineExceeded",
+                _ => "AccessDeniedException",
+            });
+            return items;
+        }
+        let is_there = |id: &str| id == ROOT_ID || organization.units.iter().any(|it| it.id == id);
+        let failure = if !organization.exists {
+            "AWSOrganizationsNotInUseException"
+        } else if parent.is_some_and(|parent| !is_there(parent)) {
+            "ParentNotFoundException"
+        } else {
+            return items;
+        };
+        self.failures.insert(failure);
+        Vec::new()
+    }
+}
+
+/// The time between two calls by a quota, while it is being learned.
+fn pause(quota: &Limit) -> Duration {
+    Duration::from_secs_f64(2.0 / quota.left())
+}
+
+fn is_in_time(view: &View, takes: Duration) -> bool {
+    Duration::from_secs(3) + takes < view.run.time * 4 / 5
+}
