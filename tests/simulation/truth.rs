@@ -3,9 +3,9 @@
 
 use rekognition_emulator::{Answer, Operation};
 
-use super::night::Model;
+use super::night::{ACCOUNT, Model};
 use super::view::{Phase, Row, View, phase};
-use super::wanted::Kind;
+use super::wanted::{Kind, account_of};
 
 pub fn check(view: &View, wrong: &mut Vec<String>) {
     for row in &view.rows {
@@ -88,12 +88,18 @@ fn kept(view: &View, model: &Model, row: &Row) -> Result<(), &'static str> {
     }
 }
 
+/// Whether a model exists, and in an account that the function gets into.
+fn is_seen(view: &View, arn: &str) -> bool {
+    let has_role = (view.reach.as_ref()).is_none_or(|reach| reach.has_roles());
+    view.night.model(arn).is_some() && (has_role || account_of(arn) == ACCOUNT)
+}
+
 /// Whether STS refused the role of the account that the row is about.
 fn is_refused(view: &View, row: &Row) -> bool {
-    let account = row.model_arn.split(':').nth(4);
+    let account = account_of(&row.model_arn);
     let calls = view.run.calls.iter();
     let mut of_account = calls.filter(|call| {
-        call.operation == Operation::AssumeRole && call.resources[0].split(':').nth(4) == account
+        call.operation == Operation::AssumeRole && account_of(&call.resources[0]) == account
     });
     of_account.any(|call| matches!(&call.answer, Answer::Error(_)))
 }
@@ -117,7 +123,7 @@ fn failure_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
         "UnexpectedStatus" => status.map(phase) == Some(Phase::Unknown),
         "AccountUnreachable" => is_refused(view, row),
         "UnexpectedAnswer" => !view.run.weather.faults.is_empty(),
-        "ResourceNotFoundException" if view.night.model(&row.model_arn).is_none() => true,
+        "ResourceNotFoundException" if !is_seen(view, &row.model_arn) => true,
         code => (view.run.calls.iter()).any(|call| call.answer.to_string() == code),
     };
     match right {

@@ -255,7 +255,19 @@ impl<'a> Listing<'a> {
         let size = weather.page_size.min(20) as usize;
         // An empty page stands before each.
         let pages_for_each = 1 + usize::from(organization.empty_pages);
-        let pages = items.len().div_ceil(size).max(1) * pages_for_each;
+        let exists =
+            |id: &str| id == ROOT_ID || organization.units.iter().any(|unit| unit.id == id);
+        let refusal = if !organization.exists {
+            Some("AWSOrganizationsNotInUseException")
+        } else if parent.is_some_and(|parent| !exists(parent)) {
+            Some("ParentNotFoundException")
+        } else {
+            None
+        };
+        let pages = match refusal {
+            Some(_) => 1,
+            None => items.len().div_ceil(size).max(1) * pages_for_each,
+        };
         self.pages += pages as u32;
         let ends = weather.faults.iter().filter(|trouble| {
             trouble.operation == Some(operation)
@@ -272,16 +284,11 @@ impl<'a> Listing<'a> {
             });
             return items;
         }
-        let is_there = |id: &str| id == ROOT_ID || organization.units.iter().any(|it| it.id == id);
-        let failure = if !organization.exists {
-            "AWSOrganizationsNotInUseException"
-        } else if parent.is_some_and(|parent| !is_there(parent)) {
-            "ParentNotFoundException"
-        } else {
-            return items;
-        };
-        self.failures.insert(failure);
-        Vec::new()
+        if let Some(refusal) = refusal {
+            items.clear();
+            self.failures.insert(refusal);
+        }
+        items
     }
 }
 
