@@ -92,9 +92,11 @@ fn in_order(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// The patterns that match no model, in any status, and could be looked up.
+/// The patterns that match no model, in any status, and could be looked up. A run of some of the
+/// accounts cannot say.
 fn unmatched(view: &View, wrong: &mut Vec<String>) {
-    let entries = view.wanted.entries.iter();
+    let is_narrowed = view.night.accounts().is_some();
+    let entries = view.wanted.entries.iter().filter(|_| !is_narrowed);
     let unmatched = entries.filter(|(text, kind)| {
         let mut models = view.night.models.iter();
         let matches = |model: &Model| view.wanted.patterns_of(&model.arn).any(|it| it == text);
