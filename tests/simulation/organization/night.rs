@@ -339,7 +339,7 @@ fn role(chance: &mut Chance, external_id: Option<&'static str>) -> Option<Member
         (5, (FUNCTION_ROLE, Some("of-another"))),
         (9, ("", None)),
     ]);
-    let session_length = chance.percent(15).then(|| chance.duration(20..=90));
+    let session_length = chance.percent(25).then(|| chance.duration(20..=90));
     (!trusts.is_empty()).then_some(MemberRole {
         trusts,
         external_id,
@@ -351,8 +351,12 @@ fn role(chance: &mut Chance, external_id: Option<&'static str>) -> Option<Member
 fn models(chance: &mut Chance, organization: &Organization, time: Duration) -> Vec<Model> {
     let count = chance.weighed(&[(10, 0), (60, 8), (30, 24)]);
     let count = chance.number(0..=count);
+    // Of most of them, in some nights.
+    let home = chance.one_of(&organization.accounts).id.clone();
+    let at_home = chance.weighed(&[(80, 0), (20, 80)]);
     let models = (0..count).map(|number| {
         let account = match chance.weighed(&[(80, 0), (16, 1), (4, 2)]) {
+            _ if chance.percent(at_home) => home.clone(),
             0 => chance.one_of(&organization.accounts).id.clone(),
             1 => ACCOUNT.to_owned(),
             _ => STRANGER.to_owned(),

@@ -39,6 +39,7 @@ pub fn check(view: &View, reach: &Reach, wrong: &mut Vec<String>) {
         wrong.push(why);
     }
     models_once(view, wrong);
+    every_scope_in_time(view, reach, wrong);
     accounts::totals(view, wrong);
     for call in &view.run.calls {
         if let Err(why) = may_be_made(view, reach, call) {
@@ -285,6 +286,30 @@ fn models_once(view: &View, wrong: &mut Vec<String>) {
     for row in models {
         if !seen.insert(&row.model_arn) {
             wrong.push(format!("{} is reported twice", row.model_arn));
+        }
+    }
+}
+
+/// Every account and region that a pattern leads to is looked into, and waits for no other.
+fn every_scope_in_time(view: &View, reach: &Reach, wrong: &mut Vec<String>) {
+    let mut first: BTreeMap<(&str, &str), Duration> = BTreeMap::new();
+    let calls = view.run.calls.iter();
+    for call in calls.filter(|call| call.operation == Operation::DescribeProjects) {
+        let scope = (&*call.account, &*call.region);
+        first.entry(scope).or_insert(call.at - view.run.begun);
+    }
+    let entries = view.wanted.entries.iter();
+    for (text, _) in entries.filter(|(_, kind)| *kind == Kind::Pattern) {
+        for (account, region) in view.wanted.scopes(text) {
+            let by = reach.first_call_takes(view, text, account);
+            let is_due = reach.entry(account) == Fate::Arrival && by < view.run.time * 4 / 5;
+            let was = first.get(&(account, region));
+            if is_due && was.is_none_or(|was| *was > by) {
+                wrong.push(format!(
+                    "{region} of {account} is looked into after {was:?} for `{text}`, and was due \
+                     after {by:?}"
+                ));
+            }
         }
     }
 }

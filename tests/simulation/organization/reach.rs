@@ -13,6 +13,9 @@ use crate::simulation::view::View;
 use crate::simulation::wanted::{Kind, Places, account_of, is_wild};
 use crate::simulation::weather::{Limit, Trouble, Weather};
 
+/// What a program may need besides its calls.
+const SLACK: Duration = Duration::from_secs(3);
+
 /// What becomes of whoever wants to get somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -143,6 +146,12 @@ impl<'a> Reach<'a> {
         is_in_time(view, entering + calls + more)
     }
 
+    /// The time after which a region of an account is called, whatever hangs elsewhere.
+    pub fn first_call_takes(&self, view: &View, entry: &str, account: &str) -> Duration {
+        let entering = self.entering_takes(view, entry, account);
+        SLACK + entering + self.first_turn_takes()
+    }
+
     /// The time after which the list of accounts has been read. Far more than a good program needs,
     /// like all of these.
     fn listing_takes(&self, view: &View) -> Duration {
@@ -203,12 +212,18 @@ impl<'a> Reach<'a> {
         let calls = 4 * (models + entries + pages) + 10;
         let turns = view.night.settings.max_concurrency.get();
         let pause = self.weather.quota.as_ref().map(pause).unwrap_or_default();
+        pause * calls
+            + self.weather.latency * (calls / turns + 12 + 2 * pages)
+            + self.first_turn_takes()
+    }
+
+    /// The time after which every scope has had a turn. Those that hang take all places only where
+    /// they are many.
+    fn first_turn_takes(&self) -> Duration {
         let accounts = self.organization.accounts.len() as u32;
         let scopes = accounts * self.organization.regions().len() as u32;
         let hanging = self.weather.hanging_scopes(self.organization) as u32;
-        pause * calls
-            + self.weather.latency * (calls / turns + 12 + 2 * pages + scopes / 8)
-            + Duration::from_secs(10) * (hanging / 24)
+        self.weather.latency * (scopes / 8 + 2) + Duration::from_secs(10) * (hanging / 24)
     }
 }
 
@@ -298,5 +313,5 @@ fn pause(quota: &Limit) -> Duration {
 }
 
 fn is_in_time(view: &View, takes: Duration) -> bool {
-    Duration::from_secs(3) + takes < view.run.time * 4 / 5
+    SLACK + takes < view.run.time * 4 / 5
 }
