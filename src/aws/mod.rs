@@ -40,7 +40,7 @@ use turns::{Lane, Places, ScopePlaces};
 /// The most calls to Rekognition in flight at once, over all scopes.
 const MOST_REKOGNITION_CALLS: usize = 128;
 /// Of these, the most in a region that has not answered yet, or no longer does.
-const MOST_IN_SILENT_REGION: usize = 16;
+const MOST_IN_SILENT_REGION: usize = 24;
 /// The same of Organizations, and of STS, where it is for calls that were not answered before.
 const MOST_ORGANIZATIONS_CALLS: usize = 16;
 const MOST_STS_CALLS: usize = 16;

@@ -14,7 +14,7 @@ use crate::simulation::wanted::{Kind, Places, account_of, is_wild};
 use crate::simulation::weather::{Limit, Trouble, Weather};
 
 /// What a program may need besides its calls.
-const SLACK: Duration = Duration::from_secs(3);
+const SLACK: Duration = Duration::from_secs(5);
 
 /// What becomes of whoever wants to get somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
