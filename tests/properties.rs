@@ -215,9 +215,18 @@ fn last_day(value: &str) -> Option<Date> {
 /// The function's own account.
 const OWN: &str = "123456789012";
 
-/// What a plan is made of: the states of the organization's accounts, those that the request names if it names any,
-/// the entries, and how many accounts a run may have.
-fn plans() -> impl Strategy<Value = (Vec<(u64, bool)>, Option<Vec<u64>>, Vec<String>, usize)> {
+/// What a plan is made of.
+#[derive(Debug)]
+struct PlanCase {
+    /// The numbers of the organization's accounts, and whether each is ACTIVE.
+    accounts: Vec<(u64, bool)>,
+    /// The accounts that the request names, if it names any.
+    named: Option<Vec<u64>>,
+    entries: Vec<String>,
+    accounts_per_run: usize,
+}
+
+fn plan_cases() -> impl Strategy<Value = PlanCase> {
     let accounts = prop::collection::btree_map(1..60_u64, prop::bool::weighted(0.8), 0..45);
     let named = prop::option::of(prop::collection::vec(1..60_u64, 1..8));
     let entry = prop_oneof![
@@ -227,8 +236,14 @@ fn plans() -> impl Strategy<Value = (Vec<(u64, bool)>, Option<Vec<u64>>, Vec<Str
         1 => Just("nonsense".to_owned()),
     ];
     let entries = prop::collection::vec(entry, 1..5);
-    let accounts = accounts.prop_map(|accounts| accounts.into_iter().collect());
-    (accounts, named, entries, 1..20_usize)
+    (accounts, named, entries, 1..20_usize).prop_map(
+        |(accounts, named, entries, accounts_per_run)| PlanCase {
+            accounts: accounts.into_iter().collect(),
+            named,
+            entries,
+            accounts_per_run,
+        },
+    )
 }
 
 fn in_accounts(account: &str) -> String {
@@ -481,7 +496,7 @@ proptest! {
 
     #[test]
     fn the_runs_of_a_plan_are_valid_requests_that_together_are_the_whole(
-        (accounts, named, entries, accounts_per_run) in plans(),
+        PlanCase { accounts, named, entries, accounts_per_run } in plan_cases(),
         dry_run in any::<bool>(),
     ) {
         let has_wildcard = entries.iter().any(|it| it.contains('*') && it.contains(":*:") || it.contains('?'));
