@@ -165,7 +165,7 @@ impl<'a> Discovery<'a> {
         match then {
             Then::End => {}
             Then::More => shown.next.push(Continue::Now(List::Projects(list))),
-            Then::Anew(pause, error) => {
+            Then::Anew(pause, error) | Then::Repeats(pause, error) => {
                 list.error = Some(error);
                 shown
                     .next
@@ -191,7 +191,7 @@ impl<'a> Discovery<'a> {
         match then {
             Then::End => {}
             Then::More => shown.next.push(Continue::Now(List::Versions(list))),
-            Then::Anew(pause, error) => {
+            Then::Anew(pause, error) | Then::Repeats(pause, error) => {
                 list.error = Some(error);
                 shown
                     .next

@@ -171,7 +171,11 @@ impl Looks {
             Then::More => return (Some(lookup), Vec::new()),
             Then::End => None,
             Then::Anew(_, error) => {
-                self.break_off(&lookup.names, &error);
+                self.break_off(&lookup.names, &error, false);
+                return (None, Vec::new());
+            }
+            Then::Repeats(_, error) => {
+                self.break_off(&lookup.names, &error, true);
                 return (None, Vec::new());
             }
             Then::Failed(error) => Some(error),
@@ -251,10 +255,12 @@ impl Looks {
                 shown.extend(fail(look.models, error));
             }
             Then::Anew(_, error) => {
-                if project.failure.replace(error).is_none() {
-                    self.cadence.changed(Instant::now());
-                }
                 self.waiting.extend(look.models);
+                self.note_failure(&look.project, error, false);
+            }
+            Then::Repeats(_, error) => {
+                self.waiting.extend(look.models);
+                self.note_failure(&look.project, error, true);
             }
             Then::Failed(error) if look.names.len() > 1 && error.may_be_of_one() => {
                 project.alone.extend(look.models);
@@ -265,17 +271,25 @@ impl Looks {
         (None, shown)
     }
 
-    /// Has the models of these projects looked at in the next round, since a list was broken off. That
-    /// comes soon the first time, and then with growing pauses.
-    fn break_off(&mut self, names: &[String], error: &CallError) {
+    /// Has the models of these projects looked at in the next round, since a list was broken off.
+    fn break_off(&mut self, names: &[String], error: &CallError, repeats: bool) {
         for name in names {
             if let Some(project) = self.projects.get_mut(name) {
-                if project.failure.replace(error.clone()).is_none() {
-                    self.cadence.changed(Instant::now());
-                }
                 self.waiting.extend(project.take_due());
             }
+            self.note_failure(name, error.clone(), repeats);
             self.call_ended(name);
+        }
+    }
+
+    /// Notes what a list of a project was broken off for. The next round comes soon, and, where a token
+    /// `repeats`, after pauses that grow.
+    fn note_failure(&mut self, name: &str, error: CallError, repeats: bool) {
+        if let Some(project) = self.projects.get_mut(name) {
+            let is_first = project.failure.replace(error).is_none();
+            if is_first || !repeats {
+                self.cadence.changed(Instant::now());
+            }
         }
     }
 
@@ -572,20 +586,35 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_list_that_breaks_off_again_and_again_is_begun_anew_after_growing_pauses() {
-        let start = Instant::now();
-        let (mut looks, calls) = looks_at(models("shelf", 12));
-        let mut calls: Vec<LookCall> = calls.into_iter().map(LookCall::Look).collect();
-        let mut rounds = Vec::new();
-        for _ in 0..7 {
-            let (_, shown) = looks.take_versions(look(calls.pop().unwrap()), unreadable());
-            assert!(shown.is_empty());
-            let next = looks.next_round().unwrap();
-            rounds.push((next - start).as_secs());
-            looks.begin_round(next, start + DEADLINE);
-            calls = looks.calls();
+    async fn a_list_that_breaks_off_is_begun_anew_soon_and_later_and_later_where_a_token_repeats() {
+        let breaks_off = |looks: &mut Looks, look: Look| {
+            let (next, shown) = looks.take_versions(look, unreadable());
+            assert!(next.is_none() && shown.is_empty());
+        };
+        let repeats = |looks: &mut Looks, look: Look| {
+            let (next, _) = looks.take_versions(look, versions(&[], Some("2")));
+            let (next, shown) = looks.take_versions(next.unwrap(), versions(&[], Some("2")));
+            assert!(next.is_none() && shown.is_empty());
+        };
+        let table: [(&dyn Fn(&mut Looks, Look), [u64; 7]); 2] = [
+            (&breaks_off, [1, 2, 3, 4, 5, 6, 7]),
+            (&repeats, [1, 3, 7, 15, 31, 61, 91]),
+        ];
+        for (takes, expected) in table {
+            let start = Instant::now();
+            let (mut looks, calls) = looks_at(models("shelf", 12));
+            let mut calls: Vec<LookCall> = calls.into_iter().map(LookCall::Look).collect();
+            let mut rounds = Vec::new();
+            for _ in 0..7 {
+                takes(&mut looks, look(calls.pop().unwrap()));
+                let next = looks.next_round().unwrap();
+                rounds.push((next - start).as_secs());
+                tokio::time::sleep_until(next).await;
+                looks.begin_round(next, start + DEADLINE);
+                calls = looks.calls();
+            }
+            assert_eq!(rounds, expected);
         }
-        assert_eq!(rounds, [1, 3, 7, 15, 31, 61, 91]);
     }
 
     #[tokio::test(start_paused = true)]

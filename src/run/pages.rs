@@ -7,7 +7,9 @@ use crate::aws::{CallError, Page};
 
 /// The pauses before a list is begun anew; each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The longest where its token repeats, which is not likely to pass.
+const LONGEST_PAUSE_OF_REPEATS: Duration = Duration::from_secs(30);
 
 /// Where the reading of a list stands.
 #[derive(Debug, Default)]
@@ -26,6 +28,8 @@ pub(super) enum Then {
     More,
     /// The first page again, after a pause, because of this error.
     Anew(Duration, CallError),
+    /// The same, where a token repeats.
+    Repeats(Duration, CallError),
     /// The list cannot be read.
     Failed(CallError),
 }
@@ -56,20 +60,27 @@ impl Pages {
                 self.token = Some(token);
                 Then::More
             }
-            Some(_) => self.anew(CallError::Unclear {
-                message: "the token of the next page repeats".to_owned(),
-            }),
+            Some(_) => {
+                let message = "the token of the next page repeats".to_owned();
+                let pause = self.begin_anew().min(LONGEST_PAUSE_OF_REPEATS);
+                Then::Repeats(pause, CallError::Unclear { message })
+            }
         };
         (page.items, then)
     }
 
     fn anew(&mut self, error: CallError) -> Then {
+        Then::Anew(self.begin_anew().min(LONGEST_PAUSE), error)
+    }
+
+    /// Begins the list anew, after a pause that grows.
+    fn begin_anew(&mut self) -> Duration {
         let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.restarts.min(5));
         *self = Self {
             restarts: self.restarts + 1,
             ..Self::default()
         };
-        Then::Anew(pause.min(LONGEST_PAUSE), error)
+        pause
     }
 }
 
@@ -110,12 +121,14 @@ mod tests {
     #[test]
     fn an_expired_token_and_an_unreadable_page_begin_the_list_anew_after_growing_pauses() {
         let mut pages = Pages::default();
-        for seconds in [1, 2, 4, 8, 16, 30, 30] {
+        let expired = || refused("InvalidPaginationTokenException");
+        for (broken, seconds) in [
+            (unclear(), 1),
+            (expired(), 2),
+            (unclear(), 2),
+            (expired(), 2),
+        ] {
             pages.take(page(Some("2")));
-            let broken = match seconds % 4 {
-                0 => unclear(),
-                _ => refused("InvalidPaginationTokenException"),
-            };
             let (_, then) = pages.take(broken);
             assert!(matches!(then, Then::Anew(pause, _) if pause == Duration::from_secs(seconds)));
             assert_eq!(pages.token(), None);
@@ -123,12 +136,16 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_repeats_begins_the_list_anew() {
+    fn a_token_that_repeats_begins_the_list_anew_later_and_later() {
         let mut pages = Pages::default();
-        pages.take(page(Some("2")));
-        pages.take(page(Some("3")));
-        assert!(matches!(pages.take(page(Some("2"))), (items, Then::Anew(..)) if items == [1]));
-        assert!(matches!(pages.take(page(Some("2"))), (_, Then::More)));
+        for seconds in [1, 2, 4, 8, 16, 30, 30] {
+            pages.take(page(Some("2")));
+            pages.take(page(Some("3")));
+            let (items, then) = pages.take(page(Some("2")));
+            assert_eq!(items, [1]);
+            let pause = Duration::from_secs(seconds);
+            assert!(matches!(then, Then::Repeats(it, _) if it == pause));
+        }
     }
 
     #[test]

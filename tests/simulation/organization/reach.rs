@@ -161,7 +161,7 @@ impl<'a> Reach<'a> {
             return Duration::ZERO;
         }
         let quotas = LISTS.map(|operation| self.weather.own_quota(operation));
-        let pause = quotas.into_iter().flatten().map(|quota| pause(quota));
+        let pause = quotas.into_iter().flatten().map(pause);
         let pause = pause.max().unwrap_or_default();
         let of_lists = |trouble: &&Trouble| {
             !trouble.is_permanent() && (trouble.operation).is_some_and(|it| LISTS.contains(&it))
