@@ -596,11 +596,9 @@ mod tests {
             let (next, shown) = looks.take_versions(next.unwrap(), versions(&[], Some("2")));
             assert!(next.is_none() && shown.is_empty());
         };
-        let table: [(&dyn Fn(&mut Looks, Look), [u64; 7]); 2] = [
-            (&breaks_off, [1, 2, 3, 4, 5, 6, 7]),
-            (&repeats, [1, 3, 7, 15, 31, 61, 91]),
-        ];
-        for (takes, expected) in table {
+        let takes: [&dyn Fn(&mut Looks, Look); 2] = [&breaks_off, &repeats];
+        let expected = [[1, 2, 3, 4, 5, 6, 7], [1, 3, 7, 15, 31, 61, 91]];
+        for (takes, expected) in takes.into_iter().zip(expected) {
             let start = Instant::now();
             let (mut looks, calls) = looks_at(models("shelf", 12));
             let mut calls: Vec<LookCall> = calls.into_iter().map(LookCall::Look).collect();
