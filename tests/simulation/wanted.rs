@@ -216,7 +216,7 @@ pub fn is_wild(text: &str) -> bool {
 }
 
 /// `*` is any run of characters, also an empty one, and `?` is any one.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, None) => true,
         (Some((b'*', rest)), _) if matches(rest, text) => true,

@@ -10,7 +10,7 @@ use super::night::{Account, Organization};
 use super::weather::{LISTS, REGION_DISABLED};
 use crate::simulation::night::{ACCOUNT, Night};
 use crate::simulation::view::View;
-use crate::simulation::wanted::{Kind, Places, account_of, is_wild};
+use crate::simulation::wanted::{Kind, Places, account_of, is_wild, matches};
 use crate::simulation::weather::{Limit, Trouble, Weather};
 
 /// What a program may need besides its calls.
@@ -34,8 +34,6 @@ pub struct Reach<'a> {
     accounts: BTreeSet<String>,
     /// What lists break off with.
     pub list_failures: BTreeSet<&'static str>,
-    /// Whether every account that the request names is known without the rest of the list.
-    pub may_end_early: bool,
     /// The pages of the lists, with those of the lists that break off.
     pages: u32,
 }
@@ -57,17 +55,24 @@ impl<'a> Reach<'a> {
         };
         let standing = listing.accounts.iter().filter(stands);
         let mut accounts: BTreeSet<String> = standing.map(|account| account.id.clone()).collect();
-        let mut may_end_early = false;
+        let mut list_failures = listing.failures;
         if let Some(named) = night.accounts() {
-            may_end_early = named.iter().all(|account| accounts.contains(account));
+            let items = || night.list.items.iter().flatten();
+            let patterns = || items().map(|it| account_of(it)).filter(|it| is_wild(it));
+            let is_known = |id: &String| {
+                accounts.contains(id) && patterns().any(|it| matches(it.as_bytes(), id.as_bytes()))
+            };
+            // Where all that are named are known, the rest of the list is of no interest.
+            if named.iter().all(is_known) {
+                list_failures.clear();
+            }
             accounts.retain(|account| named.contains(account));
         }
         Self {
             organization,
             weather,
             accounts,
-            list_failures: listing.failures,
-            may_end_early,
+            list_failures,
             pages: listing.pages,
         }
     }
