@@ -32,6 +32,9 @@ pub struct Reach<'a> {
     weather: &'a Weather,
     /// The accounts that wildcards stand for.
     accounts: BTreeSet<String>,
+    /// Whether the request names accounts, and all of them are among those that are listed: the
+    /// rest of the list is of no interest then.
+    pub may_end_early: bool,
     /// What lists break off with.
     pub list_failures: BTreeSet<&'static str>,
     /// The pages of the lists, with those of the lists that break off.
@@ -55,24 +58,22 @@ impl<'a> Reach<'a> {
         };
         let standing = listing.accounts.iter().filter(stands);
         let mut accounts: BTreeSet<String> = standing.map(|account| account.id.clone()).collect();
-        let mut list_failures = listing.failures;
+        let mut may_end_early = false;
         if let Some(named) = night.accounts() {
             let items = || night.list.items.iter().flatten();
             let patterns = || items().map(|it| account_of(it)).filter(|it| is_wild(it));
             let is_known = |id: &String| {
                 accounts.contains(id) && patterns().any(|it| matches(it.as_bytes(), id.as_bytes()))
             };
-            // Where all that are named are known, the rest of the list is of no interest.
-            if named.iter().all(is_known) {
-                list_failures.clear();
-            }
+            may_end_early = named.iter().all(is_known);
             accounts.retain(|account| named.contains(account));
         }
         Self {
             organization,
             weather,
             accounts,
-            list_failures,
+            may_end_early,
+            list_failures: listing.failures,
             pages: listing.pages,
         }
     }
