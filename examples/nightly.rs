@@ -1,7 +1,8 @@
-//! A whole night in a few seconds: the real function against an emulator of the service, in this process.
+//! A whole night in a few seconds: the real function against an emulator of the service, in this
+//! process.
 //!
-//! Run it with `cargo run --example nightly`. It needs no AWS account, no Docker and no network. It shows the
-//! function's log as it happens, and then what became of each model.
+//! Run it with `cargo run --example nightly`. It needs no AWS account, no Docker and no network. It
+//! shows the function's log as it happens, and then what became of each model.
 
 use std::env::VarError;
 use std::error::Error;
@@ -36,8 +37,8 @@ const PALLETS: &str =
 const SEAMS: &str =
     "arn:aws:rekognition:eu-west-1:123456789012:project/weld-seams/version/v1/1787209319000";
 
-/// What the operator has set, as environment variables: three models by their own ARNs, and a pattern for every
-/// version of a project.
+/// What the operator has set, as environment variables: three models by their own ARNs, and a
+/// pattern for every version of a project.
 fn variable(name: &str) -> Result<String, VarError> {
     let shelf_audit = "arn:aws:rekognition:us-east-1:123456789012:project/shelf-audit/version/*/*";
     match name {
@@ -47,7 +48,8 @@ fn variable(name: &str) -> Result<String, VarError> {
     }
 }
 
-/// The service with those models, quicker than the real one, and with a quota that makes the function slow down.
+/// The service with those models, quicker than the real one, and with a quota that makes the
+/// function slow down.
 async fn service() -> Result<Emulator, Box<dyn Error>> {
     let emulator = Emulator::builder()
         .model(Model::new(V1)?.status("RUNNING"))
@@ -68,7 +70,8 @@ async fn service() -> Result<Emulator, Box<dyn Error>> {
     Ok(emulator)
 }
 
-/// The function, as Lambda would make it, but with the emulator as its service and with credentials made up.
+/// The function, as Lambda would make it, but with the emulator as its service and with credentials
+/// made up.
 fn function(emulator: &Emulator) -> Handler {
     let credentials = Credentials::from_keys("AKIDEXAMPLE", "a-secret-key", None);
     let config = SdkConfig::builder()

@@ -1,8 +1,8 @@
-//! A night over an organization in a few seconds: the real function against an emulator of the services, in this
-//! process.
+//! A night over an organization in a few seconds: the real function against an emulator of the
+//! services, in this process.
 //!
-//! Run it with `cargo run --example organization`. It needs no AWS account, no Docker and no network. It shows the
-//! function's progress, and then what became of each account.
+//! Run it with `cargo run --example organization`. It needs no AWS account, no Docker and no
+//! network. It shows the function's progress, and then what became of each account.
 
 use std::collections::BTreeMap;
 use std::env::VarError;
@@ -25,7 +25,8 @@ use tokio::time::{Instant, sleep};
 /// The event of an EventBridge schedule. It names no models, so `MODEL_ARNS` does.
 const EVENT: &str = include_str!("../events/schedule-scheduler.json");
 
-/// The function's own account, and what is known of the others: a name, and the models that somebody left running.
+/// The function's own account, and what is known of the others: a name, and the models that
+/// somebody left running.
 const OWN: &str = "123456789012";
 const ACCOUNTS: [(&str, &str, &[&str]); 12] = [
     (OWN, "security", &[]),
@@ -104,7 +105,8 @@ async fn services() -> Result<Emulator, Box<dyn Error>> {
     Ok(builder.start().await?)
 }
 
-/// The function, as Lambda would make it, but with the emulator as its services and with credentials made up.
+/// The function, as Lambda would make it, but with the emulator as its services and with
+/// credentials made up.
 fn function(emulator: &Emulator) -> Handler {
     let credentials = Credentials::from_keys("AKIDEXAMPLE", "a-secret-key", None);
     let config = SdkConfig::builder()

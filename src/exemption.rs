@@ -17,9 +17,10 @@ pub enum Exemption {
 impl Exemption {
     /// Reads a tag's value at this time.
     ///
-    /// Empty and `true` keep the model running; a date such as `2026-12-24` keeps it through that day in UTC, and a time
-    /// as [RFC 3339] writes it, such as `2026-12-24T18:00:00+01:00`, until then; `false` does not keep it. Any other
-    /// value, including a time without an offset, keeps it, since somebody meant something by it, and is to be warned of.
+    /// Empty and `true` keep the model running; a date such as `2026-12-24` keeps it through that
+    /// day in UTC, and a time as [RFC 3339] writes it, such as `2026-12-24T18:00:00+01:00`, until
+    /// then; `false` does not keep it. Any other value, including a time without an offset, keeps
+    /// it, since somebody meant something by it, and is to be warned of.
     ///
     /// [RFC 3339]: https://www.rfc-editor.org/rfc/rfc3339#section-5.6
     pub fn read(value: &str, now: OffsetDateTime) -> Self {
@@ -41,8 +42,8 @@ impl Exemption {
     }
 }
 
-/// The date of a text like `2026-12-24`. RFC 3339 is stricter about it than the other descriptions of `time`, which take
-/// a sign in front.
+/// The date of a text like `2026-12-24`. RFC 3339 is stricter about it than the other descriptions
+/// of `time`, which take a sign in front.
 fn date(text: &str) -> Option<Date> {
     let midnight = OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339);
     midnight.ok().map(OffsetDateTime::date)

@@ -9,8 +9,8 @@
 //! 3. `run` is what the program exists for, and does not know the SDK: a loop for each account and
 //!    region, which finds the models of patterns and sees each model stopped. [`exemption`] says
 //!    which of the found ones are kept.
-//! 4. [`aws`] makes the calls, and does not know what for: when a call is retried, whose turn it is,
-//!    and the operations.
+//! 4. [`aws`] makes the calls, and does not know what for: when a call is retried, whose turn it
+//!    is, and the operations.
 //! 5. [`report`] is what came of it, and `metrics` counts it. [`log`] is where the lines go, and
 //!    `excerpt` makes what others wrote fit for them. `deadline` is when all of it has to be over.
 

@@ -1,4 +1,5 @@
-//! Where credentials come from: Lambda's environment, or the SDK's default chain on somebody's own machine.
+//! Where credentials come from: Lambda's environment, or the SDK's default chain on somebody's own
+//! machine.
 
 mod support;
 
@@ -135,7 +136,8 @@ impl ProvideCredentials for FailsAtFirst {
     }
 }
 
-/// The report of a run in which this provider fails for so many seconds, and the seconds that it took.
+/// The report of a run in which this provider fails for so many seconds, and the seconds that it
+/// took.
 async fn stop_ten(error: fn() -> CredentialsError, seconds: u64) -> (Report, f64) {
     let arns = arns(10);
     let emulator = emulator_in_process(arns.iter().map(|arn| running(arn)));

@@ -1,4 +1,5 @@
-//! The documentation, held against the files that it leads to and against the code that it is about.
+//! The documentation, held against the files that it leads to and against the code that it is
+//! about.
 
 mod support;
 
@@ -252,7 +253,8 @@ fn the_reference_names_every_sample_event() {
     }
 }
 
-/// The outcome that follows this one. A new outcome cannot be left out: the match would not compile.
+/// The outcome that follows this one. A new outcome cannot be left out: the match would not
+/// compile.
 fn next(outcome: &Outcome) -> Option<Outcome> {
     let failure = Failure {
         code: Code::Panicked,

@@ -1,5 +1,5 @@
-//! The way to the service through TLS and proxies, as the environment describes it: the built function, a private
-//! certificate authority and a proxy.
+//! The way to the service through TLS and proxies, as the environment describes it: the built
+//! function, a private certificate authority and a proxy.
 
 mod support;
 #[path = "support/tls.rs"]
@@ -146,7 +146,8 @@ async fn no_proxy_names_what_is_reached_directly() {
     assert_eq!(proxy.asked(), [""; 0]);
 }
 
-/// What the log says each time that the certificates are read, with `SSL_CERT_DIR` naming no directory.
+/// What the log says each time that the certificates are read, with `SSL_CERT_DIR` naming no
+/// directory.
 const READ: &str = "native root CA certificate loading errors";
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! A process that lives on from one invocation to the next, as Lambda keeps it warm: nothing in it may grow.
+//! A process that lives on from one invocation to the next, as Lambda keeps it warm: nothing in it
+//! may grow.
 
 #![cfg(target_os = "linux")]
 mod support;
@@ -15,8 +16,8 @@ use support::{PLENTY, arns, pattern, running};
 const MODELS: usize = 50;
 /// The most that the memory may grow by, in kB.
 const GROWTH: u64 = 1024;
-/// Twice as many as there may be calls at once: the HTTP client makes one for a call that finds none
-/// free, and keeps it where another becomes free before it is made.
+/// Twice as many as there may be calls at once: the HTTP client makes one for a call that finds
+/// none free, and keeps it where another becomes free before it is made.
 const MOST_CONNECTIONS: usize = 16;
 
 async fn emulator(arns: &[String]) -> Emulator {
@@ -100,7 +101,8 @@ async fn a_thousand_invocations_take_no_more_than_the_first_fifty() {
         (json!({"model_arns": [pattern("shelf", "*")]}), "stopping"),
         (json!({"model_arns": arns, "dry_run": true}), "would_stop"),
     ];
-    // Mostly what a schedule does; and now and then a pattern, with its lists and tags, and a dry run, with its looks.
+    // Mostly what a schedule does; and now and then a pattern, with its lists and tags, and a dry
+    // run, with its looks.
     let kind = |number: usize| match number % 10 {
         8 => &events[1],
         9 => &events[2],

@@ -1,7 +1,8 @@
 //! A panic that happens all the same.
 //!
-//! Nothing that can be done to the function from outside is known to make it panic. So its HTTP client does here, in a
-//! process that is otherwise what `main` makes of it: the same log, the same handler, the same runtime.
+//! Nothing that can be done to the function from outside is known to make it panic. So its HTTP
+//! client does here, in a process that is otherwise what `main` makes of it: the same log, the same
+//! handler, the same runtime.
 
 mod support;
 
@@ -86,7 +87,8 @@ async fn function(endpoint_url: &str) {
     Runtime::new(serve).run().await.unwrap();
 }
 
-/// The function in a process of its own, since it needs Lambda's environment: the test of this name, once more.
+/// The function in a process of its own, since it needs Lambda's environment: the test of this
+/// name, once more.
 async fn start(test: &str, emulator: &Emulator, format: &str, last_straw: &str) -> Function {
     let url = emulator.url();
     let variables = [

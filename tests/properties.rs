@@ -1,5 +1,5 @@
-//! What holds for every input: ARNs and patterns against the service's own rules, and any event, bytes, environment and
-//! tag: an answer or a clear error, and never a panic.
+//! What holds for every input: ARNs and patterns against the service's own rules, and any event,
+//! bytes, environment and tag: an answer or a clear error, and never a panic.
 
 mod support;
 
@@ -60,7 +60,8 @@ fn near_arns() -> impl Strategy<Value = String> {
     prop_oneof![12 => built, 1 => "\\PC{0,80}"]
 }
 
-/// The names and numbers of a few models that resemble each other, so that patterns come near to them.
+/// The names and numbers of a few models that resemble each other, so that patterns come near to
+/// them.
 fn resource() -> impl Strategy<Value = (String, String, String)> {
     ("[ab.-]{1,8}", "[ab_]{1,8}", "[01]{1,6}")
 }
@@ -71,7 +72,8 @@ fn arn(project: &str, version: &str, number: &str) -> String {
     )
 }
 
-/// IAM's wildcards over the whole text, by a regular expression: `*` is any run of characters, `?` any one.
+/// IAM's wildcards over the whole text, by a regular expression: `*` is any run of characters, `?`
+/// any one.
 fn iam_matches(pattern: &str, text: &str) -> bool {
     let translated = regex::escape(pattern)
         .replace(r"\*", ".*")
@@ -254,7 +256,8 @@ fn account_id(number: u64) -> String {
     format!("{number:012}")
 }
 
-/// The response to a request in an organization of these accounts, and how many calls were no lists of accounts.
+/// The response to a request in an organization of these accounts, and how many calls were no lists
+/// of accounts.
 fn plan(accounts: &[(u64, bool)], request: &Value) -> (Result<Response, Error>, usize) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -283,7 +286,8 @@ fn plan(accounts: &[(u64, bool)], request: &Value) -> (Result<Response, Error>, 
     })
 }
 
-/// Each entry with each account that it leads to by a wildcard, and each entry that leads to none as it is.
+/// Each entry with each account that it leads to by a wildcard, and each entry that leads to none
+/// as it is.
 fn pairs(runs: &[Value], accounts: &[String]) -> Vec<(String, Option<String>)> {
     let mut pairs = Vec::new();
     for run in runs {
@@ -578,9 +582,9 @@ fn a_payload_of_any_depth_is_no_json_and_no_panic() {
     }
 }
 
-/// A matcher that tries every way to spread the stars would take longer on these than the universe has lasted. This one
-/// goes back to the last star only, so that its steps are at most as many as the pattern's characters times the name's,
-/// and on the first of these no more than their sum.
+/// A matcher that tries every way to spread the stars would take longer on these than the universe
+/// has lasted. This one goes back to the last star only, so that its steps are at most as many as
+/// the pattern's characters times the name's, and on the first of these no more than their sum.
 #[test]
 fn a_hostile_pattern_is_matched_without_trying_every_way() {
     let cut = |text: String, most: usize| text[text.len().saturating_sub(most)..].to_owned();

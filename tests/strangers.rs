@@ -1,4 +1,5 @@
-//! Events that nobody in their right mind sends: the built function refuses them or does them whole, in bounded memory.
+//! Events that nobody in their right mind sends: the built function refuses them or does them
+//! whole, in bounded memory.
 
 #![cfg(target_os = "linux")]
 mod support;
@@ -240,8 +241,8 @@ async fn a_list_that_is_hard_to_compare_is_stopped_all_the_same() {
         .collect();
     entries.extend(models.iter().cloned());
     let event = json!({ "model_arns": entries }).to_string();
-    // All comparisons would take more than a minute of a debug build: where a model stands in the report is given up, and
-    // no model is.
+    // All comparisons would take more than a minute of a debug build: where a model stands in the
+    // report is given up, and no model is.
     let answer = function.invoke(event, Duration::from_secs(30)).await;
     assert_eq!(answer.body["errorType"], "NotAllStopped");
     assert!(

@@ -1,6 +1,8 @@
-//! Throttled: every code for it, quotas and outages; and that no call waits for the quota of another operation.
+//! Throttled: every code for it, quotas and outages; and that no call waits for the quota of
+//! another operation.
 //!
-//! The clock is paused and the service is in the same process, so that the times are those of the quotas alone.
+//! The clock is paused and the service is in the same process, so that the times are those of the
+//! quotas alone.
 
 mod support;
 

@@ -585,7 +585,8 @@ async fn a_page_that_fails_half_way_through_a_large_project_is_read_again() {
 
 #[tokio::test(start_paused = true)]
 async fn many_models_of_a_project_are_looked_at_by_the_page_and_a_few_by_name() {
-    // Of 250 versions, newest first; the ones that are asked for are the last that a list would show.
+    // Of 250 versions, newest first; the ones that are asked for are the last that a list would
+    // show.
     for (running_ones, looks_a_round) in [(120, 3), (12, 2), (10, 1)] {
         let arns: Vec<String> = (0..250)
             .map(|number| {
@@ -619,7 +620,8 @@ async fn many_models_of_a_project_are_looked_at_by_the_page_and_a_few_by_name() 
 #[tokio::test(start_paused = true)]
 async fn when_a_model_has_changed_the_next_looks_come_soon_again() {
     let arns = spread(2, 1);
-    // Looks come after 31 and 61 seconds, and would come after 91 if the first model's end changed nothing.
+    // Looks come after 31 and 61 seconds, and would come after 91 if the first model's end changed
+    // nothing.
     let takes = [50, 63].map(Duration::from_secs);
     let models = arns.iter().zip(takes);
     let emulator = emulator(models.map(|(arn, takes)| running(arn).stop_takes(takes))).await;

@@ -6,12 +6,10 @@ use rekognition_emulator::{Emulator, Quota};
 use serde_json::json;
 
 use crate::cgroup::LambdaBox;
-use crate::cold::Tls;
 use crate::output::{Output, progress};
-use crate::program::{Program, most_resident, processor_seconds};
+use crate::program::{Idle, most_resident, processor_seconds};
 use crate::quotas::{CONCURRENCY, LATENCY, SECONDS_A_CALL};
 use crate::support::{arns, pattern, running};
-use crate::tls::Authority;
 
 const TIME_LIMIT: Duration = Duration::from_secs(900);
 
@@ -109,28 +107,12 @@ impl Night {
             None => emulator.latency(LATENCY),
         };
         let emulator = emulator.start().await.unwrap();
-        let url = emulator.url();
-        let mut variables = vec![
+        let variables = [
             ("CONFIRM_STOPPED", "false"),
             ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
         ];
-        let tls = match self.tls {
-            true => Some(Tls::start(&emulator, &Authority::rsa("night"), "night").await),
-            false => None,
-        };
-        match &tls {
-            Some(tls) => variables.extend(tls.variables()),
-            None => variables.push(("AWS_ENDPOINT_URL", &url)),
-        }
-        let lambda_box = self.is_in_the_box.then(|| LambdaBox::new().unwrap());
-        let mut function = match &lambda_box {
-            Some(lambda_box) => Program::Stopper.start_in(lambda_box, &variables).await,
-            None => Program::Stopper.start(&variables).await,
-        };
-        function.is_idle().await;
-        if let Some(lambda_box) = &lambda_box {
-            lambda_box.throttle();
-        }
+        let idle = Idle::start(&emulator, &variables, self.tls, self.is_in_the_box).await;
+        let mut function = idle.function;
         let entries = match self.are_found {
             true => vec![pattern("shelf", "*")],
             false => arns,

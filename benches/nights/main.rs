@@ -1,8 +1,9 @@
-//! Speed, memory and size of the function, as it is deployed and invoked, beside its peers: `cargo bench`.
+//! Speed, memory and size of the function, as it is deployed and invoked, beside its peers: `cargo
+//! bench`.
 //!
-//! Every measurement is a new process that Lambda's Runtime API, here a stand-in, invokes once. The service is the
-//! emulator, over plain HTTP or behind TLS. The peers (see `benches/peers`) are measured where `benches/peers/install`
-//! has installed them.
+//! Every measurement is a new process that Lambda's Runtime API, here a stand-in, invokes once. The
+//! service is the emulator, over plain HTTP or behind TLS. The peers (see `benches/peers`) are
+//! measured where `benches/peers/install` has installed them.
 //!
 //! `cargo bench -- cold` measures one section alone: `cold`, `instructions`, `quotas`, `found` or
 //! `organizations`. A whole run writes its tables to `target/performance.md`, and

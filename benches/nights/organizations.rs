@@ -1,35 +1,22 @@
 //! Nights over many accounts and regions.
 
+use std::env::VarError;
 use std::time::Duration;
 
 use rekognition_emulator::{Account, Answer, Emulator, Quota, Role};
+use rekognition_stopper::settings::Settings;
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::cgroup::LambdaBox;
-use crate::cold::Tls;
 use crate::output::{Output, progress};
-use crate::program::{Program, most_resident, processor_seconds};
+use crate::program::{Idle, most_resident, processor_seconds};
 use crate::quotas::LATENCY;
 use crate::support::running;
-use crate::tls::Authority;
 
 const TIME_LIMIT: Duration = Duration::from_secs(900);
 /// Rekognition's default for each operation in each account and region.
 const CALLS_A_SECOND: f64 = 5.0;
-const REGIONS: [&str; 11] = [
-    "us-east-1",
-    "us-east-2",
-    "us-west-2",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-central-1",
-    "ap-south-1",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-northeast-1",
-    "ap-northeast-2",
-];
 const EVERY_MODEL: &str = "arn:aws:rekognition:*:*:project/*/version/*/*";
 const MANAGEMENT_ACCOUNT: &str = "123456789012";
 
@@ -78,10 +65,12 @@ impl Night {
 
     fn models(&self) -> Vec<String> {
         // Spread over the accounts, and over the regions.
+        let settings = Settings::read(|_| Err(VarError::NotPresent)).unwrap();
+        let regions = settings.regions;
         let step = (self.accounts - 1) / self.with_models.max(1);
         let accounts = self.accounts().step_by(step.max(1)).take(self.with_models);
         let models = accounts.enumerate().flat_map(|(number, account)| {
-            let region = REGIONS[number % REGIONS.len()];
+            let region = &regions[number % regions.len()];
             ["v1", "v2"].map(|version| {
                 format!(
                     "arn:aws:rekognition:{region}:{account}:project/shelf/version/{version}/\
@@ -109,29 +98,13 @@ impl Night {
                 .role(role.trusts(&trusted))
         });
         let emulator = emulator.start().await.unwrap();
-        let url = emulator.url();
-        let mut variables = vec![
+        let variables = [
             ("MEMBER_ROLE", "member"),
             ("CONFIRM_STOPPED", "false"),
             ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
         ];
-        let tls = match self.tls {
-            true => Some(Tls::start(&emulator, &Authority::rsa("night"), "night").await),
-            false => None,
-        };
-        match &tls {
-            Some(tls) => variables.extend(tls.variables()),
-            None => variables.push(("AWS_ENDPOINT_URL", &url)),
-        }
-        let lambda_box = self.is_in_the_box.then(|| LambdaBox::new().unwrap());
-        let mut function = match &lambda_box {
-            Some(lambda_box) => Program::Stopper.start_in(lambda_box, &variables).await,
-            None => Program::Stopper.start(&variables).await,
-        };
-        function.is_idle().await;
-        if let Some(lambda_box) = &lambda_box {
-            lambda_box.throttle();
-        }
+        let idle = Idle::start(&emulator, &variables, self.tls, self.is_in_the_box).await;
+        let mut function = idle.function;
         let used_before = processor_seconds(function.id());
         let start = Instant::now();
         let event = json!({ "model_arns": [EVERY_MODEL] });

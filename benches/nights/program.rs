@@ -1,12 +1,16 @@
-//! The programs that are measured: the function as it is deployed, the floor, and the peers that are installed.
+//! The programs that are measured: the function as it is deployed, the floor, and the peers that
+//! are installed.
 
 use std::path::{Path, PathBuf};
 
+use rekognition_emulator::Emulator;
 use tokio::process::Command;
 
 use crate::cgroup::LambdaBox;
+use crate::cold::Tls;
 use crate::support::process::Resources;
 use crate::support::runtime_api::Function;
+use crate::tls::Authority;
 
 /// Names another build of the function that is to be measured, of an earlier commit perhaps.
 const PROGRAM: &str = "PROGRAM";
@@ -109,6 +113,49 @@ impl Program {
     }
 }
 
+/// The function as it waits for its first event, and what it needs for as long as it runs.
+pub struct Idle {
+    pub function: Function,
+    _lambda_box: Option<LambdaBox>,
+    _tls: Option<Tls>,
+}
+
+impl Idle {
+    /// The function with these variables, which calls the emulator over TLS or plainly. In the box
+    /// it has the whole processor until it waits, as Lambda gives it.
+    pub async fn start(
+        emulator: &Emulator,
+        variables: &[(&str, &str)],
+        tls: bool,
+        is_in_the_box: bool,
+    ) -> Self {
+        let url = emulator.url();
+        let mut variables = variables.to_vec();
+        let tls = match tls {
+            true => Some(Tls::start(emulator, &Authority::rsa("night"), "night").await),
+            false => None,
+        };
+        match &tls {
+            Some(tls) => variables.extend(tls.variables()),
+            None => variables.push(("AWS_ENDPOINT_URL", &url)),
+        }
+        let lambda_box = is_in_the_box.then(|| LambdaBox::new().unwrap());
+        let mut function = match &lambda_box {
+            Some(lambda_box) => Program::Stopper.start_in(lambda_box, &variables).await,
+            None => Program::Stopper.start(&variables).await,
+        };
+        function.is_idle().await;
+        if let Some(lambda_box) = &lambda_box {
+            lambda_box.throttle();
+        }
+        Self {
+            function,
+            _lambda_box: lambda_box,
+            _tls: tls,
+        }
+    }
+}
+
 /// Where `cargo bench` builds.
 pub fn target_directory() -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
@@ -119,7 +166,8 @@ fn peers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers")
 }
 
-/// Builds the function as its users do. What `cargo bench` itself builds has the features that tests need as well.
+/// Builds the function as its users do. What `cargo bench` itself builds has the features that
+/// tests need as well.
 fn build_stopper() {
     let built = std::process::Command::new(env!("CARGO"))
         .args([

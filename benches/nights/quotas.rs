@@ -15,7 +15,8 @@ use crate::tls::Authority;
 /// Each night is measured so often.
 const RUNS: usize = 3;
 const TIME_LIMIT: Duration = Duration::from_secs(600);
-/// What the emulator is told to wait. Its timers and its own work make a call take about 20 ms of that.
+/// What the emulator is told to wait. Its timers and its own work make a call take about 20 ms of
+/// that.
 pub const LATENCY: Duration = Duration::from_millis(18);
 pub const SECONDS_A_CALL: f64 = 0.02;
 pub const CONCURRENCY: f64 = 8.0;
@@ -149,7 +150,8 @@ impl Night {
         }
     }
 
-    /// All runs of these programs: at once where the quota is what takes the time, else one after the other.
+    /// All runs of these programs: at once where the quota is what takes the time, else one after
+    /// the other.
     async fn runs(&self, programs: &[Program]) -> Vec<Vec<Run>> {
         if let Limit::Latency { .. } = self.limit {
             let mut all = Vec::new();

@@ -110,18 +110,20 @@ impl Caller {
                     failed if failed.is_answer() => turn.let_through(),
                     _ => drop(turn),
                 }
-                match verdict {
-                    Verdict::Throttled | Verdict::Again => {}
-                    Verdict::AgainWithTheRightTime if !clock_was_wrong => clock_was_wrong = true,
-                    Verdict::AgainInNewSession if !session_had_expired => {
-                        let Some(session) = &self.session else {
-                            return Err(failed.into_error(operation));
-                        };
+                match (verdict, &self.session) {
+                    (Verdict::Throttled | Verdict::Again, _) => {}
+                    (Verdict::AgainWithTheRightTime, _) if !clock_was_wrong => {
+                        clock_was_wrong = true;
+                    }
+                    (Verdict::AgainInNewSession, Some(session)) if !session_had_expired => {
                         session.renew(credentials).await?;
                     }
-                    Verdict::Final
-                    | Verdict::AgainWithTheRightTime
-                    | Verdict::AgainInNewSession => return Err(failed.into_error(operation)),
+                    (
+                        Verdict::Final
+                        | Verdict::AgainWithTheRightTime
+                        | Verdict::AgainInNewSession,
+                        _,
+                    ) => return Err(failed.into_error(operation)),
                 }
                 session_had_expired = verdict == Verdict::AgainInNewSession;
                 let reason = failed.to_string();
@@ -314,8 +316,8 @@ mod tests {
         Duration::from_secs_f64(seconds)
     }
 
-    /// Makes a call whose attempts are answered by this, from the number of the attempt; its result,
-    /// and when each attempt was made.
+    /// Makes a call whose attempts are answered by this, from the number of the attempt; its
+    /// result, and when each attempt was made.
     async fn call<F>(
         caller: &Caller,
         lane: &Lane,

@@ -10,9 +10,9 @@ use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentials
 use aws_sdk_rekognition::config::SharedHttpClient;
 use tokio::sync::OnceCell;
 
-/// The SDK's default chain. Its first link is the environment, where Lambda puts the credentials of a function. The
-/// others (profiles, web identities, containers, instances) need clients of their own, and are made when the
-/// environment has none.
+/// The SDK's default chain. Its first link is the environment, where Lambda puts the credentials of
+/// a function. The others (profiles, web identities, containers, instances) need clients of their
+/// own, and are made when the environment has none.
 #[derive(Debug)]
 pub(super) struct DefaultChain {
     http_client: SharedHttpClient,
@@ -34,7 +34,8 @@ impl DefaultChain {
             Err(CredentialsError::CredentialsNotLoaded(_)) => {}
             answer => return answer,
         }
-        // The environment is its first link as well, so that what it says of no credentials is complete.
+        // The environment is its first link as well, so that what it says of no credentials is
+        // complete.
         match self.whole.get_or_init(|| self.make()).await {
             Some(chain) => chain.provide_credentials().await,
             None => Err(CredentialsError::not_loaded_no_source()),

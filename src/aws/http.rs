@@ -17,8 +17,8 @@ use http_body_util::{BodyExt, Limited};
 /// The most bytes of a response. A page of a hundred versions has a few hundred kilobytes.
 const LARGEST_RESPONSE: usize = 4 * 1024 * 1024;
 
-/// The SDK's default HTTP client, with the proxies and the trusted certificates that the environment
-/// names.
+/// The SDK's default HTTP client, with the proxies and the trusted certificates that the
+/// environment names.
 pub(super) fn sdk_client() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
         let mut connector = ConnectorBuilder::default()
@@ -36,8 +36,8 @@ pub(super) fn sdk_client() -> SharedHttpClient {
 #[derive(Clone, Debug)]
 pub(super) struct WholeResponses(pub(super) SharedHttpClient);
 
-// `validate_base_client_config` is left out on purpose: the SDK's makes a connector only to throw it
-// away, and with it reads every trusted certificate.
+// `validate_base_client_config` is left out on purpose: the SDK's makes a connector only to throw
+// it away, and with it reads every trusted certificate.
 impl HttpClient for WholeResponses {
     fn http_connector(
         &self,

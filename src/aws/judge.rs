@@ -53,8 +53,8 @@ const SIGNATURE: [&str; 5] = [
 const EXPIRED: [&str; 2] = ["ExpiredToken", "ExpiredTokenException"];
 /// Codes of a missing permission.
 const DENIED: [&str; 2] = ["AccessDenied", "AccessDeniedException"];
-/// Codes of what would be refused again, like those of a missing permission, whatever HTTP status they
-/// come with.
+/// Codes of what would be refused again, like those of a missing permission, whatever HTTP status
+/// they come with.
 const REFUSED: [&str; 2] = ["InvalidParameterException", "ResourceNotFoundException"];
 
 /// What a failed attempt means for its call.
@@ -68,8 +68,8 @@ pub(super) enum Verdict {
     Again,
     /// The call is made again at once, with the clock corrected; but only once.
     AgainWithTheRightTime,
-    /// The call is made again at once, in a new session if it is made in one; but not where that one
-    /// has expired as well.
+    /// The call is made again at once, in a new session if it is made in one; but not where that
+    /// one has expired as well.
     AgainInNewSession,
 }
 
@@ -430,8 +430,8 @@ mod tests {
     ];
     const BARE_AND_UNREADABLE: [u16; 6] = [301, 307, 400, 403, 404, 413];
 
-    /// What an unreadable response means for its call: a stop may have had its effect, and lists are
-    /// begun anew by whoever reads them.
+    /// What an unreadable response means for its call: a stop may have had its effect, and lists
+    /// are begun anew by whoever reads them.
     const UNREADABLE: [(Operation, Verdict); 8] = [
         (StopProjectVersion, Final),
         (DescribeProjects, Final),

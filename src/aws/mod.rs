@@ -67,7 +67,8 @@ impl Aws {
         let http_client = http::sdk_client();
         let loader = config_loader(&http_client)
             .credentials_provider(DefaultChain::new(http_client.clone()))
-            // Lambda sets it. The SDK's own chain would ask an instance's metadata where it is not set.
+            // Lambda sets it. The SDK's own chain would ask an instance's metadata where it is not
+            // set.
             .region(EnvironmentVariableRegionProvider::new());
         Self::new(load(loader).await)
     }
@@ -119,7 +120,8 @@ impl Aws {
         Organizations::new(client, caller, &self.organizations)
     }
 
-    /// STS in the function's own region, as the function itself; `external_id` goes with every role.
+    /// STS in the function's own region, as the function itself; `external_id` goes with every
+    /// role.
     pub(crate) fn sts(&self, caller: Caller, external_id: Option<String>) -> Arc<Sts> {
         let client = aws_sdk_sts::Client::new(&self.config);
         let places = ScopePlaces::of_process(&self.sts);

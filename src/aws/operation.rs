@@ -1,5 +1,5 @@
-//! The operations that this program calls. A new one is a variant here and a method in its service's
-//! file.
+//! The operations that this program calls. A new one is a variant here and a method in its
+//! service's file.
 
 use super::judge::Verdict;
 

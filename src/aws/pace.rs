@@ -1,11 +1,12 @@
 //! How fast the service lets itself be called: learned from its answers, never set.
 //!
 //! A quota is a bucket: so many calls a second flow in, and so many fit in. Every time a call is
-//! throttled the bucket is known to be empty, so what was let through between two such times is what
-//! flowed in: the quota, to within a call. Calls are then made at that rate, and a little faster with
-//! each that is let through, so that a quota that has grown is noticed, and one that others use as
-//! well is shared. When nothing at all is let through for a while, that says nothing of the quota: the
-//! service is tried now and then, and the rate is what it was once it answers again.
+//! throttled the bucket is known to be empty, so what was let through between two such times is
+//! what flowed in: the quota, to within a call. Calls are then made at that rate, and a little
+//! faster with each that is let through, so that a quota that has grown is noticed, and one that
+//! others use as well is shared. When nothing at all is let through for a while, that says nothing
+//! of the quota: the service is tried now and then, and the rate is what it was once it answers
+//! again.
 //!
 //! Until the first throttled call nothing is held back. Which answers are throttling is for
 //! [`judge`](super::judge) to say; this only says when.
@@ -28,8 +29,8 @@ const CALLS_BEFORE_SEARCH: f64 = 12.0;
 const SEARCHED_CALLS: f64 = 4.0;
 /// What is left of older times in the estimate when a newer one is added.
 const MEMORY: f64 = 0.8;
-/// When no call was let through for so long, nor for the time of so many calls at the known rate, the
-/// service is taken to let none through at all for now...
+/// When no call was let through for so long, nor for the time of so many calls at the known rate,
+/// the service is taken to let none through at all for now...
 const OUTAGE: Duration = Duration::from_secs(1);
 const CALLS_MISSED: f64 = 3.0;
 /// ... and is tried with one call in so long a time, until it does.
@@ -47,7 +48,8 @@ const HIGHEST_RATE: f64 = 10_000.0;
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     state: Mutex<State>,
-    /// Who stands first in line. The others do not know yet when they may go, since that may change.
+    /// Who stands first in line. The others do not know yet when they may go, since that may
+    /// change.
     first: tokio::sync::Mutex<()>,
 }
 
@@ -106,7 +108,8 @@ impl Pace {
         }
     }
 
-    /// Whether a call may still be made whose turn came at this time: not if one was throttled since.
+    /// Whether a call may still be made whose turn came at this time: not if one was throttled
+    /// since.
     pub(super) fn holds(&self, turn: Instant) -> bool {
         self.state().emptied.is_none_or(|emptied| emptied <= turn)
     }
@@ -200,8 +203,8 @@ impl State {
         let (Some(rate), Some(emptied)) = (self.rate, self.emptied) else {
             return 1.0 / FIRST_PAUSE.as_secs_f64();
         };
-        // What would have been let through while no call was made is not known. And where only a few
-        // calls were let through after an outage, it was none, but a small quota.
+        // What would have been let through while no call was made is not known. And where only a
+        // few calls were let through after an outage, it was none, but a small quota.
         let busy = (now - emptied).as_secs_f64() + self.outage - self.idle;
         let busy = busy.max(TIMER.as_secs_f64());
         if self.let_through >= CALLS_BEFORE_SEARCH {
@@ -256,7 +259,8 @@ mod tests {
             let_through
         }
 
-        /// Makes calls until so many were let through; how many were throttled, and the time it took.
+        /// Makes calls until so many were let through; how many were throttled, and the time it
+        /// took.
         async fn take(&mut self, pace: &Pace, calls: u32) -> (u32, Duration) {
             let start = Instant::now();
             let (mut let_through, mut throttled) = (0, 0);
@@ -348,8 +352,8 @@ mod tests {
         }
     }
 
-    /// Makes calls to a service that throttles all of them for a while and then has this quota, until
-    /// so many were let through; gives the time from the end of the outage.
+    /// Makes calls to a service that throttles all of them for a while and then has this quota,
+    /// until so many were let through; gives the time from the end of the outage.
     async fn after_outage(pace: &Pace, outage: Duration, quota: &mut Quota, calls: u32) -> f64 {
         let start = Instant::now();
         while start.elapsed() < outage {

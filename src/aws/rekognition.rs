@@ -14,7 +14,8 @@ use super::status::{Observation, Status};
 use super::turns::{Lane, ScopePlaces};
 use crate::arn::ModelArn;
 
-/// The most names in one call of DescribeProjects and of DescribeProjectVersions, by their API pages.
+/// The most names in one call of DescribeProjects and of DescribeProjectVersions, by their API
+/// pages.
 pub(crate) const NAMES_PER_CALL: usize = 10;
 
 /// Rekognition as one account in one region, for one run.
@@ -100,8 +101,8 @@ impl Rekognition {
     }
 
     /// The value of one tag of a model, if it has that tag. A response without tags is that of a
-    /// model without any: nothing says that the service sends an empty map for it, and such a model is
-    /// to be stopped.
+    /// model without any: nothing says that the service sends an empty map for it, and such a model
+    /// is to be stopped.
     pub(crate) async fn tag(
         &self,
         model_arn: &ModelArn,

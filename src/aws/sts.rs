@@ -41,8 +41,8 @@ impl Role {
     }
 }
 
-/// Gives the SDK the credentials of the session as it is now. To begin one is not for the SDK, in the
-/// middle of another call.
+/// Gives the SDK the credentials of the session as it is now. To begin one is not for the SDK, in
+/// the middle of another call.
 impl ProvideCredentials for Session {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
@@ -194,7 +194,8 @@ mod tests {
     const ROLE: &str = "arn:aws:iam::222222222222:role/stopper-member";
     const MINUTE: Duration = Duration::from_secs(60);
 
-    /// A session for a run of so many minutes, with an STS that cannot be called: whoever does fails.
+    /// A session for a run of so many minutes, with an STS that cannot be called: whoever does
+    /// fails.
     fn session(minutes: u32) -> Session {
         let end = Instant::now() + MINUTE * minutes;
         let caller = Caller {

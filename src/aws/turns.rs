@@ -3,18 +3,18 @@
 //! An attempt of a call waits for these, in this order, and holds all but the first while it is in
 //! flight:
 //!
-//! 1. the [`Pace`] of its operation, which is what the service has quotas for. What waits for it holds
-//!    nothing that another call could use;
+//! 1. the [`Pace`] of its operation, which is what the service has quotas for. What waits for it
+//!    holds nothing that another call could use;
 //! 2. one of the few places of its region, where the region has not answered yet or no longer does,
 //!    and for a call whose last attempt was not answered: regions that hang leave their places to
 //!    those that answer;
-//! 3. a place in the operation's [`Window`], which is small until the service answers, and again when
-//!    it stops answering: an operation that hangs leaves most places to the others;
+//! 3. a place in the operation's [`Window`], which is small until the service answers, and again
+//!    when it stops answering: an operation that hangs leaves most places to the others;
 //! 4. one of the places of its scope, of which there are `MAX_CONCURRENCY`;
 //! 5. one of the places of the process.
 //!
-//! Each is handed out in the order of the requests for it, and a scope never has more requests at the
-//! process's places than it has places itself: turns go round the scopes.
+//! Each is handed out in the order of the requests for it, and a scope never has more requests at
+//! the process's places than it has places itself: turns go round the scopes.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -92,8 +92,8 @@ impl Region {
         };
     }
 
-    /// Notes that an attempt was not answered. Where others were since it was made, the region is not
-    /// what is silent.
+    /// Notes that an attempt was not answered. Where others were since it was made, the region is
+    /// not what is silent.
     fn unanswered(&self, since: Instant) {
         let mut state = self.state();
         state.is_silent |= state.last_answer.is_none_or(|at| at <= since);
@@ -130,8 +130,8 @@ impl ScopePlaces {
         })
     }
 
-    /// The places of a service that is called once for the whole process. Each call is about something
-    /// else (a role, a unit), so that one that hangs says nothing of the others.
+    /// The places of a service that is called once for the whole process. Each call is about
+    /// something else (a role, a unit), so that one that hangs says nothing of the others.
     pub(super) fn of_process(process: &Arc<Places>) -> Arc<Self> {
         Arc::new(Self {
             number: process.number,
@@ -277,8 +277,8 @@ impl Lane {
         FirstTurn(self)
     }
 
-    /// Waits for the next turn, with the guard of the first, if this is it; `after_silence` where the
-    /// call's last attempt was not answered.
+    /// Waits for the next turn, with the guard of the first, if this is it; `after_silence` where
+    /// the call's last attempt was not answered.
     ///
     /// # Errors
     /// None: the semaphores are never closed.

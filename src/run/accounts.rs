@@ -178,7 +178,7 @@ impl<'run, 'a> AccountList<'run, 'a> {
         match then {
             Then::End => {}
             Then::More => self.queue.push_back(list),
-            Then::Anew(pause, error) | Then::Repeats(pause, error) => {
+            Then::Anew { pause, error, .. } => {
                 self.last_failure = Some(error.to_string());
                 let (organizations, deadline) = (self.organizations, &self.run.caller.deadline);
                 self.calls.push(Box::pin(async move {

@@ -1,8 +1,8 @@
 //! When to look at models that are changing.
 //!
 //! All of them are looked at together, in rounds: about a second after something has changed, then
-//! with growing pauses up to half a minute, with longer ones where a round takes many calls, and once
-//! more shortly before the deadline.
+//! with growing pauses up to half a minute, with longer ones where a round takes many calls, and
+//! once more shortly before the deadline.
 
 use std::time::Duration;
 

@@ -73,10 +73,10 @@ pub(super) struct Search<'a> {
 
 /// The patterns of one scope.
 ///
-/// A model is found when it is running, starting or stopping, or when its status is one that nothing
-/// is known about. A list that cannot be read to its end fails those of the patterns that it is read
-/// for that it matters to; what was found before is not lost. Memory grows with the projects and with
-/// the models that are found, not with the versions that are listed.
+/// A model is found when it is running, starting or stopping, or when its status is one that
+/// nothing is known about. A list that cannot be read to its end fails those of the patterns that
+/// it is read for that it matters to; what was found before is not lost. Memory grows with the
+/// projects and with the models that are found, not with the versions that are listed.
 #[derive(Debug)]
 pub(super) struct Discovery<'a> {
     account: Arc<str>,
@@ -165,7 +165,7 @@ impl<'a> Discovery<'a> {
         match then {
             Then::End => {}
             Then::More => shown.next.push(Continue::Now(List::Projects(list))),
-            Then::Anew(pause, error) | Then::Repeats(pause, error) => {
+            Then::Anew { pause, error, .. } => {
                 list.error = Some(error);
                 shown
                     .next
@@ -191,7 +191,7 @@ impl<'a> Discovery<'a> {
         match then {
             Then::End => {}
             Then::More => shown.next.push(Continue::Now(List::Versions(list))),
-            Then::Anew(pause, error) | Then::Repeats(pause, error) => {
+            Then::Anew { pause, error, .. } => {
                 list.error = Some(error);
                 shown
                     .next

@@ -1,8 +1,8 @@
 //! Which call shows which models.
 //!
 //! DescribeProjectVersions shows ten models of one project by their names, or a whole project a
-//! hundred at a time, so a call for each model would be ten to a hundred times the calls. Models only
-//! say that they are to be looked at, and when:
+//! hundred at a time, so a call for each model would be ten to a hundred times the calls. Models
+//! only say that they are to be looked at, and when:
 //!
 //! - now, together with the others of their project that are to be looked at now;
 //! - in the next round, together with all others that may change.
@@ -55,8 +55,9 @@ pub(super) type Shown = (ModelArn, Result<Observation, CallError>);
 /// A project with models that are to be looked at.
 #[derive(Debug, Default)]
 struct Watched {
-    /// The ARNs of the projects of this name, once they are known: there are two where one was deleted
-    /// and made again. The first is asked, and the next where that one does not list a model.
+    /// The ARNs of the projects of this name, once they are known: there are two where one was
+    /// deleted and made again. The first is asked, and the next where that one does not list a
+    /// model.
     arns: Vec<String>,
     /// The models that the next calls are for: together, and each alone.
     together: BTreeSet<ModelArn>,
@@ -170,12 +171,8 @@ impl Looks {
         let failure = match then {
             Then::More => return (Some(lookup), Vec::new()),
             Then::End => None,
-            Then::Anew(_, error) => {
-                self.break_off(&lookup.names, &error, false);
-                return (None, Vec::new());
-            }
-            Then::Repeats(_, error) => {
-                self.break_off(&lookup.names, &error, true);
+            Then::Anew { error, repeats, .. } => {
+                self.break_off(&lookup.names, &error, repeats);
                 return (None, Vec::new());
             }
             Then::Failed(error) => Some(error),
@@ -254,13 +251,9 @@ impl Looks {
                 ));
                 shown.extend(fail(look.models, error));
             }
-            Then::Anew(_, error) => {
+            Then::Anew { error, repeats, .. } => {
                 self.waiting.extend(look.models);
-                self.note_failure(&look.project, error, false);
-            }
-            Then::Repeats(_, error) => {
-                self.waiting.extend(look.models);
-                self.note_failure(&look.project, error, true);
+                self.note_failure(&look.project, error, repeats);
             }
             Then::Failed(error) if look.names.len() > 1 && error.may_be_of_one() => {
                 project.alone.extend(look.models);
@@ -282,8 +275,8 @@ impl Looks {
         }
     }
 
-    /// Notes what a list of a project was broken off for. The next round comes soon, and, where a token
-    /// `repeats`, after pauses that grow.
+    /// Notes what a list of a project was broken off for. The next round comes soon, and, where a
+    /// token `repeats`, after pauses that grow.
     fn note_failure(&mut self, name: &str, error: CallError, repeats: bool) {
         if let Some(project) = self.projects.get_mut(name) {
             let is_first = project.failure.replace(error).is_none();
@@ -313,7 +306,8 @@ impl Watched {
         due.into_iter().collect()
     }
 
-    /// The looks at all its models that are due: at most ten by name, and more by listing the project.
+    /// The looks at all its models that are due: at most ten by name, and more by listing the
+    /// project.
     fn looks(&mut self, name: &str) -> Vec<Look> {
         let together = Vec::from_iter(std::mem::take(&mut self.together));
         let alone = Vec::from_iter(std::mem::take(&mut self.alone));

@@ -97,7 +97,8 @@ impl<'a> Run<'a> {
 
     /// Stops the models of all entries and reports on each: models at the first entry that is their
     /// own ARN, or else at the first pattern that found them; those of a pattern by ARN, and after
-    /// them what of the pattern could not be looked up. Each report is logged as soon as it is known.
+    /// them what of the pattern could not be looked up. Each report is logged as soon as it is
+    /// known.
     pub(crate) async fn run(&self, aws: &Aws) -> Report {
         self.caller
             .deadline
@@ -108,17 +109,11 @@ impl<'a> Run<'a> {
         for (index, entry) in self.entries() {
             match self.target(entry) {
                 Ok(Target::Pattern(pattern)) => {
-                    tally.expect(index, pattern);
+                    tally.note_pattern(index, pattern);
                     match pattern.account() {
                         None => of_all_accounts.push((index, pattern)),
                         Some(account) => {
-                            for key in self.scopes_of(pattern, account) {
-                                literal
-                                    .entry(key)
-                                    .or_default()
-                                    .patterns
-                                    .push((index, pattern));
-                            }
+                            self.add_to_scopes(&mut literal, (index, pattern), account);
                         }
                     }
                 }
@@ -197,7 +192,11 @@ impl<'a> Run<'a> {
                         break;
                     };
                     for (account, patterns) in accounts {
-                        for (key, targets) in self.scopes_in(&account, &patterns) {
+                        let mut targets = BTreeMap::new();
+                        for pattern in patterns {
+                            self.add_to_scopes(&mut targets, pattern, account.as_str());
+                        }
+                        for (key, targets) in targets {
                             scopes.extend(key, targets);
                         }
                     }
@@ -213,23 +212,24 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The scopes of these patterns in an account.
-    fn scopes_in(
+    /// Adds a pattern to its scopes in an account.
+    fn add_to_scopes(
         &self,
-        account: &AccountId,
-        patterns: &[Pattern<'a>],
-    ) -> BTreeMap<ScopeKey, Targets<'a>> {
-        let mut scopes: BTreeMap<ScopeKey, Targets> = BTreeMap::new();
-        for (entry, pattern) in patterns {
-            for key in self.scopes_of(pattern, account.as_str()) {
-                scopes
-                    .entry(key)
-                    .or_default()
-                    .patterns
-                    .push((*entry, pattern));
-            }
+        scopes: &mut BTreeMap<ScopeKey, Targets<'a>>,
+        pattern: Pattern<'a>,
+        account: &str,
+    ) {
+        for key in self.scopes_of(pattern.1, account) {
+            scopes.entry(key).or_default().patterns.push(pattern);
         }
-        scopes
+    }
+
+    /// The key of the tag that exempts a model; empty where none does.
+    fn tag_key(&self) -> &str {
+        self.settings
+            .keep_running_tag
+            .as_deref()
+            .unwrap_or_default()
     }
 
     /// The scopes of a pattern in an account: one for each region that it stands for.

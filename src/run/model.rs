@@ -63,7 +63,8 @@ impl Model {
         Self::default()
     }
 
-    /// A model that a pattern found, as the list showed it; `may_be_exempt` where tags can exempt it.
+    /// A model that a pattern found, as the list showed it; `may_be_exempt` where tags can exempt
+    /// it.
     pub(super) fn found(observation: Observation, may_be_exempt: bool) -> Self {
         Self {
             tag_is_unread: may_be_exempt,
@@ -107,8 +108,8 @@ impl Model {
         }
     }
 
-    /// Takes the value of the tag with this key, or the news that there is none. Gives what it means;
-    /// where it could not be read, the model has failed.
+    /// Takes the value of the tag with this key, or the news that there is none. Gives what it
+    /// means; where it could not be read, the model has failed.
     pub(super) fn tagged(
         &mut self,
         key: &str,

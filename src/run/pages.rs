@@ -26,10 +26,13 @@ pub(super) enum Then {
     End,
     /// The next page.
     More,
-    /// The first page again, after a pause, because of this error.
-    Anew(Duration, CallError),
-    /// The same, where a token repeats.
-    Repeats(Duration, CallError),
+    /// The first page again, after a pause.
+    Anew {
+        pause: Duration,
+        error: CallError,
+        /// Whether it is because a token repeats.
+        repeats: bool,
+    },
     /// The list cannot be read.
     Failed(CallError),
 }
@@ -47,10 +50,12 @@ impl Pages {
     pub(super) fn take<T>(&mut self, page: Result<Page<T>, CallError>) -> (Vec<T>, Then) {
         let page = match page {
             Ok(page) => page,
-            Err(error) if error.is_of_a_broken_list() => return (Vec::new(), self.anew(error)),
+            Err(error) if error.is_of_a_broken_list() => {
+                return (Vec::new(), self.anew(error, false));
+            }
             // The word of Organizations for a token that has expired, among other things.
             Err(error) if self.token.is_some() && error.is_refused_as("InvalidInputException") => {
-                return (Vec::new(), self.anew(error));
+                return (Vec::new(), self.anew(error, false));
             }
             Err(error) => return (Vec::new(), Then::Failed(error)),
         };
@@ -62,25 +67,28 @@ impl Pages {
             }
             Some(_) => {
                 let message = "the token of the next page repeats".to_owned();
-                let pause = self.begin_anew().min(LONGEST_PAUSE_OF_REPEATS);
-                Then::Repeats(pause, CallError::Unclear { message })
+                self.anew(CallError::Unclear { message }, true)
             }
         };
         (page.items, then)
     }
 
-    fn anew(&mut self, error: CallError) -> Then {
-        Then::Anew(self.begin_anew().min(LONGEST_PAUSE), error)
-    }
-
     /// Begins the list anew, after a pause that grows.
-    fn begin_anew(&mut self) -> Duration {
+    fn anew(&mut self, error: CallError, repeats: bool) -> Then {
+        let longest = match repeats {
+            true => LONGEST_PAUSE_OF_REPEATS,
+            false => LONGEST_PAUSE,
+        };
         let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.restarts.min(5));
         *self = Self {
             restarts: self.restarts + 1,
             ..Self::default()
         };
-        pause
+        Then::Anew {
+            pause: pause.min(longest),
+            error,
+            repeats,
+        }
     }
 }
 
@@ -130,7 +138,8 @@ mod tests {
         ] {
             pages.take(page(Some("2")));
             let (_, then) = pages.take(broken);
-            assert!(matches!(then, Then::Anew(pause, _) if pause == Duration::from_secs(seconds)));
+            let expected = Duration::from_secs(seconds);
+            assert!(matches!(then, Then::Anew { pause, repeats: false, .. } if pause == expected));
             assert_eq!(pages.token(), None);
         }
     }
@@ -143,8 +152,8 @@ mod tests {
             pages.take(page(Some("3")));
             let (items, then) = pages.take(page(Some("2")));
             assert_eq!(items, [1]);
-            let pause = Duration::from_secs(seconds);
-            assert!(matches!(then, Then::Repeats(it, _) if it == pause));
+            let expected = Duration::from_secs(seconds);
+            assert!(matches!(then, Then::Anew { pause, repeats: true, .. } if pause == expected));
         }
     }
 
@@ -154,7 +163,7 @@ mod tests {
         let mut pages = Pages::default();
         assert!(matches!(pages.take(invalid()), (_, Then::Failed(_))));
         pages.take(page(Some("2")));
-        assert!(matches!(pages.take(invalid()), (_, Then::Anew(..))));
+        assert!(matches!(pages.take(invalid()), (_, Then::Anew { .. })));
         assert!(matches!(pages.take(invalid()), (_, Then::Failed(_))));
     }
 

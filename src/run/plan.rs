@@ -19,8 +19,8 @@ const LARGEST_PLAN: usize = 256 * 1024;
 /// Requests that together are one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
-    /// The run of the entries without a wildcard in the account, if there are any, and then those of
-    /// the accounts in their order.
+    /// The run of the entries without a wildcard in the account, if there are any, and then those
+    /// of the accounts in their order.
     pub runs: Vec<PlannedRun>,
 }
 

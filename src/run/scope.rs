@@ -1,8 +1,8 @@
 //! One account in one region: the loop that finds its models and sees them stopped.
 //!
-//! Models and calls are values. What is to be called waits in a queue for each operation, and becomes
-//! a future only when its turn is near, so that ten thousand models are a few megabytes. No queue
-//! waits for another.
+//! Models and calls are values. What is to be called waits in a queue for each operation, and
+//! becomes a future only when its turn is near, so that ten thousand models are a few megabytes. No
+//! queue waits for another.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -62,7 +62,8 @@ pub(super) struct Scope<'run, 'a> {
     more: Option<UnboundedReceiver<Vec<Pattern<'a>>>>,
     /// Held until the first call has had its turn.
     starting: Option<OwnedSemaphorePermit>,
-    /// The models without an outcome, and the others' without anything, so that none is found twice.
+    /// The models without an outcome, and the others' without anything, so that none is found
+    /// twice.
     models: HashMap<ModelArn, Option<Model>>,
     /// The models that are named by their own ARNs, each with the place of its entry.
     named: HashMap<ModelArn, usize>,
@@ -160,13 +161,8 @@ impl<'run, 'a> Scope<'run, 'a> {
         for (operation, queue) in self.queues.values_mut() {
             let room = self.service.room_for(*operation).min(queue.len());
             for call in queue.drain(..room) {
-                let key = self
-                    .run
-                    .settings
-                    .keep_running_tag
-                    .as_deref()
-                    .unwrap_or_default();
-                self.calls.push(Box::pin(call.make(self.service, key)));
+                let call = call.make(self.service, self.run.tag_key());
+                self.calls.push(Box::pin(call));
             }
         }
     }
@@ -241,12 +237,7 @@ impl<'run, 'a> Scope<'run, 'a> {
     }
 
     fn take_tag(&mut self, model_arn: ModelArn, answer: Result<Option<String>, CallError>) {
-        let key = self
-            .run
-            .settings
-            .keep_running_tag
-            .as_deref()
-            .unwrap_or_default();
+        let key = self.run.tag_key();
         let request_id = &self.run.caller.request_id;
         let now = self.run.now;
         let text = model_arn.clone();

@@ -3,9 +3,9 @@
 //!
 //! 1. An account waits to be entered, if it has a role: its scopes are values.
 //! 2. Its scopes wait to be begun.
-//! 3. A scope that has begun is a future, until it ends. The next begins when the first call of one of
-//!    these has had its turn, or waits for a region that does not answer: one that hangs keeps no
-//!    other from beginning.
+//! 3. A scope that has begun is a future, until it ends. The next begins when the first call of one
+//!    of these has had its turn, or waits for a region that does not answer: one that hangs keeps
+//!    no other from beginning.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;

@@ -50,7 +50,7 @@ impl<'a> Tally<'a> {
     }
 
     /// Notes a pattern, of which something is to be said in the end.
-    pub(super) fn expect(&mut self, entry: usize, pattern: &'a ModelPattern) {
+    pub(super) fn note_pattern(&mut self, entry: usize, pattern: &'a ModelPattern) {
         let lookup = Lookup {
             pattern,
             has_match: false,
@@ -109,8 +109,8 @@ impl<'a> Tally<'a> {
         self.fail(entry, pattern.as_str(), failure);
     }
 
-    /// All reports in their order, and the patterns that match nothing, which are warned of; none of
-    /// these where the run was not of all accounts.
+    /// All reports in their order, and the patterns that match nothing, which are warned of; none
+    /// of these where the run was not of all accounts.
     pub(super) fn into_reports(
         mut self,
         are_all_accounts: bool,
@@ -194,7 +194,7 @@ mod tests {
     fn tally<'a>(patterns: &[Pattern<'a>]) -> Tally<'a> {
         let mut tally = Tally::new(&"request-1".into());
         for (entry, pattern) in patterns {
-            tally.expect(*entry, pattern);
+            tally.note_pattern(*entry, pattern);
         }
         tally
     }

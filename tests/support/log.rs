@@ -13,8 +13,9 @@ use tracing_subscriber::registry;
 pub struct Log {
     output: Output,
     _guard: DefaultGuard,
-    /// While there is only one subscriber, `tracing` asks the thread that comes to a line first whether it is wanted, and
-    /// remembers the answer for all: another test, which has no log, would silence this one's.
+    /// While there is only one subscriber, `tracing` asks the thread that comes to a line first
+    /// whether it is wanted, and remembers the answer for all: another test, which has no log,
+    /// would silence this one's.
     _second: Dispatch,
 }
 

@@ -110,8 +110,8 @@ pub fn handler(emulator: &Emulator, variables: &[(&str, &str)]) -> Handler {
     handler_with(emulator, variables, sdk_config(&emulator.url()))
 }
 
-/// The handler against an emulator in the same task, without a socket: a paused clock goes on only where
-/// something waits for it, so that the time that a run takes can be told.
+/// The handler against an emulator in the same task, without a socket: a paused clock goes on only
+/// where something waits for it, so that the time that a run takes can be told.
 pub fn handler_in_process(emulator: &Emulator, variables: &[(&str, &str)]) -> Handler {
     handler_with(emulator, variables, in_process(Wire::new(emulator)))
 }
@@ -136,8 +136,8 @@ pub fn handler_with(emulator: &Emulator, variables: &[(&str, &str)], config: Sdk
     Handler::new(settings, Aws::new(config), io::sink())
 }
 
-/// Writes the function's calls to a file of their own in the directory `REKOGNITION_CALLS`, where that is set: what
-/// the tests call is what the function's permissions have to allow.
+/// Writes the function's calls to a file of their own in the directory `REKOGNITION_CALLS`, where
+/// that is set: what the tests call is what the function's permissions have to allow.
 pub fn record(emulator: &Emulator) {
     static FILES: AtomicUsize = AtomicUsize::new(0);
     let Some(directory) = std::env::var_os("REKOGNITION_CALLS") else {

@@ -290,7 +290,8 @@ fn models_once(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// Every account and region that a pattern leads to is looked into if it can be, and waits for no other.
+/// Every account and region that a pattern leads to is looked into if it can be, and waits for no
+/// other.
 fn every_scope_in_time(view: &View, reach: &Reach, wrong: &mut Vec<String>) {
     let mut first: BTreeMap<(&str, &str), Duration> = BTreeMap::new();
     let calls = view.run.calls.iter();
