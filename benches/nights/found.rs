@@ -84,7 +84,7 @@ impl Night {
         format!("{limit}, {way}, {place}")
     }
 
-    /// The seconds that nobody can do it in less.
+    /// The fewest seconds that it can be done in.
     fn ideal(&self) -> f64 {
         let models = self.models as f64;
         match self.quota {

@@ -41,7 +41,7 @@ pub struct ModelReport {
 pub enum Outcome {
     /// Its stop was accepted, now or shortly before, and it was seen stopped.
     Stopped,
-    /// Its stop was accepted, and nobody waited for more.
+    /// Its stop was accepted; `CONFIRM_STOPPED` is off.
     Stopping,
     /// It was not running; nothing was done.
     AlreadyStopped,
