@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::process::Command;
 
+use crate::program::ProcessorTime;
+
 const ROOT: &str = "/sys/fs/cgroup";
 const MEMORY: u64 = 128 * 1024 * 1024;
 /// The microseconds in which the share of a processor is given.
@@ -34,7 +36,9 @@ impl LambdaBox {
             fs::write(root.join("cgroup.subtree_control"), "+cpu +memory")?;
             vec![root.join(name)]
         } else {
-            ["memory", "cpu"].map(|it| root.join(it).join(&name)).into()
+            ["memory", "cpu", "cpuacct"]
+                .map(|it| root.join(it).join(&name))
+                .into()
         };
         let made = Self {
             directories,
@@ -79,6 +83,29 @@ impl LambdaBox {
             let cpu = &self.directories[1];
             fs::write(cpu.join("cpu.cfs_period_us"), PERIOD.to_string()).unwrap();
             fs::write(cpu.join("cpu.cfs_quota_us"), quota.to_string()).unwrap();
+        }
+    }
+
+    /// What all in the box have used of a processor.
+    pub fn processor_time(&self) -> ProcessorTime {
+        let [.., directory] = &self.directories[..] else {
+            unreachable!("a box has directories");
+        };
+        let number = |file: &str, name: &str| -> f64 {
+            let text = fs::read_to_string(directory.join(file)).unwrap();
+            let number = text.lines().find_map(|line| line.strip_prefix(name));
+            number.unwrap().parse().unwrap()
+        };
+        if self.is_version_2 {
+            ProcessorTime {
+                seconds: number("cpu.stat", "usage_usec ") * 1e-6,
+                system_seconds: number("cpu.stat", "system_usec ") * 1e-6,
+            }
+        } else {
+            ProcessorTime {
+                seconds: number("cpuacct.usage", "") * 1e-9,
+                system_seconds: number("cpuacct.usage_sys", "") * 1e-9,
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Cold starts and cold runs: from the start of the process to the answer to its first invocation.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rekognition_emulator::Emulator;
@@ -47,8 +48,10 @@ pub struct Tls {
 }
 
 impl Tls {
-    pub async fn start(emulator: &Emulator, authority: &Authority, name: &str) -> Self {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    pub async fn start(emulator: &Emulator, authority: &Authority) -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("authority-{number}"));
         std::fs::create_dir_all(&directory).unwrap();
         Self {
             front: TlsFront::start(&emulator.url(), authority).await,
@@ -72,8 +75,8 @@ impl Service {
     pub async fn start() -> Self {
         let emulator = Emulator::builder().start().await.unwrap();
         Self {
-            tls: Tls::start(&emulator, &Authority::rsa("benchmark"), "rsa").await,
-            p256: Tls::start(&emulator, &Authority::new("benchmark"), "p256").await,
+            tls: Tls::start(&emulator, &Authority::rsa("benchmark")).await,
+            p256: Tls::start(&emulator, &Authority::new("benchmark")).await,
             emulator,
         }
     }
@@ -94,7 +97,11 @@ impl Service {
         ];
         let own = |(name, value): (_, &str)| (name, value.to_owned());
         match way {
-            Way::NoCall | Way::Plain => environment.push(("AWS_ENDPOINT_URL", self.emulator.url())),
+            Way::NoCall | Way::Plain => {
+                environment.extend(self.tls.variables().map(own));
+                // The last of a name is the one that counts.
+                environment.push(("AWS_ENDPOINT_URL", self.emulator.url()));
+            }
             Way::Tls | Way::ManyTls(_) => environment.extend(self.tls.variables().map(own)),
             Way::TlsP256 => environment.extend(self.p256.variables().map(own)),
         }

@@ -1,6 +1,5 @@
 //! Instructions of whole processes, counted by callgrind, and the size of the program. Both hardly
-//! depend on what else the machine does: the instructions of a cold run repeat within a hundredth,
-//! those of a further call within a twentieth, since how much is read at once is a matter of time.
+//! depend on what else the machine does.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -23,13 +22,24 @@ const BUNDLES: [&str; 3] = [
     "/etc/ssl/cert.pem",
 ];
 
-pub async fn measure(programs: &[Program], output: &mut Output) {
-    size(output);
-    let has_valgrind = Command::new("valgrind")
+/// Whether instructions can be counted here.
+pub async fn can_be_counted() -> bool {
+    let valgrind = Command::new("valgrind")
         .arg("--version")
         .stdout(Stdio::null())
         .status();
-    if has_valgrind.await.is_err() {
+    valgrind.await.is_ok()
+}
+
+pub async fn measure(programs: &[Program], output: &mut Output) {
+    let (size, packed) = sizes();
+    output.line("");
+    output.line(&format!(
+        "**Size** of the program: {:.2} MB, {:.2} MB with `gzip -9`.",
+        size as f64 / 1e6,
+        packed as f64 / 1e6
+    ));
+    if !can_be_counted().await {
         output.line("");
         output.line("Instructions were not counted: valgrind is not installed.");
         return;
@@ -60,27 +70,39 @@ pub async fn measure(programs: &[Program], output: &mut Output) {
         ),
     ];
     if let Some((file, certificates)) = &whole {
-        let name = format!("1 model, TLS, {certificates} trusted certificates");
-        rows.push((Program::Stopper, name.leak(), Way::Tls, Some(file.as_str())));
+        for (run, way) in [("no model", Way::NoCall), ("1 model, TLS", Way::Tls)] {
+            let name = format!("{run}, {certificates} trusted certificates");
+            rows.push((Program::Stopper, name.leak(), way, Some(file.as_str())));
+        }
     }
-    let mut of_one = None;
     for (program, name, way, trusted) in rows {
         if programs.contains(&program) {
             progress(&format!("instructions: {}, {name}", program.name()));
             let count = count(program, &service, way, trusted).await;
-            if way == Way::Tls {
-                of_one.get_or_insert(count);
-            }
             output.row(&[program.name().to_owned(), name.to_owned(), millions(count)]);
         }
     }
-    if let Some(of_one) = of_one {
-        progress(&format!("instructions: {MANY} models"));
-        let of_many = count(Program::Stopper, &service, Way::ManyTls(MANY), None).await;
-        let further = (of_many - of_one) / (MANY - 1) as f64;
-        let name = format!("each further model of {MANY}, TLS");
-        output.row(&[Program::Stopper.name().to_owned(), name, millions(further)]);
-    }
+    progress(&format!("instructions: {MANY} models"));
+    let further = further_call(&service).await;
+    let name = format!("each further call of {MANY}, TLS");
+    output.row(&[Program::Stopper.name().to_owned(), name, millions(further)]);
+}
+
+/// The instructions of the function until it waits for its first event and has none to do.
+pub async fn start(service: &Service) -> f64 {
+    count(Program::Stopper, service, Way::NoCall, None).await
+}
+
+/// What a run of one model over TLS takes beside the start.
+pub async fn first_call(service: &Service) -> f64 {
+    count(Program::Stopper, service, Way::Tls, None).await - start(service).await
+}
+
+/// What each further call takes over TLS.
+pub async fn further_call(service: &Service) -> f64 {
+    let of_one = count(Program::Stopper, service, Way::Tls, None).await;
+    let of_many = count(Program::Stopper, service, Way::ManyTls(MANY), None).await;
+    (of_many - of_one) / (MANY - 1) as f64
 }
 
 /// The instructions of one run.
@@ -131,23 +153,14 @@ fn whole_store(trusted: &str) -> Option<(String, usize)> {
     Some((file.into_os_string().into_string().unwrap(), certificates))
 }
 
-fn size(output: &mut Output) {
+/// The bytes of the program, and those of it packed.
+pub fn sizes() -> (u64, u64) {
     let file = Program::Stopper.path();
     let size = std::fs::metadata(&file).unwrap().len();
     let packed = std::process::Command::new("gzip")
         .args(["-9", "--stdout"])
         .arg(&file)
         .output()
-        .map(|packed| {
-            format!(
-                ", {:.2} MB with `gzip -9`",
-                packed.stdout.len() as f64 / 1e6
-            )
-        });
-    output.line("");
-    output.line(&format!(
-        "**Size** of the program: {:.2} MB{}.",
-        size as f64 / 1e6,
-        packed.unwrap_or_default()
-    ));
+        .unwrap();
+    (size, packed.stdout.len() as u64)
 }

@@ -5,10 +5,12 @@
 //! service is the emulator, over plain HTTP or behind TLS. The peers (see `benches/peers`) are
 //! measured where `benches/peers/install` has installed them.
 //!
-//! `cargo bench -- cold` measures one section alone: `cold`, `instructions`, `quotas`, `found` or
-//! `organizations`. A whole run writes its tables to `target/performance.md`, and
-//! `cargo bench -- --readme` also into `docs/performance.md`. `PROGRAM=PATH` before it measures
-//! another build of the function, of an earlier commit perhaps.
+//! `cargo bench -- cold` measures one section alone: `cold`, `instructions`, `quotas`, `many` or
+//! `box`. A whole run writes its tables to `target/performance.md` and its plots to `target/plots`;
+//! `cargo bench -- --docs` writes them to `benches/measured.md`, `docs/performance.md` and
+//! `docs/plots`. `cargo bench -- costs` is no part of that: it compares with `benches/costs.json`,
+//! and `cargo bench -- costs --accept` writes that file. `PROGRAM=PATH` before each measures another
+//! build of the function, of an earlier commit perhaps.
 
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -17,21 +19,26 @@ mod tls;
 
 mod cgroup;
 mod cold;
-mod found;
+mod costs;
 mod instructions;
-mod organizations;
+mod many;
 mod output;
+mod plots;
 mod program;
 mod quotas;
+mod smallest_box;
+mod work;
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use output::{Output, progress};
-use program::Program;
+use program::{Program, target_directory};
 
 #[tokio::main]
-async fn main() {
+async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has_flag = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let sections: Vec<&str> = arguments
         .iter()
         .map(String::as_str)
@@ -41,6 +48,9 @@ async fn main() {
 
     progress("building what is deployed");
     let programs = Program::all();
+    if sections.contains(&"costs") {
+        return costs::compare(has_flag("--accept")).await;
+    }
     let mut output = Output::default();
     if is_wanted("cold") {
         cold::measure(&programs, &mut output).await;
@@ -48,20 +58,41 @@ async fn main() {
     if is_wanted("instructions") {
         instructions::measure(&programs, &mut output).await;
     }
+    let mut left_running = vec![];
     if is_wanted("quotas") {
-        quotas::measure(&programs, &mut output).await;
+        left_running = quotas::measure(&programs, &mut output).await;
     }
-    if is_wanted("found") {
-        found::measure(&mut output).await;
+    if is_wanted("many") {
+        many::measure(&mut output).await;
     }
-    if is_wanted("organizations") {
-        organizations::measure(&mut output).await;
+    let mut figures = smallest_box::Figures::default();
+    if is_wanted("box") {
+        figures = smallest_box::measure(&programs, &mut output).await;
+    }
+
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = root.join("docs");
+    let is_for_docs = sections.is_empty() && has_flag("--docs");
+    let plots = if is_for_docs {
+        docs.join("plots")
+    } else {
+        target_directory().join("plots")
+    };
+    std::fs::create_dir_all(&plots).unwrap();
+    if !left_running.is_empty() {
+        plots::left_running(&plots.join("left-running.svg"), &left_running).unwrap();
+    }
+    if !figures.first.is_empty() {
+        plots::first_invocation(&plots.join("first-invocation.svg"), &figures.first).unwrap();
+        plots::organizations(&plots.join("organizations.svg"), &figures.organizations).unwrap();
     }
     if sections.is_empty() {
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../performance.md");
-        output.write_to(&file);
-        if arguments.iter().any(|argument| argument == "--readme") {
-            output.write_into(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/performance.md"));
-        }
+        output.write_to(&target_directory().join("performance.md"));
     }
+    if is_for_docs {
+        // The test of the documentation holds its figures against this one.
+        output.write_to(&root.join("benches/measured.md"));
+        output.write_into(&docs.join("performance.md"));
+    }
+    ExitCode::SUCCESS
 }

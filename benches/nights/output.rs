@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write, stderr};
 use std::path::Path;
 
 /// Between these lines the documentation has the tables.
-const BEGIN: &str = "<!-- Written by cargo bench -- --readme. -->";
+const BEGIN: &str = "<!-- Written by cargo bench -- --docs. -->";
 const END: &str = "<!-- End of what cargo bench wrote. -->";
 
 /// What was measured, as Markdown.

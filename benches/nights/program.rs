@@ -2,14 +2,16 @@
 //! are installed.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rekognition_emulator::Emulator;
+use serde_json::Value;
 use tokio::process::Command;
 
 use crate::cgroup::LambdaBox;
 use crate::cold::Tls;
 use crate::support::process::Resources;
-use crate::support::runtime_api::Function;
+use crate::support::runtime_api::{Answer, End, Function};
 use crate::tls::Authority;
 
 /// Names another build of the function that is to be measured, of an earlier commit perhaps.
@@ -113,36 +115,91 @@ impl Program {
     }
 }
 
-/// The function as it waits for its first event, and what it needs for as long as it runs.
+/// How a program is started, and how it reaches the service.
+#[derive(Clone, Copy)]
+pub struct Setting {
+    /// Whether calls go over TLS.
+    pub tls: bool,
+    /// Whether it runs in Lambda's smallest box.
+    pub is_in_the_box: bool,
+}
+
+impl Setting {
+    pub const WHOLE: Self = Self {
+        tls: false,
+        is_in_the_box: false,
+    };
+    pub const WHOLE_TLS: Self = Self {
+        tls: true,
+        is_in_the_box: false,
+    };
+    pub const BOX_TLS: Self = Self {
+        tls: true,
+        is_in_the_box: true,
+    };
+
+    pub fn name(self) -> &'static str {
+        if self.tls { "TLS" } else { "plain HTTP" }
+    }
+}
+
+/// A program that waits for its first event, and what it needs for as long as it runs.
 pub struct Idle {
-    pub function: Function,
-    _lambda_box: Option<LambdaBox>,
+    function: Function,
+    lambda_box: Option<LambdaBox>,
     _tls: Option<Tls>,
 }
 
+/// Seconds of a processor.
+#[derive(Clone, Copy, Default)]
+pub struct ProcessorTime {
+    pub seconds: f64,
+    /// Of these, those in the system's kernel.
+    pub system_seconds: f64,
+}
+
+/// One invocation of a program that was waiting for it.
+pub struct Run {
+    /// The answer, or in a word why there is none.
+    pub answer: Result<Answer, &'static str>,
+    /// From the event to the answer.
+    pub seconds: f64,
+    /// What it used of a processor in that time; nothing of a process that was killed, as with its
+    /// memory and page faults.
+    pub processor_time: ProcessorTime,
+    /// The pages that it touched first in that time.
+    pub page_faults: u64,
+    /// The most that the process ever had resident, in millions of bytes.
+    pub memory: f64,
+    /// What it wrote to its standard output.
+    pub log: String,
+}
+
 impl Idle {
-    /// The function with these variables, which calls the emulator over TLS or plainly. In the box
-    /// it has the whole processor until it waits, as Lambda gives it.
+    /// The program with these variables. In the box it has the whole processor until it asks for
+    /// its first event, as Lambda gives it.
     pub async fn start(
+        program: Program,
         emulator: &Emulator,
         variables: &[(&str, &str)],
-        tls: bool,
-        is_in_the_box: bool,
+        setting: Setting,
     ) -> Self {
         let url = emulator.url();
-        let mut variables = variables.to_vec();
-        let tls = match tls {
-            true => Some(Tls::start(emulator, &Authority::rsa("night"), "night").await),
+        let tls = match setting.tls {
+            true => Some(Tls::start(emulator, &Authority::rsa("night")).await),
             false => None,
         };
-        match &tls {
-            Some(tls) => variables.extend(tls.variables()),
-            None => variables.push(("AWS_ENDPOINT_URL", &url)),
-        }
-        let lambda_box = is_in_the_box.then(|| LambdaBox::new().unwrap());
+        let mut all = match &tls {
+            Some(tls) => tls.variables().to_vec(),
+            None => vec![("AWS_ENDPOINT_URL", url.as_str())],
+        };
+        // Those given may name another service.
+        all.extend(variables);
+        let variables = all;
+        let lambda_box = setting.is_in_the_box.then(|| LambdaBox::new().unwrap());
         let mut function = match &lambda_box {
-            Some(lambda_box) => Program::Stopper.start_in(lambda_box, &variables).await,
-            None => Program::Stopper.start(&variables).await,
+            Some(lambda_box) => program.start_in(lambda_box, &variables).await,
+            None => program.start(&variables).await,
         };
         function.is_idle().await;
         if let Some(lambda_box) = &lambda_box {
@@ -150,9 +207,62 @@ impl Idle {
         }
         Self {
             function,
-            _lambda_box: lambda_box,
+            lambda_box,
             _tls: tls,
         }
+    }
+
+    /// Invokes it, and ends it.
+    pub async fn run(mut self, event: &Value, time_limit: Duration) -> Run {
+        let id = self.function.id();
+        let lambda_box = self.lambda_box;
+        let processor_time = || match &lambda_box {
+            Some(lambda_box) => lambda_box.processor_time(),
+            None => processor_time(id),
+        };
+        let faults_before = page_faults(id);
+        let before = processor_time();
+        let start = Instant::now();
+        let end = self
+            .function
+            .invoke_to_the_end(event.to_string(), time_limit)
+            .await;
+        let seconds = start.elapsed().as_secs_f64();
+        let answer = match end {
+            End::Answer(answer) => Ok(answer),
+            End::TimedOut => Err("late"),
+            End::Killed(_) => {
+                return Run {
+                    answer: Err("killed"),
+                    seconds,
+                    processor_time: ProcessorTime::default(),
+                    page_faults: 0,
+                    memory: 0.0,
+                    log: String::new(),
+                };
+            }
+        };
+        let after = processor_time();
+        Run {
+            answer,
+            seconds,
+            processor_time: ProcessorTime {
+                seconds: after.seconds - before.seconds,
+                system_seconds: after.system_seconds - before.system_seconds,
+            },
+            page_faults: page_faults(id) - faults_before,
+            memory: most_resident(id),
+            log: self.function.end_with_output().await.stdout,
+        }
+    }
+}
+
+impl Run {
+    /// The answer of a good run.
+    pub fn report(&self) -> &Value {
+        let answer = self.answer.as_ref().unwrap();
+        assert!(answer.is_ok, "{}", answer.body["errorMessage"]);
+        &answer.body
     }
 }
 
@@ -211,13 +321,25 @@ pub fn most_resident(id: u32) -> f64 {
     Resources::of(id).peak as f64 * 1024.0 / 1e6
 }
 
-/// The seconds of a processor that a process has used, to a hundredth.
-pub fn processor_seconds(id: u32) -> f64 {
+/// What a process has used of a processor, to a hundredth of a second.
+fn processor_time(id: u32) -> ProcessorTime {
+    let [user, system] = [14, 15].map(|field| stat(id, field) as f64 / 100.0);
+    ProcessorTime {
+        seconds: user + system,
+        system_seconds: system,
+    }
+}
+
+/// The page faults of a process for which nothing was read from a disk.
+fn page_faults(id: u32) -> u64 {
+    stat(id, 10)
+}
+
+/// A field of a process's `stat`, by its number in proc(5), behind the name.
+fn stat(id: u32, field: usize) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
-    // The name before, in brackets, may have spaces in it.
+    // The name, in brackets, may have spaces in it. The field behind it is the third.
     let (_, fields) = stat.rsplit_once(')').unwrap();
-    let ticks = fields.split_whitespace().skip(11).take(2);
-    ticks
-        .map(|ticks| ticks.parse::<f64>().unwrap() / 100.0)
-        .sum()
+    let field = fields.split_whitespace().nth(field - 3).unwrap();
+    field.parse().unwrap()
 }

@@ -8,9 +8,11 @@ use serde_json::json;
 
 use crate::cold::Tls;
 use crate::output::{Output, median, progress};
+use crate::plots::{Bar, Group};
 use crate::program::{Program, most_resident};
 use crate::support::{arns, running};
 use crate::tls::Authority;
+use crate::work::left;
 
 /// Each night is measured so often.
 const RUNS: usize = 3;
@@ -81,7 +83,18 @@ impl Night {
         }
     }
 
-    /// The seconds that nobody can do it in less.
+    /// What it is called in a plot, of those that one shows: two lines.
+    fn plotted_name(&self) -> Option<String> {
+        let limit = match self.limit {
+            Limit::Quota(rate) => format!("{rate}/s"),
+            Limit::Shared(5.0) => "5/s, half taken".to_owned(),
+            Limit::Changed(5.0, after) => format!("5/s, then {after}/s"),
+            _ => return None,
+        };
+        Some(format!("{} models\n{limit}", self.models))
+    }
+
+    /// The fewest seconds that it can be done in.
     fn ideal(&self) -> f64 {
         let models = self.models as f64;
         match self.limit {
@@ -112,7 +125,7 @@ impl Night {
         ];
         let tls = match self.limit {
             Limit::Latency { tls: true } => {
-                Some(Tls::start(&emulator, &Authority::rsa("night"), "night").await)
+                Some(Tls::start(&emulator, &Authority::rsa("night")).await)
             }
             _ => None,
         };
@@ -169,12 +182,8 @@ impl Night {
     }
 }
 
-fn left(emulator: &Emulator) -> usize {
-    let statuses = emulator.statuses();
-    statuses.values().filter(|it| *it == "RUNNING").count()
-}
-
-pub async fn measure(programs: &[Program], output: &mut Output) {
+/// Gives what the plot shows of it.
+pub async fn measure(programs: &[Program], output: &mut Output) -> Vec<Group> {
     let mut programs = programs.to_vec();
     programs.retain(|program| program.stops_models());
     let mut measured = Vec::new();
@@ -224,4 +233,15 @@ pub async fn measure(programs: &[Program], output: &mut Output) {
         }
         output.row(&cells);
     }
+    let groups = measured.iter().filter_map(|(night, measured)| {
+        let bars = programs.iter().zip(measured).map(|(program, runs)| Bar {
+            name: program.name(),
+            value: median(runs.iter().map(|run| run.left)),
+        });
+        Some(Group {
+            name: night.plotted_name()?,
+            bars: bars.collect(),
+        })
+    });
+    groups.collect()
 }

@@ -1,35 +1,39 @@
 //! The HTTP client of the process: the SDK's own, with what it lacks.
 
 use std::fmt;
+use std::time::Duration;
 
 use aws_sdk_rekognition::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_rekognition::config::{HttpClient, RuntimeComponents, SharedHttpClient};
 use aws_sdk_rekognition::error::ConnectorError;
+use aws_smithy_http_client::ConnectorBuilder;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider};
-use aws_smithy_http_client::{Builder, ConnectorBuilder};
 use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::retries::ErrorKind;
 use http_body_util::{BodyExt, Limited};
 
+/// A connection that is not made after this long is given up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The most bytes of a response. A page of a hundred versions has a few hundred kilobytes.
 const LARGEST_RESPONSE: usize = 4 * 1024 * 1024;
 
 /// The SDK's default HTTP client, with the proxies and the trusted certificates that the
 /// environment names.
+///
+/// It is ready when this returns, and the certificates are read: until Lambda has the first event
+/// asked for, the function has a whole processor, and a fourteenth of one afterwards.
 pub(super) fn sdk_client() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
-        let mut connector = ConnectorBuilder::default()
-            .tls_provider(Provider::Rustls(rustls_provider::CryptoMode::AwsLc))
-            .proxy_config(ProxyConfig::from_env());
-        connector.set_connector_settings(settings.cloned());
-        if let Some(components) = components {
-            connector.set_sleep_impl(components.sleep_impl());
-        }
-        connector.build()
-    })
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT);
+    let connector = ConnectorBuilder::default()
+        .tls_provider(Provider::Rustls(rustls_provider::CryptoMode::AwsLc))
+        .proxy_config(ProxyConfig::from_env())
+        .connector_settings(settings.build())
+        .build();
+    let connector = SharedHttpConnector::new(connector);
+    http_client_fn(move |_, _| connector.clone())
 }
 
 /// An HTTP client that reads responses whole, within bounds, and keeps secrets out of them.

@@ -18,7 +18,6 @@ mod turns;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -45,8 +44,6 @@ const MOST_IN_SILENT_REGION: usize = 24;
 const MOST_ORGANIZATIONS_CALLS: usize = 16;
 const MOST_STS_CALLS: usize = 16;
 const MOST_IN_SILENCE: usize = 4;
-/// A connection that is not made after this long is given up.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// AWS, with what stays warm from one run to the next: one HTTP client with its connections, which
 /// all accounts share; the function's credentials; and a session for each role.
@@ -77,13 +74,12 @@ impl Aws {
     /// timeout settings are not, since the deadline is to decide.
     pub fn new(config: SdkConfig) -> Self {
         let http_client = config.http_client().unwrap_or_else(http::sdk_client);
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT);
         let config = config
             .into_builder()
             .http_client(SharedHttpClient::new(http::WholeResponses(http_client)))
             .identity_cache(IdentityCache::lazy().build())
             .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts.build())
+            .timeout_config(TimeoutConfig::disabled())
             .build();
         Self {
             config,

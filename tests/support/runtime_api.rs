@@ -1,6 +1,6 @@
 //! A stand-in for the Lambda Runtime API, and the built function under it.
 
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -30,6 +30,16 @@ pub struct Answer {
     pub body: Value,
     /// The bytes of the body.
     pub size: usize,
+}
+
+/// How an invocation ended.
+#[derive(Debug)]
+pub enum End {
+    Answer(Answer),
+    /// The process ended without an answer, as one does that has used up its memory.
+    Killed(ExitStatus),
+    /// There was no answer within the time limit.
+    TimedOut,
 }
 
 /// What a process has written.
@@ -125,8 +135,22 @@ impl Function {
         }
     }
 
-    /// Invokes the function with an event and a time limit, and waits for its answer. As on Lambda, there is none after that.
+    /// Invokes the function with an event and a time limit, and waits for its answer.
     pub async fn invoke(&mut self, event: impl Into<Vec<u8>>, time_limit: Duration) -> Answer {
+        match self.invoke_to_the_end(event, time_limit).await {
+            End::Answer(answer) => answer,
+            End::Killed(status) => panic!("it ended without an answer: {status:?}"),
+            End::TimedOut => panic!("no answer in {time_limit:?}"),
+        }
+    }
+
+    /// The same, where it may end without an answer. As on Lambda, there is none after the time
+    /// limit.
+    pub async fn invoke_to_the_end(
+        &mut self,
+        event: impl Into<Vec<u8>>,
+        time_limit: Duration,
+    ) -> End {
         let invocation = Invocation {
             event: event.into(),
             deadline: SystemTime::now() + time_limit,
@@ -134,9 +158,9 @@ impl Function {
         self.invocations.send(invocation).unwrap();
         self.invoked += 1;
         tokio::select! {
-            answer = self.answers.recv() => answer.unwrap(),
-            ended = self.process.wait() => panic!("it ended without an answer: {ended:?}"),
-            () = tokio::time::sleep(time_limit) => panic!("no answer in {time_limit:?}"),
+            answer = self.answers.recv() => End::Answer(answer.unwrap()),
+            ended = self.process.wait() => End::Killed(ended.unwrap()),
+            () = tokio::time::sleep(time_limit) => End::TimedOut,
         }
     }
 

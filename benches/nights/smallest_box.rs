@@ -1,0 +1,309 @@
+//! The programs in Lambda's smallest box, and the function's answers there before their deadlines.
+
+use std::time::Duration;
+
+use crate::cgroup::LambdaBox;
+use crate::output::{Output, median, progress};
+use crate::plots::{Bar, Point};
+use crate::program::{Idle, Program, Run, Setting};
+use crate::support::runtime_api::lines_of;
+use crate::work::{Work, left};
+use futures_util::future::join_all;
+
+const TIME_LIMIT: Duration = Duration::from_secs(900);
+/// How often the first invocation is measured, and how often what takes longer.
+const FIRST_RUNS: usize = 11;
+const RUNS: usize = 3;
+
+const FIRST: Work = Work::Named(1);
+const MANY: Work = Work::Named(1000);
+
+/// What only the function can do, or would take others hours.
+const ALONE: [Work; 9] = [
+    Work::Named(10_000),
+    Work::Found(10_000),
+    organization(100),
+    organization(300),
+    organization(1000),
+    organization(10_000),
+    Work::Organization {
+        accounts: 300,
+        with_models: 40,
+    },
+    Work::Plan(10_000),
+    Work::PlannedRun(10_000),
+];
+
+const fn organization(accounts: usize) -> Work {
+    Work::Organization {
+        accounts,
+        with_models: 0,
+    }
+}
+
+/// What time runs out for.
+struct Hurry {
+    name: &'static str,
+    work: Work,
+    calls_a_second: Option<f64>,
+    /// Whether there is a service at all.
+    is_served: bool,
+    time_limit: Duration,
+}
+
+const HURRIES: [Hurry; 4] = [
+    Hurry {
+        name: "10,000 named models, 20 calls/s",
+        work: Work::Named(10_000),
+        calls_a_second: Some(20.0),
+        is_served: true,
+        time_limit: Duration::from_secs(60),
+    },
+    Hurry {
+        name: "10,000 models found by a pattern, 20 calls/s",
+        work: Work::Found(10_000),
+        calls_a_second: Some(20.0),
+        is_served: true,
+        time_limit: Duration::from_secs(60),
+    },
+    Hurry {
+        name: "2,000 named models, and no service",
+        work: Work::Named(2000),
+        calls_a_second: None,
+        is_served: false,
+        time_limit: Duration::from_secs(20),
+    },
+    Hurry {
+        name: "300 accounts × 11 regions, half of the time they take",
+        work: organization(300),
+        calls_a_second: None,
+        is_served: true,
+        time_limit: Duration::from_secs(7),
+    },
+];
+
+/// What the plots show of this.
+#[derive(Default)]
+pub struct Figures {
+    /// The first invocation of each program, in milliseconds.
+    pub first: Vec<Bar>,
+    /// The seconds that an organization takes, by its accounts.
+    pub organizations: Vec<Point>,
+}
+
+pub async fn measure(programs: &[Program], output: &mut Output) -> Figures {
+    let mut figures = Figures::default();
+    if let Err(error) = LambdaBox::new() {
+        output.line("");
+        output.line(&format!(
+            "Not measured in Lambda's smallest box: no cgroup can be made here ({error})."
+        ));
+        return figures;
+    }
+    beside_peers(programs, output, &mut figures).await;
+    alone(output, &mut figures).await;
+    before_the_deadline(output).await;
+    figures
+}
+
+/// One run in the box, and how many models it left running.
+async fn run(program: Program, work: Work) -> (Run, usize) {
+    let emulator = work.service(None).await;
+    let variables = work.variables();
+    let idle = Idle::start(program, &emulator, &variables, Setting::BOX_TLS).await;
+    let run = idle.run(&work.event(), TIME_LIMIT).await;
+    let left = left(&emulator);
+    (run, left)
+}
+
+/// The last cells of a row: medians, and how the runs ended.
+fn cells(runs: &[(Run, usize)]) -> [String; 6] {
+    let middle = |of: fn(&Run) -> f64| median(runs.iter().map(|(run, _)| of(run)));
+    let left = median(runs.iter().map(|(_, left)| *left as f64));
+    let failures: Vec<&str> = runs
+        .iter()
+        .filter_map(|(run, _)| run.answer.as_ref().err().copied())
+        .collect();
+    let end = match failures[..] {
+        [] => "answered".to_owned(),
+        _ => failures.join(", "),
+    };
+    [
+        seconds(middle(|run| run.processor_time.seconds)),
+        seconds(middle(|run| run.processor_time.system_seconds)),
+        format!("{:.0}", middle(|run| run.page_faults as f64)),
+        format!("{:.1} MB", middle(|run| run.memory)),
+        end,
+        format!("{left:.0}"),
+    ]
+}
+
+fn time(runs: &[(Run, usize)]) -> f64 {
+    median(runs.iter().map(|(run, _)| run.seconds))
+}
+
+fn seconds(seconds: f64) -> String {
+    if seconds < 1.0 {
+        format!("{:.1} ms", 1000.0 * seconds)
+    } else {
+        format!("{seconds:.1} s")
+    }
+}
+
+async fn beside_peers(programs: &[Program], output: &mut Output, figures: &mut Figures) {
+    // One after the other, in turn, since a run takes no longer than what may come between.
+    let mut first: Vec<Vec<(Run, usize)>> = programs.iter().map(|_| vec![]).collect();
+    for round in 1..=FIRST_RUNS {
+        progress(&format!("box: 1 model, round {round} of {FIRST_RUNS}"));
+        for (program, runs) in programs.iter().zip(&mut first) {
+            runs.push(run(*program, FIRST).await);
+        }
+    }
+    // All at once: each has its share of a processor, and no more.
+    let mut many: Vec<Vec<(Run, usize)>> = programs.iter().map(|_| vec![]).collect();
+    for round in 1..=RUNS {
+        progress(&format!("box: 1,000 models, round {round} of {RUNS}"));
+        let stoppers = programs
+            .iter()
+            .zip(&mut many)
+            .filter(|(program, _)| program.stops_models());
+        join_all(stoppers.map(async |(program, runs)| runs.push(run(*program, MANY).await))).await;
+    }
+
+    output.table(
+        &format!(
+            "**In Lambda's smallest box**, 128 MB and 128/1769 of a processor, over TLS and at 20 ms \
+             a call: from the event to the answer to the first invocation of a process that has \
+             started, medians of {FIRST_RUNS} for 1 model and of {RUNS} for more; in brackets, times \
+             rekognition-stopper."
+        ),
+        &[
+            "work",
+            "program",
+            "time",
+            "processor",
+            "of it the kernel",
+            "page faults",
+            "memory",
+            "end",
+            "left running",
+        ],
+    );
+    for (work, measured) in [(FIRST, &first), (MANY, &many)] {
+        let stopper = programs.iter().position(|it| *it == Program::Stopper);
+        let ours = time(&measured[stopper.unwrap()]);
+        for (program, runs) in programs.iter().zip(measured) {
+            if runs.is_empty() {
+                continue;
+            }
+            let taken = time(runs);
+            let mut row = vec![
+                work.name(),
+                program.name().to_owned(),
+                format!("{} ({:.1})", seconds(taken), taken / ours),
+            ];
+            row.extend(cells(runs));
+            output.row(&row);
+            if work.models().len() == 1 && program.stops_models() {
+                figures.first.push(Bar {
+                    name: program.name(),
+                    value: 1000.0 * taken,
+                });
+            }
+        }
+    }
+}
+
+async fn alone(output: &mut Output, figures: &mut Figures) {
+    output.table(
+        &format!(
+            "**rekognition-stopper in the same box**, with what a sample has no notion of or takes \
+             too long for: medians of {RUNS}."
+        ),
+        &[
+            "work",
+            "time",
+            "processor",
+            "of it the kernel",
+            "page faults",
+            "memory",
+            "end",
+            "left running",
+        ],
+    );
+    for work in ALONE {
+        progress(&format!("box: {}", work.name()));
+        let runs = join_all((0..RUNS).map(|_| run(Program::Stopper, work))).await;
+        for (run, _) in runs.iter().filter(|(run, _)| run.answer.is_ok()) {
+            work.check(run.report());
+        }
+        let taken = time(&runs);
+        let mut row = vec![work.name(), seconds(taken)];
+        row.extend(cells(&runs));
+        output.row(&row);
+        if let Work::Organization {
+            accounts,
+            with_models: 0,
+        } = work
+        {
+            figures.organizations.push(Point {
+                x: accounts as f64,
+                y: taken,
+            });
+        }
+    }
+}
+
+/// Fails where an answer comes late, or does not have a line for each model.
+async fn before_the_deadline(output: &mut Output) {
+    output.table(
+        "**Out of time in the same box**: how long before its deadline the answer came.",
+        &["work", "deadline", "to spare", "not stopped", "memory"],
+    );
+    for hurry in &HURRIES {
+        progress(&format!("box: {}", hurry.name));
+        let (run, failed) = hurry.run().await;
+        let to_spare = hurry.time_limit.as_secs_f64() - run.seconds;
+        output.row(&[
+            hurry.name.to_owned(),
+            format!("{:.0} s", hurry.time_limit.as_secs_f64()),
+            seconds(to_spare),
+            failed.to_string(),
+            format!("{:.1} MB", run.memory),
+        ]);
+    }
+}
+
+impl Hurry {
+    /// The run, and how many of its models or accounts failed.
+    async fn run(&self) -> (Run, u64) {
+        let emulator = self.work.service(self.calls_a_second).await;
+        let mut variables = self.work.variables();
+        let closed_url = closed_url();
+        if !self.is_served {
+            variables.push(("AWS_ENDPOINT_URL", &closed_url));
+        }
+        let idle = Idle::start(Program::Stopper, &emulator, &variables, Setting::BOX_TLS).await;
+        let run = idle.run(&self.work.event(), self.time_limit).await;
+
+        let answer = run.answer.as_ref();
+        let answer = answer.unwrap_or_else(|end| panic!("{}: {end}", self.name));
+        assert_eq!(answer.body["errorType"], "NotAllStopped", "{}", self.name);
+        let summaries = lines_of(&run.log, "run");
+        let [summary] = &summaries[..] else {
+            panic!("{}: {} lines of a run", self.name, summaries.len());
+        };
+        let (models, failed) = (summary["models"].as_u64(), summary["failed"].as_u64());
+        let lines = lines_of(&run.log, "model").len() as u64;
+        assert_eq!(models, Some(lines), "{}: a line for each", self.name);
+        let named = self.work.models().len() as u64;
+        assert!(lines >= named, "{}: {lines} of {named}", self.name);
+        (run, failed.unwrap())
+    }
+}
+
+/// The URL of a port that was free a moment ago, and at which nothing listens.
+fn closed_url() -> String {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
