@@ -1,4 +1,4 @@
-"""What ministack leaves out on the way from a schedule to a run, and from a run to a mail.
+"""What ministack leaves out on the way from a schedule to a run, and from a run to an email.
 
 - What Scheduler and EventBridge start is an asynchronous invocation, with its retries.
 - The result of an asynchronous invocation, good or bad, may go to an event bus. (A bad one may go to a topic or a queue
@@ -80,7 +80,7 @@ def invoke_function_of_target(arn, payload):
 
 
 def target_exists(arn):
-    """Whether there is somebody to deliver to."""
+    """Whether there is anything to deliver to."""
     service, resource = parse_arn(arn).service, parse_arn(arn).resource
     if service == "lambda":
         return lambda_svc._get_func_record_for_ref(arn)[0] is not None
@@ -152,10 +152,10 @@ def compute_the_cause(fail):
     return fail_with_cause
 
 
-def tell_the_end(end):
+def report_the_end(end):
     """`end`, after which the execution has ended, and an event of that."""
 
-    def end_and_tell(request):
+    def end_and_report(request):
         # The ARN of an execution that runs to its end, or the request that stops one.
         stopped = isinstance(request, dict)
         answer = end(request)
@@ -171,7 +171,7 @@ def tell_the_end(end):
             }]})
         return answer
 
-    return end_and_tell
+    return end_and_report
 
 
 def install():
@@ -181,5 +181,5 @@ def install():
     eventbridge._invoke_target = deliver_or_keep(eventbridge._invoke_target)
     eventbridge._apply_input_transformer = resolve_indices(eventbridge._apply_input_transformer)
     stepfunctions._fail_execution = compute_the_cause(stepfunctions._fail_execution)
-    stepfunctions._run_execution = tell_the_end(stepfunctions._run_execution)
-    stepfunctions._stop_execution = tell_the_end(stepfunctions._stop_execution)
+    stepfunctions._run_execution = report_the_end(stepfunctions._run_execution)
+    stepfunctions._stop_execution = report_the_end(stepfunctions._stop_execution)

@@ -85,7 +85,7 @@ def everything_was_really_made(session):
     check_real(session.aws, STACK)
 
 
-def somebody_subscribes_to_the_topic(session):
+def a_queue_subscribes_to_the_topic(session):
     check_equal(outputs(session)["MailGoesTo"], "nobody", "who gets the mail")
     session.mailbox = subscribe(session.aws, outputs(session)["TopicArn"])
 
@@ -134,11 +134,11 @@ def the_run_and_its_metrics_are_in_the_log(session):
 
 
 def a_mail_reports_the_good_run(session):
-    mail = next_mail(session, "models stopped", "nobody was told of the good run")
+    mail = next_mail(session, "models stopped", "the good run is not emailed")
     check_equal(
         mail,
-        f"{HERE}: models stopped: 2, stopping: 0, with 3 inference units; kept by their tag: 1, not running: 0. "
-        f"By name: aws logs tail {LOG_GROUP} --region {REGION} --since 1d --filter-pattern '{{ $.outcome = * }}'.",
+        f"{HERE}: models stopped: 2, stopping: 0 (3 inference units), kept by tag: 1, already stopped: 0. "
+        f"Each model: aws logs tail {LOG_GROUP} --region {REGION} --since 1d --filter-pattern '{{ $.outcome = * }}'.",
         "the mail",
     )
     session.report_mail = mail
@@ -158,12 +158,18 @@ def a_run_with_a_model_that_cannot_be_stopped_is_made_three_times(session):
     # The local schedule may fire once more while it is being switched off. The mail has the number of tries.
     check_equal({it["failed"] for it in runs}, {1}, "models that failed, in each run")
     check_equal({str(it["level"]).upper() for it in runs}, {"ERROR"}, "level of the run lines")
+    failed = [it for it in session.aws.log_lines(LOG_GROUP) if it.get("outcome") == "failed"]
+    # What the table of the dashboard and the saved query read.
+    check_equal(
+        {(it["message"], it["model_arn"], it["code"], it["status"], bool(it["error"])) for it in failed},
+        {("model", SHELF_AUDIT, "AccessDeniedException", "RUNNING", True)}, "the lines of the models that failed",
+    )
     check_equal(session.rekognition.status(WELD_SEAMS), "STOPPED", "the model beside it")
     check_equal(session.rekognition.status(SHELF_AUDIT), "RUNNING", "the model that cannot be stopped")
 
 
 def a_mail_names_the_model_that_could_not_be_stopped(session):
-    mail = next_mail(session, "was given up", "nobody was told of the failed run")
+    mail = next_mail(session, "gave up", "the failed run is not emailed")
     record = wait_until(
         lambda: session.aws.log_lines(FAILURE_LOG), "the record of the run is not kept", timeout=30, log=session.aws.log
     )[0]
@@ -172,10 +178,10 @@ def a_mail_names_the_model_that_could_not_be_stopped(session):
     check_equal(record["detail"]["requestPayload"]["source"], "aws.scheduler", "the event in the record")
     check_equal(
         mail,
-        f"{HERE}, was given up at {record['time']} after 3 tries (RetriesExhausted): {error}. What still runs is "
-        f"billed: remove the reason and run it again with: {RUN_COMMAND}. What each try met is in the log: "
-        f"aws logs tail {LOG_GROUP} --region {REGION} --since 2d --filter-pattern ERROR. "
-        f"The whole record: aws logs tail {FAILURE_LOG} --region {REGION} --since 2d.",
+        f"{HERE}: Lambda gave up on a run at {record['time']} (RetriesExhausted, attempts: 3): {error}. Models that "
+        f"are still running are being billed. Fix the cause, then start a new run with: {RUN_COMMAND}. The errors of "
+        f"each attempt are in the log: aws logs tail {LOG_GROUP} --region {REGION} --since 2d --filter-pattern ERROR. "
+        f"The full record: aws logs tail {FAILURE_LOG} --region {REGION} --since 2d.",
         "the mail",
     )
     session.failure_mail = mail
@@ -266,7 +272,7 @@ STEPS = [
     sam_deploy_creates_the_stack,
     the_function_and_its_schedule_are_as_the_template_says,
     everything_was_really_made,
-    somebody_subscribes_to_the_topic,
+    a_queue_subscribes_to_the_topic,
     the_role_is_what_the_template_means,
     the_schedule_fires_by_itself_and_the_models_are_stopped,
     the_run_and_its_metrics_are_in_the_log,
@@ -307,7 +313,7 @@ def sam_deploy(session, name, parameters=PARAMETERS, *, fails=False, **changes):
 
 
 def set_schedule(session, expression, state):
-    """Changes the schedule itself, as somebody may in the console."""
+    """Changes the schedule itself, as someone may in the console."""
     scheduler = session.aws.client("scheduler")
     schedule = scheduler.get_schedule(Name=STACK)
     kept = {name: schedule[name] for name in ["Name", "FlexibleTimeWindow", "Target", "Description"]}

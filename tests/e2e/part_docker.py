@@ -81,7 +81,7 @@ def the_base_image_is_there(session):
             run("stand-in", "tar", "--create", "--file", part, "--directory", system, ".")
             part.rename(STAND_IN)
     run("docker-import", "docker", "import", STAND_IN, IMAGE, env=session.docker)
-    # Nobody shall take the stand-in for the image.
+    # The stand-in must not be taken for the image.
     session.cleanup.callback(docker, session, "image", "rm", "--force", IMAGE, RAPID_IMAGE)
     return "a Debian system stands in for it: no registry gives it here"
 

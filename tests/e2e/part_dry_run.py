@@ -1,11 +1,11 @@
-"""The first nights of a new stack: it looks, mails what it would stop, and stops nothing until it is told to.
+"""The first nights of a new stack: it emails what it would stop, and stops nothing before DryRun is false.
 
 What of this the local AWS does not carry is said in `part_deploy.py`.
 """
 
 import part_deploy
-from part_deploy import HERE, LOG_GROUP, STACK, next_mail, outputs, run_lines, sam_deploy, subscribe
-from services import MODEL_ARNS, MODELS, SHELF_AUDIT, LocalAws, Rekognition
+from part_deploy import HERE, LOG_GROUP, STACK, commands_in, next_mail, outputs, run_lines, sam_deploy, subscribe
+from services import MODEL_ARNS, MODELS, SHELF_AUDIT, SHELF_AUDIT_KEPT, LocalAws, Rekognition
 from tools import REGION, check, check_equal, wait_until
 
 MISSPELT = SHELF_AUDIT.replace("shelf-audit", "shelf-adit").rsplit("/", 2)[0] + "/*/*"
@@ -33,11 +33,12 @@ def sam_deploy_creates_a_stack_that_only_looks(session):
 
 def a_run_stops_nothing_and_mails_what_it_would_stop(session):
     session.aws.shell("dry-run", outputs(session)["RunCommand"])
+    session.report_mail = next_mail(session, "DryRun on", "the dry run is not emailed")
     check_equal(
-        next_mail(session, "dry run", "nobody was told of the dry run"),
-        f"{HERE}: a dry run found models to stop: 2, with 3 inference units, which saves 12.0 an hour; kept by their "
-        f"tag: 1. Nothing was stopped. By name: aws logs tail {LOG_GROUP} --region {REGION} --since 1d "
-        "--filter-pattern '{ $.outcome = * }'. Where this is right, deploy with DryRun=false: the next run stops them.",
+        session.report_mail,
+        f"{HERE}: with DryRun on, models to stop: 2, stopped: 0 (3 inference units, saving 12.0 an hour), kept by tag: 1. "
+        f"Each model: aws logs tail {LOG_GROUP} --region {REGION} --since 1d --filter-pattern '{{ $.outcome = * }}'. "
+        "If this is right, deploy with DryRun=false, and the next run stops them.",
         "the mail",
     )
     for model, state in MODELS.items():
@@ -47,14 +48,30 @@ def a_run_stops_nothing_and_mails_what_it_would_stop(session):
 def a_misspelt_pattern_is_mailed(session):
     # Of the two mails of the run before, the first may have been this one.
     session.aws.shell("dry-run-again", outputs(session)["RunCommand"])
+    session.pattern_mail = next_mail(session, "matches no model", "the pattern is not emailed")
     check_equal(
-        next_mail(session, "matches no model", "nobody was told of the pattern"),
-        f"{HERE}: a pattern matches no model, running or not: {MISSPELT}. If it is misspelt, deploy with the right "
+        session.pattern_mail,
+        f"{HERE}: a pattern matches no model, running or not: {MISSPELT}. If it is misspelled, deploy with the correct "
         f"ModelArns. All such patterns: aws logs tail {LOG_GROUP} --region {REGION} --since 1d "
         "--filter-pattern '{ $.pattern = * }'.",
         "the mail",
     )
     wait_until(lambda: len(run_lines(session)) == 2, "the second run is not in the log", timeout=60)
+
+
+def every_command_of_the_mails_works_with_aws_cli_2(session):
+    for mail, wanted in [(session.report_mail, '"outcome":"would_stop"'), (session.pattern_mail, MISSPELT)]:
+        (command,) = commands_in(mail)
+        said = session.aws.shell("dry-run-command", command)
+        check(wanted in said, f"{wanted} is not in what {command} says: {said}")
+
+
+def the_log_has_what_the_tables_of_the_dashboard_read(session):
+    # Only the real AWS computes their queries; these are the fields that the queries name.
+    lines = session.aws.log_lines(LOG_GROUP)
+    check_equal([it["pattern"] for it in lines if "pattern" in it], [MISSPELT] * 2, "patterns that match no model")
+    kept = [it for it in lines if it.get("message") == "model" and it["outcome"] == "kept"]
+    check_equal({(it["model_arn"], it["reason"]) for it in kept}, {(SHELF_AUDIT_KEPT, "tag keep-running=true")}, "kept models")
 
 
 def the_first_run_without_it_stops_them(session):
@@ -76,5 +93,7 @@ STEPS = [
     sam_deploy_creates_a_stack_that_only_looks,
     a_run_stops_nothing_and_mails_what_it_would_stop,
     a_misspelt_pattern_is_mailed,
+    every_command_of_the_mails_works_with_aws_cli_2,
+    the_log_has_what_the_tables_of_the_dashboard_read,
     the_first_run_without_it_stops_them,
 ]

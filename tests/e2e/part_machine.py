@@ -6,7 +6,7 @@ What the local AWS does not carry, and what is done about it:
 - the pauses of a retry, which are a minute at most and here a second;
 - the 256 KB of a state's data: part `template` adds up what the longest plan leaves;
 - the timeout of an execution: part `template` reads the rule;
-- the list of map runs: nobody runs that command of docs/organization.md here;
+- the list of map runs: part `template` checks that command of docs/organization.md;
 - metrics of Step Functions: part `template` reads the alarm;
 - the end of an execution as an event, and a cause that is computed: `local_events.py` has them.
 """
@@ -130,14 +130,14 @@ def a_mail_and_a_record_name_the_account(session):
     )
     record = records[0]
     check_equal(record["detail"]["cause"], execution["cause"], "the record")
-    session.failure_mail = next_mail(session, "the execution night was given up", "nobody was told of the execution")
+    session.failure_mail = next_mail(session, "the execution night ended", "the failed execution is not emailed")
     check_equal(
         session.failure_mail,
-        f"{HERE}: the execution {execution['name']} was given up at {record['time']} (FAILED NotAllStopped): "
-        f"{execution['cause']}. What still runs is billed: remove the reason and start it again with: "
-        f"aws stepfunctions start-execution --region {REGION} --state-machine-arn {MACHINE}. What each run met is in "
-        f"the log: aws logs tail {LOG_GROUP} --region {REGION} --since 2d --filter-pattern ERROR. The whole record: "
-        f"aws logs tail {FAILURE_LOG} --region {REGION} --since 2d.",
+        f"{HERE}: the execution {execution['name']} ended without success at {record['time']} (FAILED NotAllStopped): "
+        f"{execution['cause']}. Models that are still running are being billed. Fix the cause, then start a new "
+        f"execution with: aws stepfunctions start-execution --region {REGION} --state-machine-arn {MACHINE}. The errors "
+        f"of each run are in the log: aws logs tail {LOG_GROUP} --region {REGION} --since 2d --filter-pattern ERROR. "
+        f"The full record: aws logs tail {FAILURE_LOG} --region {REGION} --since 2d.",
         "the mail",
     )
 
@@ -182,8 +182,8 @@ def a_second_execution_beside_a_running_one_does_no_harm(session):
         check_equal(status(session, it), "STOPPED", it)
 
 
-def a_good_execution_is_reported_where_somebody_asked_for_it(session):
-    mail = next_mail(session, "were good", "nobody was told of the good execution")
+def a_good_execution_is_reported_on_demand(session):
+    mail = next_mail(session, "succeeded", "the good execution is not emailed")
     check(mail.startswith(f"{HERE}: all runs of the execution "), f"the mail begins otherwise: {mail}")
     (command,) = commands_in(mail)
     check('"outcome":"stopped"' in session.aws.shell("machine-report", command), "the command shows no model")
@@ -197,12 +197,12 @@ def no_run_of_some_accounts_counts_as_the_good_run(session):
     check(0 < len(counting) <= len(named) < len(metrics), f"{len(counting)} of {len(metrics)} runs count as good runs")
 
 
-def an_execution_that_somebody_stops_is_told_as_well(session):
+def an_execution_that_someone_stops_is_emailed_as_well(session):
     client = session.aws.client("stepfunctions")
     arn = client.start_execution(stateMachineArn=MACHINE, name="stopped-by-hand")["executionArn"]
     client.stop_execution(executionArn=arn)
-    mail = next_mail(session, "stopped-by-hand", "nobody was told of the execution that was stopped")
-    check("was given up at " in mail and "(ABORTED " in mail, f"the mail does not say what happened: {mail}")
+    mail = next_mail(session, "stopped-by-hand", "the execution that was stopped is not emailed")
+    check("ended without success at " in mail and "(ABORTED " in mail, f"the mail does not say what happened: {mail}")
 
 
 def sam_delete_leaves_nothing_behind(session):
@@ -228,9 +228,9 @@ STEPS = [
     the_documented_look_at_a_failed_execution_shows_its_sentences,
     every_command_that_it_gives_works_with_aws_cli_2,
     a_second_execution_beside_a_running_one_does_no_harm,
-    a_good_execution_is_reported_where_somebody_asked_for_it,
+    a_good_execution_is_reported_on_demand,
     no_run_of_some_accounts_counts_as_the_good_run,
-    an_execution_that_somebody_stops_is_told_as_well,
+    an_execution_that_someone_stops_is_emailed_as_well,
     sam_delete_leaves_nothing_behind,
 ]
 

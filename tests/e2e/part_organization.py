@@ -73,15 +73,15 @@ def the_stack_and_the_member_roles_are_deployed(session):
 
 
 def deploy(session, parameters):
-    """The stack with these parameters, and the member roles, of which one trusts somebody else."""
+    """The stack with these parameters, and the member roles, of which one trusts someone else."""
     sam_deploy(session, f"sam-deploy-{session.part}", parameters)
     check_real(session.aws, STACK)
     session.mailbox = subscribe(session.aws, outputs(session)["TopicArn"])
     right = outputs(session)["FunctionRoleArn"]
     for account in MEMBERS:
-        somebody_else = right.replace(ACCOUNT, "999999999999")
+        someone_else = right.replace(ACCOUNT, "999999999999")
         values = {
-            "FunctionRoleArn": somebody_else if account == STRANGE else right,
+            "FunctionRoleArn": someone_else if account == STRANGE else right,
             "ExternalId": parameters["MemberExternalId"],
         }
         cloudformation = session.aws.client("cloudformation", account)
@@ -117,9 +117,9 @@ def the_schedule_fires_and_models_in_three_accounts_and_two_regions_are_stopped(
 
 
 def a_mail_names_the_account_that_could_not_be_entered(session):
-    mail = next_mail(session, "was given up", "nobody was told of the account")
+    mail = next_mail(session, "gave up", "the account is not emailed")
     entry = f"arn:aws:rekognition:*:{STRANGE}:project/*/version/*/*"
-    check(mail.startswith(f"{HERE}, was given up at "), f"the mail begins otherwise: {mail}")
+    check(mail.startswith(f"{HERE}: Lambda gave up on a run at "), f"the mail begins otherwise: {mail}")
     check(f"{entry} (AccountUnreachable: " in mail, f"the mail does not name the account: {mail}")
     check(f"role/{MEMBER_ROLE}" in mail, f"the mail does not name the role: {mail}")
     for account in [CLOSED, SANDBOX]:

@@ -15,7 +15,7 @@ from tools import ACCOUNT, REGION, ROOT, WORK, environment, free_port, listens, 
 
 CALLS = WORK / "calls"
 
-# The access key by which this test looks at the models itself, so that its calls are told apart from the function's.
+# The access key by which this test looks at the models itself, which keeps its calls apart from the function's.
 OBSERVER = "end-to-end-test"
 
 HERE = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project"
@@ -33,7 +33,7 @@ MODELS = {
     WELD_SEAMS: "STARTING,units=1",
 }
 
-# What the stacks of the test are told to stop: a pattern, and a model of another region.
+# What the stacks of the test have to stop: a pattern, and a model of another region.
 MODEL_ARNS = [f"{HERE}/shelf-audit/version/*/*", WELD_SEAMS]
 
 

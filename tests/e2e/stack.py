@@ -12,7 +12,7 @@ TEMPLATE = ROOT / "template.yaml"
 MEMBER_TEMPLATE = ROOT / "member-account.yaml"
 NO_VALUE = object()
 
-# It warns that it reports to nobody.
+# It warns that its metrics go nowhere.
 logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)
 
 

@@ -218,14 +218,14 @@ def find_aws_cli():
 
 
 def free_port():
-    """A port of the loopback interface that nobody listens on."""
+    """A free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def listens(port, host="127.0.0.1"):
-    """Whether somebody listens on a port."""
+    """Whether anything listens on a port."""
     try:
         with socket.create_connection((host, port), timeout=1):
             return True
