@@ -12,7 +12,7 @@ from tools import (
     ARCHITECTURE, LOGS, ROOT, WORK, Failure, Missing, check, check_equal, environment, listens, run, run_for_json, wait_until,
 )
 
-# Where cargo-lambda listens when it is not told otherwise.
+# Where cargo-lambda listens unless an option says otherwise.
 WATCH_PORT = 9000
 FUNCTION = "rekognition-stopper"
 DEPLOYING = ROOT / "docs" / "deploying.md"
@@ -48,10 +48,10 @@ def cargo_lambda_invoke_takes_every_event(session):
     return f"{len(events)} events"
 
 
-def cargo_lambda_invoke_tells_of_a_failed_run(session):
+def cargo_lambda_invoke_reports_a_failed_run(session):
     session.rekognition.start("--deny", f"rekognition:StopProjectVersion@{SHELF_AUDIT}")
     said = run("cargo-lambda-invoke-failed", "cargo", "lambda", "invoke", "--data-ascii", "{}", fails=True)
-    check("NotAllStopped" in said and "AccessDenied" in said, "the error is not told", LOGS / "cargo-lambda-invoke-failed.log")
+    check("NotAllStopped" in said and "AccessDenied" in said, "the error is not shown", LOGS / "cargo-lambda-invoke-failed.log")
     session.processes.end(session.watch)
 
 
@@ -85,8 +85,8 @@ def the_function_is_as_the_documentation_says(session):
     check_equal(schedule["Target"]["Arn"], function["FunctionArn"].removesuffix(":1"), "target of the schedule")
     role = session.aws.client("iam").get_role(RoleName=schedule["Target"]["RoleArn"].split("/")[-1])["Role"]
     check_equal(
-        role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"], {"Service": "scheduler.amazonaws.com"},
-        "who may take the role of the schedule",
+        role["AssumeRolePolicyDocument"], Stack(ModelArns="all").properties("ScheduleRole")["AssumeRolePolicyDocument"],
+        "who may assume the role of the schedule, as in the template",
     )
 
 
@@ -102,12 +102,12 @@ def the_first_run_has_stopped_the_models(session):
     check_equal(stopped(), [0, 1], "models stopped by the look and by the run")
 
 
-def a_run_that_fails_three_times_is_told_to_the_topic(session):
+def a_run_that_fails_three_times_is_reported_to_the_topic(session):
     session.rekognition.start("--deny", f"rekognition:StopProjectVersion@{SHELF_AUDIT}")
     session.aws.client("lambda").invoke(FunctionName=FUNCTION, InvocationType="Event", Payload=b"{}")
     sqs = session.aws.client("sqs")
     messages = wait_until(
-        lambda: sqs.receive_message(QueueUrl=session.mailbox).get("Messages"), "nobody was told", timeout=60
+        lambda: sqs.receive_message(QueueUrl=session.mailbox).get("Messages"), "the topic got nothing", timeout=60
     )
     record = json.loads(json.loads(messages[0]["Body"])["Message"])
     check(SHELF_AUDIT in record["responsePayload"]["errorMessage"], f"the record does not name the model: {record}")
@@ -129,11 +129,11 @@ def the_commands_of_the_documentation_leave_nothing_behind(session):
 STEPS = [
     cargo_lambda_watch_starts_the_function,
     cargo_lambda_invoke_takes_every_event,
-    cargo_lambda_invoke_tells_of_a_failed_run,
+    cargo_lambda_invoke_reports_a_failed_run,
     the_commands_of_the_documentation_deploy_the_function_and_schedule_it,
     the_function_is_as_the_documentation_says,
     the_first_run_has_stopped_the_models,
-    a_run_that_fails_three_times_is_told_to_the_topic,
+    a_run_that_fails_three_times_is_reported_to_the_topic,
     the_commands_of_the_documentation_leave_nothing_behind,
 ]
 
@@ -170,7 +170,7 @@ def shell_blocks(text):
 
 
 def addresses_of(port):
-    """The addresses on which somebody listens on a port, as the kernel tells them."""
+    """The addresses on which a port is listened on, as the kernel lists them."""
     found = []
     for table, family in [("/proc/net/tcp", "v4"), ("/proc/net/tcp6", "v6")]:
         for line in open(table).readlines()[1:]:

@@ -1,10 +1,16 @@
 """The templates and the workflow: their checks, their parameters, and what only the real AWS can carry."""
 
+import http.server
 import json
 import re
+import shlex
+import threading
+import tomllib
 
 from ministack.services import stepfunctions
 
+import tools
+from part_cargo_lambda import DEPLOYING, section
 from stack import MEMBER_TEMPLATE, TEMPLATE, Stack, allows, as_list, template
 from tools import ACCOUNT, LOGS, REGION, ROOT, WORK, check, check_equal, run
 
@@ -62,6 +68,7 @@ VALUES = {
             "0 20 * * *",
             "cron(0 20 * * *)",
             "cron(*/5 20 * * ? *)",
+            "cron(0,30 20 * * ? *)",
             "cron(* 20 * * ? *)",
             "rate(0 days)",
             "rate(1 week)",
@@ -151,7 +158,7 @@ def every_parameter_is_described_labelled_and_takes_its_default(session):
             check({"AllowedPattern", "AllowedValues", "MinValue"} & set(parameter), f"{name} takes anything")
             if "Default" in parameter:
                 check(takes(parameter, str(parameter["Default"])), f"{name} refuses its own default")
-    check("Default" not in template()["Parameters"]["ModelArns"], "models are stopped that nobody named")
+    check("Default" not in template()["Parameters"]["ModelArns"], "models are stopped that no one named")
 
 
 def a_wrong_parameter_is_refused(session):
@@ -241,9 +248,9 @@ def every_alarm_reaches_the_topic_and_says_what_to_do(session):
     mail = stack.properties("Subscription")
     check_equal((mail["TopicArn"], mail["Protocol"], mail["Endpoint"]), ("Topic", "email", "on-call@example.com"), "mail")
     check_equal(stack.outputs["MailGoesTo"], "on-call@example.com", "who gets the mail")
-    nobody = Stack(ModelArns=ARN)
-    check("Subscription" not in nobody.resources, "a subscription without an address")
-    check_equal(nobody.outputs["MailGoesTo"], "nobody", "who gets the mail where nobody does")
+    without = Stack(ModelArns=ARN)
+    check("Subscription" not in without.resources, "a subscription without an address")
+    check_equal(without.outputs["MailGoesTo"], "nobody", "who gets the mail where no one does")
 
 
 def a_failed_run_becomes_a_mail_and_a_record(session):
@@ -276,7 +283,7 @@ def a_failed_run_becomes_a_mail_and_a_record(session):
     )
 
 
-def a_good_run_is_reported_where_somebody_asked_for_it(session):
+def a_good_run_is_reported_on_demand(session):
     bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
     for parameters, reported in [({}, False), ({"ReportEveryRun": "true"}, True), ({"DryRun": "true"}, True)]:
         stack = Stack(ModelArns=ARN, **parameters)
@@ -299,7 +306,7 @@ def every_mail_is_one_sound_sentence(session):
                 # EventBridge fills in its variables by plain text.
                 check('"' not in text and "\\" not in text, f"the mail of {name} has a character that EventBridge trips over")
                 variables = set(re.findall(r"<([a-z]+)>", text))
-                check(variables <= set(transformer["InputPathsMap"]), f"{name} names a variable that nobody fills: {variables}")
+                check(variables <= set(transformer["InputPathsMap"]), f"{name} names a variable that nothing fills: {variables}")
                 check_equal(set(re.findall(r"[<>]", re.sub(r"<[a-z]+>", "", text))), set(), f"other brackets in {name}")
                 check_equal("<savings>" in text, name == "ReportRule" and price != "", f"money in the mail of {name}")
 
@@ -337,7 +344,7 @@ def check_nothing_is_lost(stack):
     """What the schedule and the rules cannot deliver is in the queue."""
     target = stack.properties("Schedule")["Target"]
     check_equal(target["DeadLetterConfig"]["Arn"], "UndeliveredQueue.Arn", "dead-letter queue of the schedule")
-    check(target["RetryPolicy"]["MaximumRetryAttempts"] > 0, "the schedule does not try again")
+    check(target["RetryPolicy"]["MaximumRetryAttempts"] > 0, "the schedule does not retry")
     may = stack.role_statements("ScheduleRole")
     check(allows(may, "sqs:SendMessage", "UndeliveredQueue.Arn"), "the schedule may not use its dead-letter queue")
     rules = stack.of_type("AWS::Events::Rule")
@@ -366,7 +373,7 @@ def a_key_of_the_operator_encrypts_log_and_topic(session):
 
 
 def the_dashboard_is_there_on_demand_and_shows_what_is_billed(session):
-    check("DashboardOfRuns" not in Stack(ModelArns=ARN).resources, "a dashboard that nobody asked for")
+    check("DashboardOfRuns" not in Stack(ModelArns=ARN).resources, "a dashboard that no one asked for")
     check("DashboardUrl" not in Stack(ModelArns=ARN).outputs, "an address of no dashboard")
     stack = Stack(ModelArns=ARN, Dashboard="true")
     check_equal(
@@ -389,16 +396,144 @@ def the_dashboard_is_there_on_demand_and_shows_what_is_billed(session):
         check(f'"{metric}"' in text, f"the dashboard does not show {metric}")
     alarms = next(it["properties"]["alarms"] for it in dashboard["widgets"] if it["type"] == "alarm")
     check_equal(sorted(alarms), sorted(f"{name}.Arn" for name in stack.of_type("AWS::CloudWatch::Alarm")), "alarms shown")
-    query = stack.properties("FailedModelsQuery")
-    check_equal(query["LogGroupNames"], ["LogGroup"], "log of the saved query")
-    shown = [without_spaces(it["properties"]["query"].split("|", 1)[1]) for it in dashboard["widgets"] if it["type"] == "log"]
-    check(without_spaces(query["QueryString"]) in shown, "the dashboard does not show the models that failed")
+    tables = {it["properties"]["title"]: it["properties"] for it in dashboard["widgets"] if it["type"] == "log"}
+    check_equal(set(tables), set(TABLES), "tables of the dashboard")
+    for title, parts in TABLES.items():
+        source, query = tables[title]["query"].split(" | ", 1)
+        check_equal((tables[title]["view"], source), ("table", "SOURCE 'LogGroup'"), f"view and log of {title!r}")
+        for part in parts:
+            check(part in query, f"the table {title!r} lacks {part!r}: {query}")
+    saved = stack.properties("FailedModelsQuery")
+    check_equal(saved["LogGroupNames"], ["LogGroup"], "log of the saved query")
+    shown = tables["Models whose latest outcome is failed"]["query"].split(" | ", 1)[1]
+    check_equal(without_spaces(saved["QueryString"]), without_spaces(shown), "the saved query, and that of the dashboard")
+    documented = section(DEPLOYING, "### The dashboard")
+    for it in dashboard["widgets"]:
+        title = it["properties"]["title"]
+        check(title.lower() in documented.lower(), f"{DEPLOYING.name} does not describe the widget {title!r}")
+
+
+# The tables of the dashboard, with what their queries say. The field names are those of the function's log, which the
+# parts `deploy` and `dry-run` read.
+TABLES = {
+    "Models whose latest outcome is failed": [
+        "filter message = 'model' and outcome != 'would_stop'", "latest(outcome) as last_outcome",
+        "latest(code) as reason, latest(error) as detail", "by account, model_arn | filter last_outcome = 'failed'",
+    ],
+    "Models that a tag keeps running": [
+        "filter message = 'model'", "latest(reason) as why", "by account, model_arn | filter last_outcome = 'kept'",
+    ],
+    "Patterns that match no model": ["filter ispresent(pattern)", "max(@timestamp) as seen by pattern"],
+}
 
 
 def metrics_of(dashboard):
     """What the widgets of a dashboard draw: the names of metrics, and expressions."""
     widgets = [it["properties"]["metrics"] for it in dashboard["widgets"] if it["type"] == "metric"]
     return [metric[0] for metrics in widgets for metric in metrics]
+
+
+def the_default_stack_costs_next_to_nothing(session):
+    costs = section(DEPLOYING, "### Costs")
+    table, total, _ = re.split(r"^\| \*\*the default stack\*\* \| \| \*\*([\d.]+)\*\* \|$", costs, flags=re.MULTILINE)
+    dollars = {what: float(it) for what, it in re.findall(r"^\| (.*?) \| .* \| (\d+\.\d\d) \|$", table, re.MULTILINE)}
+    check_equal(round(sum(dollars.values()), 2), float(total), "sum of the costs")
+    check(float(total) <= 0.5, f"the default stack costs {total} dollars a month")
+    stack = Stack(ModelArns="all")
+    check_equal(dollars["two alarms"], len(stack.of_type("AWS::CloudWatch::Alarm")) * 0.1, "dollars for the alarms")
+    for costly in ["AWS::KMS::Key", "AWS::CloudWatch::Dashboard", "AWS::Logs::MetricFilter"]:
+        check_equal(stack.of_type(costly), {}, f"{costly} in the default stack")
+
+
+def the_processor_is_decided_in_one_place(session):
+    source = template()
+    check_equal(source["Resources"]["Function"]["Properties"]["Architectures"], ["arm64"], "the line that decides")
+    words = TEMPLATE.read_text().split("\nResources:")[0]
+    check("arm64" not in words and "x86_64" not in words, "a parameter may decide otherwise")
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
+    for command, values in settings.items():
+        check("parameter_overrides" not in values["parameters"], f"samconfig.toml has someone's answers for {command}")
+
+
+def every_command_of_the_documentation_is_one_of_aws_cli_2(session):
+    aws = tools.find_aws_cli()
+    (WORK / "permissions.json").write_text("{}")
+    pages = [ROOT / "README.md", *sorted(it for it in (ROOT / "docs").glob("*.md") if it.name != "reference.md")]
+    text = "\n".join(page.read_text() for page in pages)
+    commands = sorted({shlex.join(words) for words in commands_of(text)})
+    server = RefusingServer()
+    try:
+        for number, command in enumerate(commands):
+            words = shlex.split(command)[1:]
+            is_global = words[0] in ("iam", "organizations")
+            check(is_global or "--region" in words, f"the region is missing: {command}")
+            if words[:2] == ["lambda", "invoke"] and "Event" not in words:
+                check("--cli-read-timeout" in words, f"the CLI would not wait for the end of the run: {command}")
+            words = [it.replace("file://permissions.json", f"file://{WORK / 'permissions.json'}") for it in words]
+            # What the reader puts in, or the shell.
+            words = [re.sub(r"\$\w+|\b[A-Z_]+_ARN\b", ROLE, it) for it in words]
+            before = server.calls
+            run(f"documented-{number}", aws, *words, "--endpoint-url", server.url, fails=True)
+            # The CLI makes the call only if it knows every option and takes every value.
+            check(server.calls > before, f"AWS CLI 2 does not take {command}", LOGS / f"documented-{number}.log")
+    finally:
+        server.end()
+    dry_run = Stack(ModelArns="all", Function="rekognition-stopper").outputs["DryRunCommand"]
+    check(shlex.split(dry_run) in commands_of(text), f"no page gives the command {dry_run}")
+    return f"{len(commands)} commands"
+
+
+class RefusingServer(http.server.ThreadingHTTPServer):
+    """An AWS that refuses every call."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), RefusingHandler)
+        self.calls = 0
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def end(self):
+        """Stops listening."""
+        self.shutdown()
+        self.server_close()
+
+
+class RefusingHandler(http.server.BaseHTTPRequestHandler):
+    """One connection to `RefusingServer`."""
+
+    def refuse(self):
+        self.server.calls += 1
+        self.rfile.read(int(self.headers["content-length"] or 0))
+        self.send_response(400)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    do_GET = do_POST = do_PUT = do_DELETE = refuse
+
+    def log_message(self, *_):
+        """The logs of the CLI suffice."""
+
+
+def commands_of(text):
+    """The words of each command of AWS CLI in a text: in a block of the shell, or in a line with options."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    inline = [" ".join(it.split()) for it in re.findall(r"`(aws [^`]* --[^`]*)`", prose)]
+    for block in [*blocks, *inline]:
+        pending = ""
+        for line in block.replace("\\\n", " ").splitlines():
+            pending += f"{line}\n"
+            try:
+                shlex.split(pending)
+            except ValueError:
+                continue
+            command = re.search(r"^(?:.*\$\()?\s*(aws .*?)(?:\); do)?$", pending.strip(), re.DOTALL)
+            pending = ""
+            if command:
+                words = shlex.split(command[1])
+                yield words[: words.index("&&")] if "&&" in words else words
 
 
 def the_policy_names_the_models_their_projects_and_nothing_else(session):
@@ -429,7 +564,7 @@ def the_policy_names_the_models_their_projects_and_nothing_else(session):
         check(resource == "*" or "." in resource.split(":")[0] or resource.startswith("arn:"), f"{resource} is no ARN")
     without_tag = Stack(ModelArns="all", KeepRunningTag="").role_statements()
     pattern_of_all = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/*/version/*/*"
-    check(not allows(without_tag, "rekognition:ListTagsForResource", pattern_of_all), "tags may be read that nobody reads")
+    check(not allows(without_tag, "rekognition:ListTagsForResource", pattern_of_all), "tags may be read that are not needed")
 
 
 def only_a_member_role_leads_out_of_the_account(session):
@@ -465,7 +600,7 @@ def the_member_role_lets_the_function_alone_stop_models(session):
     wanted = {"Effect": "Allow", "Principal": {"AWS": ROLE}, "Action": "sts:AssumeRole"}
     check_equal(trust, [wanted], "who may assume the role")
     check_equal((role["RoleName"], role["Path"]), ("rekognition-stopper-member", "/"), "name and path")
-    check("PermissionsBoundary" not in role, "a boundary that nobody gave")
+    check("PermissionsBoundary" not in role, "a boundary that no one gave")
     boundary = MEMBER_VALUES["PermissionsBoundaryArn"][0][1]
     more = {"ExternalId": "a1", "RolePath": "automation/", "PermissionsBoundaryArn": boundary}
     strict = Stack(path=MEMBER_TEMPLATE, account=MEMBER, FunctionRoleArn=ROLE, **more)
@@ -504,7 +639,7 @@ def the_longest_list_of_models_fits_into_the_policy_of_the_role(session):
     check(len(json.dumps(environment)) < 4096, "the environment of the function is too large")
 
 
-def a_state_machine_makes_the_night_where_somebody_asked_for_it(session):
+def a_state_machine_makes_the_night_on_demand(session):
     alone, stack = Stack(ModelArns="all", MemberRole="r"), Stack(ModelArns="all", **MACHINE)
     more = {"Machine", "MachineRole", "ExecutionRule"}
     check_equal(set(stack.resources) - set(alone.resources), more, "resources of a state machine")
@@ -546,7 +681,7 @@ def an_execution_that_does_not_end_well_becomes_a_mail_and_a_record(session):
     policy = json.loads(stack.properties("FailureLogPolicy")["PolicyDocument"])
     writers = [it["Condition"]["ArnEquals"]["aws:SourceArn"] for it in policy["Statement"] if "Condition" in it]
     check_equal(writers, [["FailureRule.Arn", "ExecutionRule.Arn"]], "who may write records")
-    check("ExecutionReportRule" not in Stack(ModelArns="all", **MACHINE).resources, "a report that nobody asked for")
+    check("ExecutionReportRule" not in Stack(ModelArns="all", **MACHINE).resources, "a report that no one asked for")
 
 
 def of_a_state_machine_only_a_good_execution_ends_the_silence(session):
@@ -611,7 +746,7 @@ def the_definition_is_the_amazon_states_language(session):
     check_equal(definition["States"]["Plan"]["Parameters"], {"accounts_per_run": 25}, "request for the plan")
 
 
-def a_run_is_made_again_for_longer_than_a_model_takes_to_start(session):
+def a_run_is_retried_for_longer_than_a_model_takes_to_start(session):
     task = machine_definition()["States"]["Runs"]["ItemProcessor"]["States"]["Run"]
     retries = {error: it for it in task["Retry"] for error in it["ErrorEquals"]}
     it = retries["NotAllStopped"]
@@ -624,7 +759,7 @@ def a_run_is_made_again_for_longer_than_a_model_takes_to_start(session):
     check("JitterStrategy" not in it, "the pauses may be shorter than that")
     of_lambda = ["Lambda.TooManyRequestsException", "Lambda.ServiceException", "Lambda.SdkClientException"]
     for error in [*of_lambda, "Sandbox.Timedout"]:
-        check(error in retries, f"a run is not made again after {error}")
+        check(error in retries, f"a run is not retried after {error}")
     caught = [it["ErrorEquals"] for it in task["Catch"]]
     check_equal(caught, [["States.DataLimitExceeded"], ["States.ALL"]], "errors that do not leave the iteration")
     longest = Stack(ModelArns="all", **MACHINE).properties("Function")["Timeout"]
@@ -643,8 +778,8 @@ def a_failed_run_leaves_a_sentence_that_a_mail_and_a_state_can_carry(session):
         request = {"request": {}, "runs": runs, "failure": failure}
         left = stepfunctions._apply_jsonata_template(failed_run, request, {})["sentence"]
         if runs == 4:
-            told = stepfunctions._apply_jsonata_template(states["Not planned"]["Cause"], failure, {})
-            check_equal(told, left[:8000], "what is said of the same error in a plan")
+            planned = stepfunctions._apply_jsonata_template(states["Not planned"]["Cause"], failure, {})
+            check_equal(planned, left[:8000], "what is said of the same error in a plan")
         return left
 
     message = f"1 of 3 models were not stopped: {ARN} (AccessDeniedException: 'no': not [allowed] {{at all}})"
@@ -677,7 +812,7 @@ def machine_definition(**parameters):
     for name, value in values.items():
         check(f"${{{name}}}" in text, f"the definition has no place for {name}")
         text = text.replace(f"${{{name}}}", value)
-    check("${" not in text, "the definition has a place that nobody fills")
+    check("${" not in text, "the definition has a place that nothing fills")
     return json.loads(text)
 
 
@@ -697,7 +832,7 @@ def takes(parameter, value):
 
 
 def without_spaces(query):
-    """A query, told apart from another by its words only."""
+    """A text without what only lays it out."""
     return re.sub(r"\s+", "", query).replace("'", '"')
 
 
@@ -716,17 +851,20 @@ STEPS = [
     no_other_alarm_fires,
     every_alarm_reaches_the_topic_and_says_what_to_do,
     a_failed_run_becomes_a_mail_and_a_record,
-    a_good_run_is_reported_where_somebody_asked_for_it,
+    a_good_run_is_reported_on_demand,
     every_mail_is_one_sound_sentence,
     the_documentation_shows_every_mail_as_it_is,
     nothing_that_cannot_be_delivered_is_lost,
     a_key_of_the_operator_encrypts_log_and_topic,
     the_dashboard_is_there_on_demand_and_shows_what_is_billed,
-    a_state_machine_makes_the_night_where_somebody_asked_for_it,
+    the_default_stack_costs_next_to_nothing,
+    the_processor_is_decided_in_one_place,
+    every_command_of_the_documentation_is_one_of_aws_cli_2,
+    a_state_machine_makes_the_night_on_demand,
     an_execution_that_does_not_end_well_becomes_a_mail_and_a_record,
     of_a_state_machine_only_a_good_execution_ends_the_silence,
     the_definition_is_the_amazon_states_language,
-    a_run_is_made_again_for_longer_than_a_model_takes_to_start,
+    a_run_is_retried_for_longer_than_a_model_takes_to_start,
     a_failed_run_leaves_a_sentence_that_a_mail_and_a_state_can_carry,
     the_policy_names_the_models_their_projects_and_nothing_else,
     only_a_member_role_leads_out_of_the_account,
