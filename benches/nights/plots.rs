@@ -56,6 +56,7 @@ pub fn left_running(file: &Path, nights: &[Group]) -> Result<(), Box<dyn Error>>
         .label_style(font())
         .y_desc("models")
         .x_labels(0)
+        .y_label_formatter(&|y| format!("{y:.0}"))
         .draw()?;
     for (number, night) in nights.iter().enumerate() {
         let width = 0.8 / night.bars.len() as f64;

@@ -19,12 +19,13 @@ const FIRST: Work = Work::Named(1);
 const MANY: Work = Work::Named(1000);
 
 /// What only the function can do, or would take others hours.
-const ALONE: [Work; 9] = [
+const ALONE: [Work; 10] = [
     Work::Named(10_000),
     Work::Found(10_000),
     organization(100),
     organization(300),
     organization(1000),
+    organization(3000),
     organization(10_000),
     Work::Organization {
         accounts: 300,

@@ -115,16 +115,14 @@ fn broken(error: ConnectorError) -> ConnectorError {
     }
 }
 
-/// What a request proves its right with, and how JSON may write that.
+/// What a request proves its right with.
 fn secrets(request: &HttpRequest) -> Vec<String> {
     let headers = request.headers();
     let secrets = ["x-amz-security-token", "authorization"]
         .into_iter()
         .filter_map(|name| headers.get(name));
-    secrets
-        .filter(|secret| !secret.is_empty())
-        .flat_map(|secret| [secret.to_owned(), secret.replace('/', r"\/")])
-        .collect()
+    let secrets = secrets.filter(|secret| !secret.is_empty());
+    secrets.map(str::to_owned).collect()
 }
 
 /// Strikes the request's secrets out of an error before anything can log it. The service's message
@@ -137,10 +135,10 @@ fn strike_out(secrets: &[String], response: &mut HttpResponse) {
     let Some(Ok(body)) = response.body().bytes().map(str::from_utf8) else {
         return;
     };
-    if secrets.iter().any(|secret| body.contains(secret)) {
-        let struck = secrets
-            .iter()
-            .fold(body.to_owned(), |body, secret| body.replace(secret, "***"));
-        *response.body_mut() = struck.into();
-    }
+    // As they are, and as JSON may write them.
+    let struck = secrets.iter().fold(body.to_owned(), |body, secret| {
+        body.replace(secret, "***")
+            .replace(&secret.replace('/', r"\/"), "***")
+    });
+    *response.body_mut() = struck.into();
 }
