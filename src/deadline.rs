@@ -1,4 +1,4 @@
-//! When a run has to be over, so that its report comes before Lambda ends the invocation.
+//! When a run has to end, so that its report is out before Lambda ends the invocation.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -6,23 +6,23 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-/// What a line of the report may take at the smallest memory's share of a processor: most of it is
-/// the line in the log.
+/// The time allowed for one line of the report, with the share of a processor that comes with the
+/// smallest memory: most of it goes into the line in the log.
 const TIME_PER_LINE: Duration = Duration::from_millis(1);
-/// What everything else after a run may take there.
+/// The time allowed for everything else after a run.
 const TIME_PER_RUN: Duration = Duration::from_secs(1);
-/// The largest part of an invocation that is kept for the report.
+/// The divisor for the largest part of an invocation that is reserved for the report.
 const LARGEST_SHARE: u32 = 5;
 
-/// The instant by which every call has to have its result.
+/// The instant by which every call must have its result.
 ///
-/// It comes earlier with everything that may still need a line in the report: entries, scopes and
+/// It moves earlier with everything that may still need a line in the report: entries, scopes and
 /// the models that patterns find.
 #[derive(Debug)]
 pub(crate) struct Deadline {
     /// When Lambda ends the invocation.
     end: Instant,
-    /// The time there was when the run began.
+    /// The time that was available when the run began.
     time: Duration,
     lines: AtomicU32,
     at: watch::Sender<Instant>,
@@ -40,7 +40,7 @@ impl Deadline {
         }
     }
 
-    /// Keeps time for so many more lines.
+    /// Reserves time for this many more lines.
     pub(crate) fn expect_lines(&self, lines: usize) {
         let lines = u32::try_from(lines).unwrap_or(u32::MAX);
         let before = self.lines.load(Ordering::Relaxed);
@@ -52,7 +52,7 @@ impl Deadline {
         });
     }
 
-    /// The deadline as far as is known now.
+    /// The deadline as it stands now.
     pub(crate) fn at(&self) -> Instant {
         *self.at.borrow()
     }
@@ -67,7 +67,7 @@ impl Deadline {
         self.left().is_zero()
     }
 
-    /// Waits for it.
+    /// Waits until it has passed.
     pub(crate) async fn passed(&self) {
         let mut at = self.at.subscribe();
         loop {
@@ -80,7 +80,7 @@ impl Deadline {
     }
 }
 
-/// The part of an invocation that is kept for the report.
+/// The part of an invocation that is reserved for the report.
 fn time_to_report(time: Duration, lines: u32) -> Duration {
     (TIME_PER_RUN + TIME_PER_LINE * lines).min(time / LARGEST_SHARE)
 }
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_waits_for_the_deadline_learns_that_it_comes_earlier() {
+    async fn a_wait_for_the_deadline_ends_earlier_when_the_deadline_moves_earlier() {
         let end = Instant::now() + Duration::from_secs(60);
         let deadline = Deadline::new(end);
         let more_lines = async {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_invocation_that_is_over_has_no_time_left() {
+    async fn an_invocation_at_its_end_has_no_time_left() {
         let deadline = Deadline::new(Instant::now());
         deadline.passed().await;
         assert!(deadline.has_passed());

@@ -1,11 +1,11 @@
-//! What others wrote, fit for a message: short, and without characters that could spoil it.
+//! Makes text from outside safe for a message: short, and without characters that could break it.
 
 use std::borrow::Cow;
 
-/// The most characters of a quotation.
+/// The maximum length of a quotation, in characters.
 const LONGEST_QUOTATION: usize = 80;
 
-/// A text of any length in quotes, cut where it is too long.
+/// Quotes a text, cut if it is too long.
 pub(crate) fn quoted(text: &str) -> String {
     match text.char_indices().nth(LONGEST_QUOTATION) {
         Some((end, _)) => {
@@ -15,7 +15,7 @@ pub(crate) fn quoted(text: &str) -> String {
     }
 }
 
-/// A text of any length, cut after so many bytes.
+/// Cuts a text that is longer than `most` bytes.
 pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return text.into();
@@ -24,7 +24,7 @@ pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
     format!("{}...", text.get(..end).unwrap_or_default()).into()
 }
 
-/// A text of any length, of which only the beginning and the end are left where it has more bytes.
+/// Cuts the middle out of a text that is longer than `most` bytes.
 pub(crate) fn cut_middle(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return text.into();
@@ -35,11 +35,10 @@ pub(crate) fn cut_middle(text: &str, most: usize) -> Cow<'_, str> {
     format!("{beginning}...{end}").into()
 }
 
-/// A text without quotation marks, backslashes and control characters, each of which has another in
-/// its place. A template that is filled by plain text, as for an e-mail, would be spoilt by them,
-/// and a forged line of the log begins with one.
+/// Replaces quotation marks, backslashes and control characters. They would break a template that
+/// is filled in as plain text, such as that of an email, and a forged log line begins with one.
 ///
-/// What stands in their place is never longer.
+/// The replacement is never longer.
 pub(crate) fn plain(text: &str) -> String {
     let plain = |character: char| match character {
         '"' => '\'',
@@ -67,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_text_has_nothing_that_spoils_a_template() {
+    fn a_plain_text_has_nothing_that_breaks_a_template() {
         assert_eq!(plain("a\n\u{1b}[31mé\u{85}\u{2028}"), "a  [31mé  ");
         assert_eq!(plain(r#"say "C:\""#), "say 'C:|'");
     }

@@ -1,4 +1,4 @@
-//! The tag that exempts a model from patterns, and what its value says.
+//! The tag that exempts a model from patterns, and what its value means.
 
 use time::format_description::well_known::Rfc3339;
 use time::{Date, OffsetDateTime, UtcOffset};
@@ -8,19 +8,19 @@ use time::{Date, OffsetDateTime, UtcOffset};
 pub enum Exemption {
     /// The model is kept running.
     Keep,
-    /// The model is kept running because the value says nothing that can be understood.
+    /// The model is kept running because the value cannot be understood.
     KeepUnclear,
-    /// The exemption does not hold, or no longer.
+    /// The model is not exempt, or no longer.
     None,
 }
 
 impl Exemption {
-    /// Reads a tag's value at this time.
+    /// Interprets a tag's value at this time.
     ///
     /// Empty and `true` keep the model running; a date such as `2026-12-24` keeps it through that
     /// day in UTC, and a time as [RFC 3339] writes it, such as `2026-12-24T18:00:00+01:00`, until
     /// then; `false` does not keep it. Any other value, including a time without an offset, keeps
-    /// it, since somebody meant something by it, and is to be warned of.
+    /// it, because someone meant something by it, and calls for a warning.
     ///
     /// [RFC 3339]: https://www.rfc-editor.org/rfc/rfc3339#section-5.6
     pub fn read(value: &str, now: OffsetDateTime) -> Self {
@@ -42,8 +42,8 @@ impl Exemption {
     }
 }
 
-/// The date of a text like `2026-12-24`. RFC 3339 is stricter about it than the other descriptions
-/// of `time`, which take a sign in front.
+/// Parses a date like `2026-12-24`. RFC 3339 is stricter than the other formats of `time`, which
+/// accept a leading sign.
 fn date(text: &str) -> Option<Date> {
     let midnight = OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339);
     midnight.ok().map(OffsetDateTime::date)
@@ -100,13 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn false_exempts_nothing() {
+    fn false_does_not_exempt() {
         assert_eq!(read("false"), Exemption::None);
         assert_eq!(read("FALSE"), Exemption::None);
     }
 
     #[test]
-    fn anything_else_keeps_a_model_running_and_is_unclear() {
+    fn any_other_value_keeps_a_model_running_and_is_unclear() {
         for value in [
             "yes",
             "2026-13-01",

@@ -19,8 +19,8 @@ use crate::request::{InvalidRequest, Payload, Request};
 use crate::run::{Assignment, NotPlanned, Plan, Run};
 use crate::settings::{InvalidSettings, Settings};
 
-/// The function: its settings, the service that it calls, and where its metrics go. Made once per
-/// process.
+/// The function: its settings, the services that it calls, and where its metrics go. There is one
+/// per process.
 pub struct Handler {
     settings: Result<Settings, InvalidSettings>,
     aws: Aws,
@@ -30,19 +30,19 @@ pub struct Handler {
 /// One invocation as a run sees it.
 #[derive(Clone, Debug)]
 pub struct Invocation {
-    /// Lambda's ID of the request, which every log line of the run carries.
+    /// Lambda's request ID, which is in every log line of the run.
     pub request_id: String,
-    /// The function's name, under which its metrics are kept.
+    /// The function's name, which is the dimension of its metrics.
     pub function_name: String,
-    /// The ARN that the function was invoked by.
+    /// The ARN by which the function was invoked.
     pub function_arn: String,
     /// When Lambda ends the invocation, answered or not.
     pub deadline: Instant,
 }
 
 impl Handler {
-    /// A handler with these settings, which writes the metric record of each run to `metrics`. Bad
-    /// settings are reported on every invocation.
+    /// Creates a handler with these settings, which writes the metric record of each run to
+    /// `metrics`. Invalid settings are reported on every invocation.
     pub fn new(
         settings: Result<Settings, InvalidSettings>,
         aws: Aws,
@@ -64,14 +64,14 @@ impl Handler {
         self.invoke(payload, Invocation::from(context)).await
     }
 
-    /// Stops the models that the event or the settings name, or plans that, and answers before the
+    /// Stops the models that the event or the settings name, or plans to, and responds before the
     /// invocation's deadline.
     ///
     /// Every model and the run are logged, and the run's metrics are written.
     ///
     /// # Errors
-    /// Bad settings and bad requests, before anything is called; a run after which a model may be
-    /// running; and a plan that could not be made.
+    /// Invalid settings and invalid requests, before anything is called; a run after which a model
+    /// may still be running; and a plan that could not be made.
     pub async fn invoke(
         &self,
         payload: Payload,
@@ -124,8 +124,8 @@ impl Handler {
         let mut report = run.run(&self.aws).await;
         let duration = start.elapsed();
         report.log(&invocation.request_id, duration);
-        let is_whole = request.accounts.is_none();
-        let written = self.write_metrics(&invocation, &report, is_whole, duration);
+        let covers_all_accounts = request.accounts.is_none();
+        let written = self.write_metrics(&invocation, &report, covers_all_accounts, duration);
         if let Err(error) = written {
             tracing::warn!(requestId = invocation.request_id, %error, "the metrics could not be written");
         }
@@ -141,12 +141,12 @@ impl Handler {
         &self,
         invocation: &Invocation,
         report: &Report,
-        is_whole: bool,
+        covers_all_accounts: bool,
         duration: Duration,
     ) -> io::Result<()> {
         let name = &invocation.function_name;
         let mut output = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics::write(&mut *output, name, report, is_whole, duration)?;
+        metrics::write(&mut *output, name, report, covers_all_accounts, duration)?;
         output.flush()
     }
 }
@@ -171,25 +171,25 @@ impl From<Context> for Invocation {
     }
 }
 
-/// What an invocation responds.
+/// The response of an invocation.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Response {
-    /// What came of a run, in which nothing failed.
+    /// The report of a run in which nothing failed.
     Report(Report),
-    /// The runs that together are the one that was asked for.
+    /// The runs that together make up the requested one.
     Plan(Plan),
 }
 
-/// Why an invocation fails. Shown, it is the message, which goes into an e-mail by way of a
-/// template; its type is what Lambda reports as `errorType`.
+/// Why an invocation failed. Its `Display` form is the message, which a template puts into an
+/// email; its type is what Lambda reports as `errorType`.
 #[derive(Clone)]
 pub enum Error {
-    /// Environment variables have bad values; nothing was called.
+    /// Environment variables have invalid values; nothing was called.
     InvalidSettings(InvalidSettings),
-    /// The event is no request, or nothing names models; nothing was called.
+    /// The event is not a valid request, or there is no list of models; nothing was called.
     InvalidRequest(InvalidRequest),
-    /// Models may be running.
+    /// Models may still be running.
     NotAllStopped(Report),
     /// The plan could not be made.
     NotPlanned(NotPlanned),
@@ -239,9 +239,9 @@ impl From<Error> for Diagnostic {
 
 /// The time until a deadline in milliseconds since 1970.
 ///
-/// A number too small for a date is taken for the time itself: `cargo lambda watch` gives every
-/// invocation a deadline of 600000, and means ten minutes. A deadline that no invocation can have
-/// counts as a day.
+/// A number too small to be a date is taken as a duration: `cargo lambda watch` gives every
+/// invocation a deadline of 600000, meaning ten minutes. A deadline farther away than any
+/// invocation can have counts as a day.
 fn time_left(deadline: u64, now: SystemTime) -> Duration {
     const FIRST_DATE: u64 = 1_000_000_000_000;
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_left_is_counted_from_now() {
+    fn the_time_left_is_measured_from_now() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         assert_eq!(time_left(1_800_000_900_000, now), Duration::from_secs(900));
         assert_eq!(time_left(1_799_999_999_000, now), Duration::ZERO);

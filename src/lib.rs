@@ -1,18 +1,18 @@
-//! Stops the Amazon Rekognition Custom Labels models that somebody left running, and tells of each
-//! that it could not stop.
+//! Stops the Amazon Rekognition Custom Labels models that someone left running, and reports each
+//! one that it could not stop.
 //!
-//! A run goes one way: event and environment, entries, models, outcomes, report.
+//! Data flows in one direction: event and environment, entries, models, outcomes, report.
 //!
 //! 1. [`handler`] takes one invocation: an event in, a report or an error out.
-//! 2. [`request`] reads the event, [`settings`] the environment. Both give entries: [`arn`]s and
+//! 2. [`request`] reads the event, [`settings`] the environment. Both produce entries: [`arn`]s and
 //!    patterns.
-//! 3. `run` is what the program exists for, and does not know the SDK: a loop for each account and
-//!    region, which finds the models of patterns and sees each model stopped. [`exemption`] says
-//!    which of the found ones are kept.
-//! 4. [`aws`] makes the calls, and does not know what for: when a call is retried, whose turn it
-//!    is, and the operations.
-//! 5. [`report`] is what came of it, and `metrics` counts it. [`log`] is where the lines go, and
-//!    `excerpt` makes what others wrote fit for them. `deadline` is when all of it has to be over.
+//! 3. `run` is what the program is for, and does not know the SDK: a loop for each account and
+//!    region, which finds the models that match patterns and sees each model stopped. [`exemption`]
+//!    says which of the models found are kept running.
+//! 4. [`aws`] makes the calls, and does not know why: the operations, when a call is retried, and
+//!    whose turn it is.
+//! 5. [`report`] is the result, and `metrics` counts it. [`log`] is where the lines go, and
+//!    `excerpt` makes text from outside safe for them. `deadline` is when all of this has to end.
 
 #![warn(missing_docs)]
 #![cfg_attr(

@@ -1,4 +1,4 @@
-//! The log: Lambda's own settings for format and level, and nothing in it that must stay secret.
+//! The log: its format and level are Lambda's settings, and it never contains a secret.
 
 use std::env::VarError;
 use std::panic;
@@ -12,14 +12,14 @@ use tracing_subscriber::registry;
 
 use crate::excerpt::cut;
 
-/// The most bytes of a panic's message in the log.
+/// The maximum length of a panic message in the log, in bytes.
 const LONGEST_PANIC: usize = 8 * 1024;
 
-/// The log's subscriber, by Lambda's own variables: `AWS_LAMBDA_LOG_FORMAT` and
+/// The log's subscriber, configured by Lambda's own variables: `AWS_LAMBDA_LOG_FORMAT` and
 /// `AWS_LAMBDA_LOG_LEVEL`.
 ///
-/// The level holds for this program. Every library is held at WARN: below it the SDK logs requests
-/// with their signatures and session tokens, and the runtime whole events.
+/// The level applies to this program. Libraries are held at WARN: below that, the SDK logs requests
+/// with their signatures and session tokens, and the runtime logs whole events.
 pub fn subscriber<W>(
     variable: impl Fn(&str) -> Result<String, VarError>,
     writer: W,
@@ -45,18 +45,17 @@ where
             .with_span_list(false);
         Box::new(registry().with(targets).with(lines))
     } else {
-        // CloudWatch notes the time of each line itself.
+        // CloudWatch records the time of each line itself.
         Box::new(registry().with(targets).with(lines.without_time()))
     }
 }
 
-/// Has every panic written to the log from now on, as one line of the level ERROR in the log's own
-/// format. The standard library writes several to standard error, which a query for errors would
-/// not find.
+/// From now on, writes every panic to the log as one ERROR line in the log's own format. The
+/// standard library would write several lines to standard error, which a query for errors would not
+/// find.
 ///
-/// Where a panic ends is not decided here: one of the handler is the runtime's to catch, which
-/// tells Lambda of it and goes on; one of the runtime ends the process, and Lambda starts a new
-/// one.
+/// This does not decide where a panic ends: the runtime catches one in the handler, reports it to
+/// Lambda and carries on; one in the runtime ends the process, and Lambda starts a new one.
 pub fn log_panics() {
     panic::set_hook(Box::new(|panic| {
         let error = panic
@@ -67,8 +66,8 @@ pub fn log_panics() {
     }));
 }
 
-/// The level of this name. None silences a failure, and a name that Lambda does not know is no
-/// reason to log less than usual.
+/// The level with this name. No level silences a failure, and a name that Lambda does not know is
+/// no reason to log less than usual.
 fn level(name: &str) -> LevelFilter {
     match &*name.trim().to_ascii_uppercase() {
         "TRACE" => LevelFilter::TRACE,

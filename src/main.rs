@@ -18,7 +18,7 @@ use rekognition_stopper::aws::Aws;
 use rekognition_stopper::settings::Settings;
 use rekognition_stopper::{Handler, log};
 
-/// What Lambda gives to every function, and the runtime cannot do without.
+/// The variables that Lambda sets for every function, and that the runtime requires.
 const LAMBDA: [&str; 4] = [
     "AWS_LAMBDA_RUNTIME_API",
     "AWS_LAMBDA_FUNCTION_NAME",
@@ -30,7 +30,7 @@ const LAMBDA: [&str; 4] = [
 async fn main() -> ExitCode {
     if !is_in_lambda() {
         eprintln!(
-            "rekognition-stopper is an AWS Lambda function that stops Rekognition Custom Labels models; see it work \
+            "rekognition-stopper is an AWS Lambda function that stops Rekognition Custom Labels models; try it \
              with `cargo run --example nightly`, or run it here with `cargo lambda watch`"
         );
         return ExitCode::FAILURE;
@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
 
     let subscriber = log::subscriber(|name| std::env::var(name), std::io::stdout);
     if let Err(error) = tracing::subscriber::set_global_default(subscriber) {
-        eprintln!("the log cannot be set up: {error}");
+        eprintln!("the log could not be set up: {error}");
     }
     log::log_panics();
     let settings = Settings::read(|name| std::env::var(name));
@@ -53,7 +53,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether the variables are there that the runtime panics without.
+/// Whether the variables are set without which the runtime panics.
 fn is_in_lambda() -> bool {
     let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
     let memory = std::env::var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");

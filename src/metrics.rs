@@ -22,21 +22,21 @@ struct Run<'run> {
     #[entry(timestamp)]
     timestamp: SystemTime,
     function_name: &'run str,
-    /// Models whose stop was accepted, seen stopped or not.
+    /// Models whose stop was accepted, whether or not it was confirmed.
     models_stopped: u64,
     models_already_stopped: u64,
     models_kept: u64,
     models_failed: u64,
     inference_units_stopped: u64,
-    /// 1 after a good run and 0 after a failed one. A dry run stops nothing, and one of some
-    /// accounts does not say that the others were reached.
+    /// 1 after a good run and 0 after a failed one. A dry run stops nothing, and a run of some of
+    /// the accounts says nothing about the others.
     runs_succeeded: Option<u64>,
     /// In milliseconds.
     duration: Duration,
 }
 
-/// Writes the record of a run as one line. `is_whole` is whether it is of all accounts that its
-/// entries stand for.
+/// Writes the record of a run as one line. `covers_all_accounts` is whether the run covers all the
+/// accounts that its entries stand for.
 ///
 /// # Errors
 /// Those of the output.
@@ -44,7 +44,7 @@ pub(crate) fn write(
     mut output: &mut dyn io::Write,
     function_name: &str,
     report: &Report,
-    is_whole: bool,
+    covers_all_accounts: bool,
     duration: Duration,
 ) -> io::Result<()> {
     let count = |models: usize| u64::try_from(models).unwrap_or(u64::MAX);
@@ -56,13 +56,13 @@ pub(crate) fn write(
         models_already_stopped: count(summary.already_stopped),
         models_kept: count(summary.kept),
         models_failed: count(summary.failed),
-        // What a dry run would have stopped is in its report, and is no saving.
+        // What a dry run would have stopped is in its report, but saves nothing.
         inference_units_stopped: if dry_run {
             0
         } else {
             summary.inference_units_stopped
         },
-        runs_succeeded: (is_whole && !dry_run).then(|| report.is_good().into()),
+        runs_succeeded: (covers_all_accounts && !dry_run).then(|| report.is_good().into()),
         duration,
     };
     let dimensions = vec![vec![DIMENSION.to_owned()]];
@@ -76,10 +76,21 @@ mod tests {
     use super::*;
     use crate::report::{Code, Failure, ModelReport};
 
-    fn runs_succeeded(models: Vec<ModelReport>, is_whole: bool, dry_run: bool) -> Option<u64> {
+    fn runs_succeeded(
+        models: Vec<ModelReport>,
+        covers_all_accounts: bool,
+        dry_run: bool,
+    ) -> Option<u64> {
         let report = Report::new(models, Vec::new(), 1, dry_run, None);
         let mut record = Vec::new();
-        write(&mut record, "nightly", &report, is_whole, Duration::ZERO).unwrap();
+        write(
+            &mut record,
+            "nightly",
+            &report,
+            covers_all_accounts,
+            Duration::ZERO,
+        )
+        .unwrap();
         let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
         let metrics = &record["_aws"]["CloudWatchMetrics"][0]["Metrics"];
         let is_metric = metrics.to_string().contains("RunsSucceeded");
@@ -91,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_run_has_succeeded_or_not_and_any_other_says_nothing_of_it() {
+    fn only_a_run_that_stops_models_in_all_accounts_counts_as_succeeded_or_not() {
         let failure = Failure::new(Code::Panicked, "a fault");
         let failed = vec![ModelReport::failed("a", failure)];
         assert_eq!(runs_succeeded(Vec::new(), true, false), Some(1));

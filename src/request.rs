@@ -1,4 +1,4 @@
-//! The event of an invocation, read into what is asked of this run.
+//! The event of an invocation, parsed into the request for this run.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -12,25 +12,25 @@ use serde_json::value::RawValue;
 use crate::arn::{AccountId, InvalidModelArn, Target};
 use crate::excerpt::{cut_middle, quoted};
 
-/// The most entries of one list. Far above any account's quota of models, and few enough that a run
-/// of them fits in the function's smallest memory.
+/// The maximum length of a list: far above any account's quota of models, and low enough that such
+/// a run fits in the function's smallest memory.
 const MOST_ENTRIES: usize = 10_000;
-/// How many accounts a run of a plan may have.
+/// How many accounts each run of a plan may have.
 const ACCOUNTS_PER_RUN: RangeInclusive<usize> = 1..=MOST_ACCOUNTS_PER_RUN;
-/// The most of them.
+/// The upper bound of that range.
 pub(crate) const MOST_ACCOUNTS_PER_RUN: usize = 1000;
-/// The most bytes of what an error repeats of a field's path and of serde's words on it.
+/// The maximum length, in bytes, of a field's path and of serde's reason in an error.
 const LONGEST_PATH: usize = 100;
 const LONGEST_REASON: usize = 250;
 
-/// An invocation's payload as it came: any JSON value, or text that is none.
+/// An invocation's payload as received: any JSON value, or text that is not JSON.
 ///
-/// Reading it never fails, so that a payload that is no JSON gets the answer of this function and
-/// not one of the runtime's.
+/// Deserializing it never fails, so that a payload that is not JSON gets an error from this
+/// function rather than from the runtime.
 #[derive(Clone, Debug)]
 pub enum Payload {
-    /// The text of the value. It stays text, since the values of six megabytes of JSON can take
-    /// more than a hundred.
+    /// The text of the value. It stays text because the values in six megabytes of JSON can take
+    /// more than a hundred megabytes.
     Json(Box<RawValue>),
     /// Why the text is not JSON.
     NotJson(String),
@@ -45,44 +45,44 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
-/// What an event asks of one run.
+/// The request for one run.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// The models to stop, in order; without a list those of `MODEL_ARNS` are meant.
+    /// The models to stop, in order; without a list, those of `MODEL_ARNS`.
     #[serde(default, rename = "model_arns", deserialize_with = "entries")]
     pub entries: Option<Vec<Entry>>,
-    /// Look, decide and report, but stop nothing; without a word on it what `DRY_RUN` says.
-    #[serde(default, deserialize_with = "given")]
+    /// Check, decide and report, but stop nothing; if absent, `DRY_RUN` applies.
+    #[serde(default, deserialize_with = "present")]
     pub dry_run: Option<bool>,
-    /// Of the accounts that a wildcard stands for, only these. At least one.
+    /// Narrows the run to these of the accounts that a wildcard stands for. Never empty.
     #[serde(default, deserialize_with = "accounts")]
     pub accounts: Option<Vec<AccountId>>,
-    /// Only plan runs of at most so many accounts each: 1 to 1,000.
+    /// Only plan runs of at most this many accounts each: 1 to 1,000.
     #[serde(default, deserialize_with = "accounts_per_run")]
     pub accounts_per_run: Option<usize>,
 }
 
-/// What makes an event an EventBridge envelope. `detail` stays text, and may nest as deeply as it
-/// likes.
+/// The fields that make an event an EventBridge envelope. `detail` stays text, so it may be nested
+/// to any depth.
 #[derive(Deserialize)]
 struct Envelope<'event> {
-    #[serde(default, rename = "detail-type", deserialize_with = "given")]
+    #[serde(default, rename = "detail-type", deserialize_with = "present")]
     detail_type: Option<IgnoredAny>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "present")]
     source: Option<String>,
-    #[serde(default, borrow, deserialize_with = "given")]
+    #[serde(default, borrow, deserialize_with = "present")]
     detail: Option<&'event RawValue>,
 }
 
 impl Request {
-    /// Reads a direct request, or the one in the `detail` of an EventBridge envelope.
+    /// Reads a direct request, or the request in the `detail` of an EventBridge envelope.
     ///
-    /// An envelope of AWS's own (its `source` begins with `aws.`) is an empty request whatever its
-    /// `detail` holds: a schedule and an alarm have nothing to say about models.
+    /// An envelope from AWS itself (its `source` begins with `aws.`) is an empty request whatever
+    /// its `detail` holds: schedules and alarms know nothing about models.
     ///
     /// # Errors
-    /// A payload that is no object, an unknown field, a wrong type or a value out of bounds.
+    /// A payload that is not an object, an unknown field, a wrong type or a value out of range.
     pub fn read(payload: &Payload) -> Result<Self, InvalidRequest> {
         let event = match payload {
             Payload::Json(event) => event,
@@ -108,16 +108,16 @@ impl Request {
         }
     }
 
-    /// Checks what can only be checked with the list that the run is of, its own or that of the
-    /// settings.
+    /// Validates what can only be validated together with the list of the run, which is the
+    /// request's own or that of the settings.
     ///
     /// # Errors
-    /// `accounts` that narrow nothing.
+    /// `accounts` that have nothing to narrow.
     pub(crate) fn check(&self, entries: &[Entry]) -> Result<(), InvalidRequest> {
-        if self.accounts.is_some() && !entries.iter().any(Entry::is_of_all_accounts) {
+        if self.accounts.is_some() && !entries.iter().any(Entry::has_account_wildcard) {
             return Err(InvalidRequest(
-                "`accounts` is given, but no entry of the list has a wildcard in its account; it \
-                 should be left out, or the list should have such a pattern"
+                "`accounts` is given, but no entry of the list has a wildcard in its account; leave \
+                 it out, or add such a pattern to the list"
                     .to_owned(),
             ));
         }
@@ -125,14 +125,13 @@ impl Request {
     }
 }
 
-/// Reads an object, which is `what` to somebody who reads the error; `path` is what the paths of
-/// its fields begin with.
+/// Reads an object. Errors call it `what`, and the paths of its fields begin with `path`.
 fn read_object<'event, T: Deserialize<'event>>(
     value: &'event RawValue,
     what: &str,
     path: &str,
 ) -> Result<T, InvalidRequest> {
-    // An array would be taken for the fields in their order.
+    // Serde would take an array for the fields in their order.
     if !value.get().starts_with('{') {
         return Err(InvalidRequest(format!(
             "{what} is {}; it should be an object such as `{{}}`",
@@ -150,8 +149,8 @@ fn read_object<'event, T: Deserialize<'event>>(
     })
 }
 
-/// What serde says of a field, without two things: the line and the column, since the field's path
-/// says better where it is; and a string in the place of something else, since that could be
+/// Serde's reason, without two things: the line and the column, because the field's path says
+/// better where it is; and a string that was found in place of something else, because it could be
 /// anything, and the message is logged.
 fn reason(error: &serde_json::Error) -> String {
     const STRING: &str = "invalid type: string";
@@ -165,7 +164,7 @@ fn reason(error: &serde_json::Error) -> String {
     }
 }
 
-/// What kind of value a text is.
+/// The kind of a JSON value.
 fn kind(value: &RawValue) -> &'static str {
     match value.get().as_bytes().first() {
         Some(b'{') => "an object",
@@ -177,8 +176,8 @@ fn kind(value: &RawValue) -> &'static str {
     }
 }
 
-/// A field that is there. `null` is a value like others, and mostly a wrong one.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(json: D) -> Result<Option<T>, D::Error> {
+/// A field that is present. `null` is a value like any other, and usually a wrong one.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(json: D) -> Result<Option<T>, D::Error> {
     T::deserialize(json).map(Some)
 }
 
@@ -210,7 +209,7 @@ fn accounts_per_run<'de, D: Deserializer<'de>>(json: D) -> Result<Option<usize>,
     }
 }
 
-/// The entries of a list. One that is too long is counted to its end, and never held in memory.
+/// The entries of a list. A list that is too long is counted to its end, but never held in memory.
 fn entries<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Vec<Entry>>, D::Error> {
     struct Entries;
 
@@ -236,8 +235,8 @@ fn entries<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Vec<Entry>>, D::
             }
             if length > MOST_ENTRIES {
                 return Err(A::Error::custom(format_args!(
-                    "a list of {length} entries; it should have at most {MOST_ENTRIES}, of which \
-                     each may be a pattern"
+                    "a list of {length} entries; it should have at most {MOST_ENTRIES}, each of \
+                     which may be a pattern"
                 )));
             }
             Ok(entries)
@@ -250,18 +249,18 @@ fn entries<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Vec<Entry>>, D::
 /// One entry of a list of models: what was written, and what it stands for.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The entry as it was written, without white space around it.
+    /// The entry as it was written, without surrounding white space.
     pub text: Arc<str>,
-    /// The model or the pattern that it stands for, or why it stands for none.
+    /// The model or the pattern that it stands for, or why it is invalid.
     pub target: Result<Target, InvalidModelArn>,
 }
 
 impl Entry {
-    /// The entry of this text.
+    /// Creates an entry from this text.
     pub fn new(text: &str) -> Self {
         let text = text.trim();
         if text.is_empty() {
-            return Self::nothing("", "blank");
+            return Self::invalid("", "blank");
         }
         let target = text.parse::<Target>();
         Self {
@@ -270,16 +269,16 @@ impl Entry {
         }
     }
 
-    /// Whether it is a pattern with a wildcard in the account.
-    pub(crate) fn is_of_all_accounts(&self) -> bool {
+    /// Whether this is a pattern with a wildcard in its account.
+    pub(crate) fn has_account_wildcard(&self) -> bool {
         matches!(&self.target, Ok(Target::Pattern(pattern)) if pattern.account().is_none())
     }
 
     fn null() -> Self {
-        Self::nothing("null", "null")
+        Self::invalid("null", "null")
     }
 
-    fn nothing(text: &str, what: &str) -> Self {
+    fn invalid(text: &str, what: &str) -> Self {
         Self {
             text: text.into(),
             target: Err(InvalidModelArn::new(format!(
@@ -289,12 +288,12 @@ impl Entry {
     }
 }
 
-/// Why an event is no request: the field, what was found and what would be right.
+/// Why an event is not a valid request: the field, what was found and what was expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidRequest(String);
 
 impl InvalidRequest {
-    /// The error of a run without a list in either place.
+    /// The error of a run with a list in neither the event nor the settings.
     pub(crate) fn no_list() -> Self {
         Self(
             "no models are named: the event has no `model_arns` and the environment variable \
@@ -343,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_direct_request_gives_every_field() {
+    fn a_direct_request_has_every_field() {
         let request = read(json!({
             "model_arns": [ARN, " "], "dry_run": false, "accounts": ["111111111111"],
             "accounts_per_run": 1000
@@ -423,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_field_is_refused_with_its_name_what_it_is_and_what_would_be_right() {
+    fn an_invalid_field_is_refused_with_its_name_what_it_is_and_what_was_expected() {
         for (event, right) in [
             (
                 json!({"modelArns": []}),
@@ -464,7 +463,7 @@ mod tests {
             ),
             (
                 json!({"accounts": ["111111111111", "1111"]}),
-                "`accounts[1]`: `1111` should be the ID of an account, of 12 digits",
+                "`accounts[1]`: `1111` should be a 12-digit account ID",
             ),
             (
                 json!({"accounts": [111_111_111_111_u64]}),
@@ -509,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_error_repeats_is_cut_and_what_would_be_right_is_not() {
+    fn an_error_cuts_what_was_found_and_not_what_was_expected() {
         let long = "x".repeat(1_000_000);
         for (event, part) in [
             (json!({"detail-type": "x", "source": long}), "is missing"),
@@ -525,7 +524,7 @@ mod tests {
                 json!({"detail-type": "x", "source": "shop", "detail": {long.clone(): 1}}),
                 "expected one of `model_arns`",
             ),
-            (json!({ "accounts": [long] }), "of 12 digits"),
+            (json!({ "accounts": [long] }), "a 12-digit account ID"),
         ] {
             let message = refused(event);
             assert!(message.len() < 450, "{message}");
@@ -538,7 +537,7 @@ mod tests {
     }
 
     #[test]
-    fn a_string_in_the_place_of_something_else_is_not_repeated() {
+    fn a_string_in_place_of_something_else_is_not_repeated() {
         for field in ["model_arns", "dry_run", "accounts", "accounts_per_run"] {
             let message = refused(json!({field: "a secret\", expected b"}));
             assert!(
@@ -565,7 +564,7 @@ mod tests {
     }
 
     #[test]
-    fn an_envelope_of_aws_may_nest_as_deeply_as_it_likes() {
+    fn an_envelope_of_aws_may_be_nested_to_any_depth() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         let text = format!(r#"{{"detail": {deep}, "detail-type": "x", "source": "aws.events"}}"#);
         assert!(read_text(&text).unwrap().entries.is_none());
@@ -580,7 +579,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_too_long_is_refused_whole() {
+    fn a_list_that_is_too_long_is_refused_as_a_whole() {
         let event = json!({"model_arns": vec![ARN; MOST_ENTRIES + 1]});
         let message = refused(event);
         assert!(
@@ -592,7 +591,7 @@ mod tests {
     }
 
     #[test]
-    fn null_and_blank_items_are_entries_that_fail_alone() {
+    fn null_and_blank_items_are_entries_that_fail_on_their_own() {
         let entries = read(json!({"model_arns": [null, " ", ARN]}))
             .unwrap()
             .entries
@@ -630,7 +629,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_is_no_json_is_read_all_the_same() {
+    fn a_payload_that_is_not_json_is_an_error_of_the_request() {
         let mut text = serde_json::Deserializer::from_str("{oops");
         let payload = Payload::deserialize(&mut text).unwrap();
         let message = Request::read(&payload).unwrap_err().to_string();

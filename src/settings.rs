@@ -8,21 +8,21 @@ use crate::arn::AccountId;
 use crate::excerpt::quoted;
 use crate::request::Entry;
 
-/// The most characters of a tag's key, from the tagging API.
+/// The maximum length of a tag key, in characters, from the tagging API.
 const TAG_KEY_LENGTH: usize = 128;
-/// The highest price of an inference unit hour, in whatever currency. Above it the savings could
-/// become a number that JSON does not have.
+/// The highest price of an inference unit hour, in any currency. With a higher one, the savings
+/// could be a number that JSON cannot express.
 const HIGHEST_PRICE: f64 = 1e6;
 /// The default of `MAX_CONCURRENCY`.
 const DEFAULT_CONCURRENCY: NonZeroUsize = match NonZeroUsize::new(8) {
     Some(eight) => eight,
     None => NonZeroUsize::MIN,
 };
-/// The most characters of a role's name and, with the slashes around it, of its path, from IAM's
-/// API.
+/// The maximum lengths of a role's name and, including the slashes around it, of its path, from the
+/// IAM API.
 const ROLE_NAME_LENGTH: usize = 64;
 const ROLE_PATH_LENGTH: usize = 512;
-/// The characters of an external ID, from the API of STS.
+/// The length of an external ID, from the STS API.
 const EXTERNAL_ID_LENGTH: std::ops::RangeInclusive<usize> = 2..=1224;
 
 /// The regions of [Custom Labels].
@@ -41,12 +41,12 @@ const CUSTOM_LABELS_REGIONS: [&str; 11] = [
     "ap-northeast-1",
     "ap-northeast-2",
 ];
-/// What the names of regions begin with, in AWS's partitions.
+/// What region names begin with, in all of AWS's partitions.
 const AREAS: [&str; 16] = [
     "af", "ap", "ca", "cn", "eu", "eu-isoe", "eusc-de", "il", "me", "mx", "sa", "us", "us-gov",
     "us-iso", "us-isob", "us-isof",
 ];
-/// What follows there, before the number.
+/// What follows in a region's name, before the number.
 const DIRECTIONS: [&str; 9] = [
     "central",
     "east",
@@ -59,51 +59,50 @@ const DIRECTIONS: [&str; 9] = [
     "west",
 ];
 
-/// What the operator set for every run.
+/// What the operator has configured for every run.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `MODEL_ARNS`: the models of a run whose event names none. Empty where the variable is not
-    /// set.
+    /// `MODEL_ARNS`: the models of a run whose event names none. Empty if the variable is not set.
     pub model_arns: Vec<Entry>,
     /// `MAX_CONCURRENCY`: calls to Rekognition in flight at once in each account and region; 1 to
     /// 64.
     pub max_concurrency: NonZeroUsize,
-    /// `CONFIRM_STOPPED`: whether to wait until a model is seen stopped.
+    /// `CONFIRM_STOPPED`: whether to wait until the service confirms that a model has stopped.
     pub confirm_stopped: bool,
-    /// `DRY_RUN`: whether a request that does not say is a dry run.
+    /// `DRY_RUN`: whether a request without `dry_run` is a dry run.
     pub dry_run: bool,
-    /// `KEEP_RUNNING_TAG`: the key of the tag that exempts a model from patterns, if there is one.
+    /// `KEEP_RUNNING_TAG`: the key of the tag that exempts a model from patterns, unless exemptions
+    /// are off.
     pub keep_running_tag: Option<String>,
     /// `INFERENCE_UNIT_HOUR_PRICE`: the price of one inference unit hour, in any currency.
     pub inference_unit_hour_price: Option<f64>,
-    /// `MEMBER_ROLE`: the name, with its path, of the role to assume in other accounts, if there is
-    /// one.
+    /// `MEMBER_ROLE`: the name, with its path, of the role to assume in other accounts, if any.
     pub member_role: Option<String>,
     /// `MEMBER_EXTERNAL_ID`: the external ID that goes with it.
     pub member_external_id: Option<String>,
-    /// `REGIONS`: what a wildcard in the region stands for. Each is there once.
+    /// `REGIONS`: what a wildcard in the region stands for, without duplicates.
     pub regions: Vec<String>,
-    /// `ORGANIZATIONAL_UNITS`: the roots and units whose accounts a wildcard stands for, with all
-    /// that is under them; none for the whole organization.
+    /// `ORGANIZATIONAL_UNITS`: the roots and units whose accounts, at any depth, a wildcard stands
+    /// for; empty for the whole organization.
     pub organizational_units: Vec<String>,
     /// `EXCLUDED_ACCOUNTS`: the accounts that a wildcard never stands for.
     pub excluded_accounts: Vec<AccountId>,
 }
 
 impl Settings {
-    /// Reads the settings by `variable`, which is [`std::env::var`] in the function.
+    /// Reads the settings with `variable`, which is [`std::env::var`] in the function.
     ///
-    /// A variable that is blank counts as not set, except for `KEEP_RUNNING_TAG`, where that turns
-    /// exemptions off.
+    /// A blank variable counts as not set, except for `KEEP_RUNNING_TAG`, where it turns exemptions
+    /// off.
     ///
     /// # Errors
-    /// Names every variable with a bad value at once.
+    /// Names every variable with an invalid value at once.
     pub fn read(
         variable: impl Fn(&str) -> Result<String, VarError>,
     ) -> Result<Self, InvalidSettings> {
         let mut variables = Variables {
             variable,
-            wrong: Vec::new(),
+            errors: Vec::new(),
         };
         let settings = Self {
             model_arns: variables
@@ -135,8 +134,8 @@ impl Settings {
             ),
             member_role: variables.read(
                 "MEMBER_ROLE",
-                "the name of a role, with its path if it has one, such as `ops/stopper`: no ARN, \
-                 no slash in front, and no characters but IAM's",
+                "the name of a role, with its path if it has one, such as `ops/stopper`: not an \
+                 ARN, no leading slash, and only characters that IAM allows",
                 |text| is_role(text).then(|| text.to_owned()),
             ),
             member_external_id: variables.read(
@@ -160,47 +159,45 @@ impl Settings {
                 )
                 .unwrap_or_default(),
             excluded_accounts: variables
-                .read_list(
-                    "EXCLUDED_ACCOUNTS",
-                    "IDs of accounts, of 12 digits each",
-                    |text| AccountId::try_from(text.to_owned()).ok(),
-                )
+                .read_list("EXCLUDED_ACCOUNTS", "12-digit account IDs", |text| {
+                    AccountId::try_from(text.to_owned()).ok()
+                })
                 .unwrap_or_default(),
         };
-        if variables.wrong.is_empty() {
+        if variables.errors.is_empty() {
             Ok(settings)
         } else {
-            Err(InvalidSettings(variables.wrong))
+            Err(InvalidSettings(variables.errors))
         }
     }
 }
 
-/// The environment while it is read, and what is wrong with it.
+/// The environment while it is being read, and the errors found so far.
 struct Variables<V> {
     variable: V,
-    wrong: Vec<String>,
+    errors: Vec<String>,
 }
 
 impl<V: Fn(&str) -> Result<String, VarError>> Variables<V> {
-    /// The value of a variable if it is set, blank or not.
+    /// The value of a variable that is set, blank or not.
     fn value(&mut self, name: &str) -> Option<String> {
         match (self.variable)(name) {
             Ok(value) => Some(value.trim().to_owned()),
             Err(VarError::NotPresent) => None,
             Err(VarError::NotUnicode(_)) => {
-                self.wrong.push(format!("{name} is not UTF-8 text"));
+                self.errors.push(format!("{name} is not UTF-8 text"));
                 None
             }
         }
     }
 
-    /// What a variable that is not blank says.
+    /// The parsed value of a variable that is not blank.
     fn read<T>(&mut self, name: &str, right: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let value = self.value(name).filter(|value| !value.is_empty())?;
         let parsed = parse(&value);
         if parsed.is_none() {
             let found = quoted(&value);
-            self.wrong
+            self.errors
                 .push(format!("{name} is {found}; it should be {right}"));
         }
         parsed
@@ -212,7 +209,7 @@ impl<V: Fn(&str) -> Result<String, VarError>> Variables<V> {
         })
     }
 
-    /// The items of a list, each once. One that is all separators is not set.
+    /// The items of a list, without duplicates. A list of nothing but separators counts as not set.
     fn read_list<T: PartialEq>(
         &mut self,
         name: &str,
@@ -231,8 +228,8 @@ impl<V: Fn(&str) -> Result<String, VarError>> Variables<V> {
         }
         if !wrong.is_empty() {
             let wrong = wrong.join(", ");
-            self.wrong
-                .push(format!("{name} has {wrong}; it should be {right}"));
+            self.errors
+                .push(format!("{name} contains {wrong}; it should be {right}"));
         }
         (!items.is_empty()).then_some(items)
     }
@@ -243,7 +240,7 @@ impl<V: Fn(&str) -> Result<String, VarError>> Variables<V> {
         };
         if key.chars().count() > TAG_KEY_LENGTH {
             let found = quoted(&key);
-            self.wrong.push(format!(
+            self.errors.push(format!(
                 "KEEP_RUNNING_TAG is {found}; it should be a tag key of at most {TAG_KEY_LENGTH} \
                  characters, or empty"
             ));
@@ -258,7 +255,7 @@ fn split_list(text: &str) -> impl Iterator<Item = &str> {
         .filter(|item| !item.is_empty())
 }
 
-/// Whether a text is the name of a role, with its path in front if it has one.
+/// Whether a text is the name of a role, with its path if it has one.
 fn is_role(text: &str) -> bool {
     let (path, name) = text.rsplit_once('/').unwrap_or(("", text));
     let is_name = (1..=ROLE_NAME_LENGTH).contains(&name.len())
@@ -278,7 +275,7 @@ fn is_external_id(text: &str) -> bool {
             .all(|byte| is_word(byte) || b"+=,.@:/-".contains(&byte))
 }
 
-/// Whether a text has the form of a region's name. Whether there is such a region is not known.
+/// Whether a text has the form of a region's name. Whether the region exists is not known.
 fn is_region(text: &str) -> bool {
     let mut parts = text.rsplitn(3, '-');
     let (number, direction, area) = (parts.next(), parts.next(), parts.next());
@@ -306,7 +303,7 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// Variables with bad values: for each its name, what was found and what would be right.
+/// Variables with invalid values: the name of each, what was found and what was expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidSettings(Vec<String>);
 
@@ -395,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_variable_is_named_at_once_with_what_would_be_right() {
+    fn every_invalid_variable_is_named_at_once_with_what_was_expected() {
         let message = read(&[
             ("MAX_CONCURRENCY", "0"),
             ("CONFIRM_STOPPED", "yes"),
@@ -420,21 +417,21 @@ mod tests {
             "separated by commas or white space, not JSON",
             "MEMBER_ROLE is `/stopper`; it should be the name of a role",
             "MEMBER_EXTERNAL_ID is `a`; it should be 2 to 1224",
-            "REGIONS has `us-eats-1`, `eu-west`; it should be full names of regions",
-            "ORGANIZATIONAL_UNITS has `ou-a1b2`; it should be IDs of organizational units",
-            "EXCLUDED_ACCOUNTS has `1234`; it should be IDs of accounts, of 12 digits each",
+            "REGIONS contains `us-eats-1`, `eu-west`; it should be full names of regions",
+            "ORGANIZATIONAL_UNITS contains `ou-a1b2`; it should be IDs of organizational units",
+            "EXCLUDED_ACCOUNTS contains `1234`; it should be 12-digit account IDs",
         ] {
             assert!(message.contains(part), "{message}");
         }
     }
 
     #[test]
-    fn a_tags_key_may_have_128_characters() {
+    fn a_tag_key_may_have_128_characters() {
         assert!(read(&[("KEEP_RUNNING_TAG", &"é".repeat(128))]).is_ok());
     }
 
     #[test]
-    fn numbers_outside_their_bounds_are_bad() {
+    fn numbers_out_of_range_are_refused() {
         for value in ["65", "-1", "8.0", "eight"] {
             assert!(read(&[("MAX_CONCURRENCY", value)]).is_err(), "{value}");
         }
@@ -448,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_variable_is_not_set_except_for_the_tags_key() {
+    fn a_blank_variable_is_not_set_except_for_the_tag_key() {
         let names = [
             "MODEL_ARNS",
             "MAX_CONCURRENCY",
@@ -493,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn an_external_id_is_of_the_characters_of_sts() {
+    fn an_external_id_has_only_characters_that_sts_allows() {
         for (id, right) in [
             ("ab", true),
             ("a:b/c_+=,.@-", true),
@@ -508,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn a_regions_name_with_a_typing_error_is_refused() {
+    fn a_region_with_a_typo_is_refused() {
         let elsewhere = [
             "eusc-de-east-1",
             "us-isob-east-1",

@@ -323,7 +323,7 @@ async fn accounts_that_are_excluded_or_not_active_are_skipped_and_logged() {
             )
         })
         .collect();
-    let excluded = "EXCLUDED_ACCOUNTS has it";
+    let excluded = "it is in EXCLUDED_ACCOUNTS";
     let expected = [
         (MEMBERS[0], excluded),
         (MEMBERS[1], excluded),

@@ -370,7 +370,7 @@ proptest! {
         let pattern: ModelPattern = text.parse().unwrap();
         prop_assert_eq!(pattern.matches_region("us-east-1"), iam_matches(&region, "us-east-1"), "{}", text);
         prop_assert_eq!(pattern.matches_account("123456789012"), iam_matches(&account, "123456789012"), "{}", text);
-        let placed: ModelPattern = pattern.with_place("123456789012", "us-east-1").parse().unwrap();
+        let placed: ModelPattern = pattern.with_location("123456789012", "us-east-1").parse().unwrap();
         prop_assert!(placed.region().is_some() && placed.account().is_some());
         if pattern.matches_region("us-east-1") && pattern.matches_account("123456789012") {
             prop_assert!(iam_matches(&text, placed.as_str()), "{} {}", text, placed);

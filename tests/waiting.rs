@@ -253,9 +253,9 @@ async fn a_model_that_is_said_to_run_to_the_end_is_never_reported_stopped() {
         let handler = handler(&emulator, &[]);
         let report = report(invoke(&handler, json!({"model_arns": [arn]}), SHORT).await);
         assert_eq!(outcomes(&report), ["DeadlineExceeded"], "{fault:?}");
-        let reason = "the last time after: ResourceInUseException";
+        let reason = "the last attempt failed with: ResourceInUseException";
         assert!(failure(&report).contains(reason), "{report:?}");
-        let accepted = failure(&report).contains("its stop was accepted, and then it was running");
+        let accepted = failure(&report).contains("its stop was accepted, but it was running");
         assert_eq!(accepted, is_accepted, "{report:?}");
         let status = report.models[0].status.as_ref().unwrap();
         assert_eq!(status.as_str(), "RUNNING", "{fault:?}");
@@ -320,7 +320,7 @@ async fn a_model_that_is_gone_when_it_is_looked_at_fails_with_the_services_code(
     emulator.add_fault(accepted.operation(Operation::StopProjectVersion));
     let without_project = report(stop(&emulator, &[&arn]).await);
     assert_eq!(outcomes(&without_project), ["ResourceNotFoundException"]);
-    assert!(failure(&without_project).contains("DescribeProjects knows no"));
+    assert!(failure(&without_project).contains("DescribeProjects finds no"));
 
     emulator.add_project("shelf", "us-east-1", "CUSTOM_LABELS");
     let without_model = report(stop(&emulator, &[&arn]).await);
@@ -520,7 +520,7 @@ async fn a_list_that_cannot_be_read_until_the_deadline_is_the_reason_that_is_tol
         ] {
             let report = report(invoke(&handler, event, SHORT).await);
             assert_eq!(outcomes(&report), [code]);
-            let reason = format!("{operation} was answered with a response that cannot be read");
+            let reason = format!("the response to {operation} cannot be read");
             assert!(failure(&report).contains(&reason), "{report:?}");
         }
     }

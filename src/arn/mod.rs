@@ -1,8 +1,8 @@
-//! The ARN of a model, and the patterns that stand for many of them.
+//! The ARN of a model, and the patterns that stand for many models.
 //!
 //! The form is the service's own, from the `ProjectVersionArn` of [StopProjectVersion]:
-//! `arn:PARTITION:rekognition:REGION:ACCOUNT:project/PROJECT/version/VERSION/NUMBER`. It is read by
-//! splitting it, which is all that a form this regular needs.
+//! `arn:PARTITION:rekognition:REGION:ACCOUNT:project/PROJECT/version/VERSION/NUMBER`. It is parsed
+//! by splitting it, which is all that such a regular form needs.
 //!
 //! [StopProjectVersion]: https://docs.aws.amazon.com/rekognition/latest/APIReference/API_StopProjectVersion.html
 
@@ -18,15 +18,15 @@ use serde::{Deserialize, Serialize};
 use crate::excerpt::quoted;
 pub use pattern::ModelPattern;
 
-/// The fewest and the most characters of a model's ARN.
+/// The length of a model's ARN, in characters.
 const LENGTH: std::ops::RangeInclusive<usize> = 20..=2048;
-/// The most characters of a project's and of a version's name.
+/// The maximum length of a project's and of a version's name.
 const NAME_LENGTH: usize = 255;
 /// The form of a model's ARN, for messages.
 const FORM: &str =
     "arn:PARTITION:rekognition:REGION:ACCOUNT:project/PROJECT/version/VERSION/NUMBER";
 
-/// What an entry of a list of models stands for.
+/// What an entry in a list of models stands for.
 #[derive(Clone, Debug)]
 pub enum Target {
     /// One model, by its own ARN.
@@ -36,7 +36,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// The text that it was read from, shared.
+    /// The text that it was parsed from, shared.
     pub(crate) fn text(&self) -> Arc<str> {
         match self {
             Self::Model(model_arn) => model_arn.0.clone(),
@@ -59,8 +59,8 @@ impl FromStr for Target {
 
 /// The ARN of a model version, which is what Rekognition Custom Labels runs and bills.
 ///
-/// A value of this type is always valid: 20 to 2048 characters in the service's pattern. Its order
-/// is that of its text. A clone shares the text.
+/// A value of this type is always valid: 20 to 2048 characters in the service's form. It is ordered
+/// by its text. A clone shares the text.
 ///
 /// ```
 /// use rekognition_stopper::arn::ModelArn;
@@ -85,7 +85,7 @@ impl ModelArn {
         self.field(1)
     }
 
-    /// The region that the model lives in, and must be called in.
+    /// The region that the model is in, and must be called in.
     pub fn region(&self) -> &str {
         self.field(3)
     }
@@ -105,7 +105,7 @@ impl ModelArn {
         self.segment(3)
     }
 
-    /// The number that the service ends the ARN with: when the version was made.
+    /// The number at the end, which the service adds: when the version was created.
     pub fn number(&self) -> &str {
         self.segment(4)
     }
@@ -119,7 +119,7 @@ impl ModelArn {
     }
 }
 
-// The hash is that of the text, as this demands.
+// The derived hash is that of the text, as `Borrow` requires.
 impl Borrow<str> for ModelArn {
     fn borrow(&self) -> &str {
         &self.0
@@ -167,9 +167,7 @@ impl TryFrom<String> for AccountId {
             return Ok(Self(text));
         }
         let found = quoted(&text);
-        Err(format!(
-            "{found} should be the ID of an account, of 12 digits"
-        ))
+        Err(format!("{found} should be a 12-digit account ID"))
     }
 }
 
@@ -179,8 +177,8 @@ impl fmt::Display for AccountId {
     }
 }
 
-/// Why a text is neither a model's ARN nor a pattern that can be used: the part that is wrong, what
-/// it is and what would be right.
+/// Why a text is neither a model's ARN nor a usable pattern: the part that is wrong, what was found
+/// and what was expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidModelArn(String);
 
@@ -189,7 +187,7 @@ impl InvalidModelArn {
         Self(message.into())
     }
 
-    /// The error of a pattern of accounts that this function has no role to enter.
+    /// The error of a pattern with an account wildcard in a function that has no member role.
     pub(crate) fn needs_member_role(pattern: &ModelPattern) -> Self {
         let account = pattern.as_str().split(':').nth(4).unwrap_or_default();
         Self::part(
@@ -220,7 +218,7 @@ enum Wildcards {
     Refused,
 }
 
-/// The parts of an ARN or pattern, each checked.
+/// The parts of an ARN or pattern, each validated.
 struct Parts<'a> {
     partition: &'a str,
     region: &'a str,
@@ -250,10 +248,10 @@ impl<'a> Parts<'a> {
             return Err(InvalidModelArn::part(
                 "the partition",
                 partition,
-                "literal, such as `aws`, also in a pattern",
+                "literal, such as `aws`, even in a pattern",
             ));
         }
-        name_of_place("the partition", partition, Wildcards::Refused)?;
+        partition_or_region("the partition", partition, Wildcards::Refused)?;
         if service != "rekognition" {
             return Err(InvalidModelArn::part(
                 "the service",
@@ -261,7 +259,7 @@ impl<'a> Parts<'a> {
                 "`rekognition`",
             ));
         }
-        name_of_place("the region", region, wildcards)?;
+        partition_or_region("the region", region, wildcards)?;
         let is_like_account = wildcards == Wildcards::Allowed && can_match_account(account);
         if !is_account(account) && !is_like_account {
             return Err(InvalidModelArn::part("the account", account, "12 digits"));
@@ -307,12 +305,12 @@ impl Wildcards {
     }
 }
 
-/// Whether a text is the ID of an account.
+/// Whether a text is an account ID.
 fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether a text with wildcards can match the ID of an account.
+/// Whether a text with wildcards can match an account ID.
 fn can_match_account(text: &str) -> bool {
     let valid = |byte: u8| byte.is_ascii_digit() || Wildcards::Allowed.allow(byte);
     let stars = text.matches('*').count();
@@ -320,7 +318,7 @@ fn can_match_account(text: &str) -> bool {
     text.bytes().all(valid) && (others == 12 || (stars > 0 && others < 12))
 }
 
-/// The name of the project whose ARN ends in this resource, if it is that of a project.
+/// The project's name, if this resource is that of a project's ARN.
 fn project_of(resource: &str) -> Option<&str> {
     let project = match resource.split('/').collect::<Vec<_>>()[..] {
         ["project", project] | ["project", project, _] => project,
@@ -330,8 +328,12 @@ fn project_of(resource: &str) -> Option<&str> {
     is_name.then_some(project)
 }
 
-/// A partition's or region's name.
-fn name_of_place(what: &str, found: &str, wildcards: Wildcards) -> Result<(), InvalidModelArn> {
+/// Validates the name of a partition or region.
+fn partition_or_region(
+    what: &str,
+    found: &str,
+    wildcards: Wildcards,
+) -> Result<(), InvalidModelArn> {
     let valid = |byte: u8| {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || wildcards.allow(byte)
     };
@@ -345,7 +347,7 @@ fn name_of_place(what: &str, found: &str, wildcards: Wildcards) -> Result<(), In
     ))
 }
 
-/// A project's or version's name.
+/// Validates the name of a project or version.
 fn name(what: &str, found: &str, wildcards: Wildcards) -> Result<(), InvalidModelArn> {
     let valid = |byte: u8| {
         byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-') || wildcards.allow(byte)
@@ -360,7 +362,7 @@ fn name(what: &str, found: &str, wildcards: Wildcards) -> Result<(), InvalidMode
     ))
 }
 
-/// The `N` pieces of `text` between separators, if there are exactly that many.
+/// The `N` pieces of `text` between separators, if there are exactly `N`.
 fn exactly<const N: usize>(text: &str, separator: char) -> Option<[&str; N]> {
     let mut pieces = text.split(separator);
     let mut found = [""; N];
@@ -404,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_which_part_is_wrong_and_what_would_be_right() {
+    fn an_error_says_which_part_is_wrong_and_what_was_expected() {
         for (text, part) in [
             ("", "0 characters"),
             (
@@ -500,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn a_projects_arn_is_answered_with_the_pattern_for_its_versions() {
+    fn the_error_for_a_projects_arn_suggests_the_pattern_for_its_versions() {
         let project = "arn:aws:rekognition:us-east-1:123456789012:project/shelf";
         for end in ["", "/1700000000000", "/*"] {
             let message = refused(&format!("{project}{end}"));
@@ -510,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_of_accounts_without_a_role_says_which_variable_is_missing() {
+    fn an_account_wildcard_without_a_role_says_which_variable_is_missing() {
         let pattern = "arn:aws:rekognition:us-east-1:12*:project/a/version/*/*";
         let message = InvalidModelArn::needs_member_role(&pattern.parse().unwrap()).to_string();
         assert!(

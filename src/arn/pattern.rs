@@ -8,11 +8,11 @@ use wildmatch::WildMatch;
 
 use super::{InvalidModelArn, ModelArn, Parts, WILDCARDS, Wildcards};
 
-/// A model's ARN with `*` or `?` in its region, its account, its project's name, its version's name
-/// or its number.
+/// A model's ARN with `*` or `?` in the region, the account, the project's name, the version's name
+/// or the number.
 ///
-/// The wildcards are those of IAM: `*` is any run of characters, including none, and `?` is any
-/// one. The partition is always literal.
+/// The wildcards are those of IAM: `*` matches any run of characters, including none, and `?` any
+/// single one. The partition is always literal.
 ///
 /// ```
 /// use rekognition_stopper::arn::ModelPattern;
@@ -46,17 +46,17 @@ impl ModelPattern {
         self.text.clone()
     }
 
-    /// The partition that its models live in.
+    /// The partition that its models are in.
     pub fn partition(&self) -> &str {
         &self.partition
     }
 
-    /// The region that its models live in, unless it has a wildcard.
+    /// The region that its models are in, unless it has a wildcard.
     pub fn region(&self) -> Option<&str> {
         self.region.literal()
     }
 
-    /// Whether its models can live in this region.
+    /// Whether its models can be in this region.
     pub fn matches_region(&self, region: &str) -> bool {
         self.region.matches(region)
     }
@@ -76,16 +76,17 @@ impl ModelPattern {
         self.project.literal()
     }
 
-    /// Whether models of the project of this name can match.
+    /// Whether models of the project with this name can match.
     pub fn matches_project(&self, name: &str) -> bool {
         self.project.matches(name)
     }
 
     /// Whether it stands for this model.
     ///
-    /// Stars alone, as in `*a*a*a*b`, take time in proportion to the name; the worst there is,
-    /// `*aaaa...b`, in proportion to the pattern times the name: 8 microseconds for the longest
-    /// name, half a millisecond for 2,048 characters.
+    /// A pattern of many stars, such as `*a*a*a*b`, takes time proportional to the length of the
+    /// name. The worst case, `*aaaa...b`, takes time proportional to the lengths of pattern and
+    /// name multiplied: 8 microseconds for the longest name, half a millisecond for 2,048
+    /// characters.
     pub fn matches(&self, model_arn: &ModelArn) -> bool {
         *self.partition == *model_arn.partition()
             && self.region.matches(model_arn.region())
@@ -95,14 +96,14 @@ impl ModelPattern {
             && self.number.matches(model_arn.number())
     }
 
-    /// Its text with this account in the place of its wildcard, if it has one there.
+    /// Its text with this account in place of the account's wildcard, if it has one.
     pub fn with_account(&self, account: &str) -> String {
-        self.with_place(account, &self.region.text)
+        self.with_location(account, &self.region.text)
     }
 
-    /// Its text with this account and region in the place of their wildcards. What is literal
-    /// stays.
-    pub fn with_place(&self, account: &str, region: &str) -> String {
+    /// Its text with this account and region in place of their wildcards. Literal parts stay as
+    /// they are.
+    pub fn with_location(&self, account: &str, region: &str) -> String {
         format!(
             "arn:{}:rekognition:{}:{}:project/{}/version/{}/{}",
             self.partition,
@@ -148,7 +149,7 @@ impl fmt::Debug for ModelPattern {
 #[derive(Clone)]
 struct Part {
     text: Box<str>,
-    /// What it matches, where it has wildcards.
+    /// The matcher, if the part has wildcards.
     wild: Option<Box<WildMatch>>,
 }
 
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_knows_its_project_only_where_it_is_literal() {
+    fn a_pattern_knows_its_project_only_if_it_is_literal() {
         let literal = pattern(&MODEL.replace("v_1-a", "*"));
         assert_eq!(literal.project_name(), Some("shelf.audit"));
         let open = pattern(&MODEL.replace("shelf.audit", "shelf*"));
@@ -219,25 +220,25 @@ mod tests {
     }
 
     #[test]
-    fn a_place_stands_where_the_wildcards_were_and_nowhere_else() {
+    fn a_location_replaces_the_wildcards_and_nothing_else() {
         let text = "arn:aws:rekognition:eu-*:*:project/a*/version/*/17?";
         let both = pattern(text);
         assert_eq!((both.region(), both.account()), (None, None));
         assert!(both.matches_region("eu-west-1") && !both.matches_region("us-east-1"));
         assert!(both.matches_account("222222222222"));
         assert_eq!(
-            both.with_place("222222222222", "eu-west-1"),
+            both.with_location("222222222222", "eu-west-1"),
             "arn:aws:rekognition:eu-west-1:222222222222:project/a*/version/*/17?"
         );
         assert_eq!(
-            pattern(&text.replace("eu-*", "us-east-1")).with_place("222222222222", "eu-west-1"),
+            pattern(&text.replace("eu-*", "us-east-1")).with_location("222222222222", "eu-west-1"),
             "arn:aws:rekognition:us-east-1:222222222222:project/a*/version/*/17?"
         );
         let of_an_account = pattern(&text.replace(":*:", ":123456789012:"));
         assert_eq!(of_an_account.account(), Some("123456789012"));
         assert!(!of_an_account.matches_account("222222222222"));
         assert_eq!(
-            of_an_account.with_place("222222222222", "eu-*"),
+            of_an_account.with_location("222222222222", "eu-*"),
             "arn:aws:rekognition:eu-*:123456789012:project/a*/version/*/17?"
         );
     }

@@ -1,4 +1,4 @@
-//! One call to AWS, from its first attempt to its last: when it is made again, and what its failure
+//! One call to AWS, from its first attempt to its last: when it is retried, and what its failure
 //! means.
 //!
 //! The SDK makes single attempts. [`Caller::call`] is the loop, and [`judge`] decides.
@@ -12,32 +12,32 @@ use aws_sdk_rekognition::error::{ProvideErrorMetadata, SdkError};
 use futures_util::FutureExt;
 use tokio::time::{sleep, timeout};
 
-use super::judge::{Failed, Verdict, judge};
+use super::judge::{AttemptFailure, Verdict, judge};
 use super::operation::Operation;
 use super::sts::Session;
 use super::turns::Lane;
 use crate::deadline::Deadline;
 
-/// An attempt without an answer is given up after this long.
+/// An attempt that is not answered is given up after this long.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The least time that an attempt is given, however near the deadline is.
+/// The minimum time that an attempt is given, however near the deadline is.
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(50);
 /// The pauses between the attempts of one call; each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// A call that is throttled so many times while others of its operation are let through is
-/// throttled for what it is about: it no longer slows the others down...
+/// A call that is throttled this many times while others of its operation get through is throttled
+/// because of its subject: it no longer slows the others down...
 const THROTTLED_ALONE: u32 = 3;
-/// ... and is made again after pauses of its own.
+/// ... and is retried after pauses of its own.
 const LONGEST_PAUSE_ALONE: Duration = Duration::from_secs(30);
 
 /// What all calls of a run have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) deadline: Arc<Deadline>,
-    /// The invocation's ID, for the log.
+    /// The request ID of the invocation, for the log.
     pub(crate) request_id: Arc<str>,
-    /// The session that calls are made in, unless they are made as the function itself.
+    /// The session in which calls are made, unless they are made as the function itself.
     pub(crate) session: Option<Session>,
 }
 
@@ -50,10 +50,10 @@ impl Caller {
         }
     }
 
-    /// Makes one call, as often as its failures allow, and ends by the deadline.
+    /// Makes one call, with as many attempts as its failures allow, and ends by the deadline.
     ///
-    /// `subject` is what the call is about, for the log: a model, a project or a role. `attempt`
-    /// sends the request, and `read` takes what is wanted from the response, if it is there.
+    /// `subject` is what the call concerns, for the log: a model, a project or a role. `attempt`
+    /// sends the request, and `read` extracts the result from the response, if it is there.
     pub(super) async fn call<O, E, F, T>(
         &self,
         lane: &Lane,
@@ -83,7 +83,7 @@ impl Caller {
                     break;
                 };
                 let credentials = self.session.as_ref().and_then(Session::credentials);
-                // An operation of the SDK is a large future, and lives only while it is in flight.
+                // An SDK operation is a large future, so it exists only while it is in flight.
                 let attempt = AssertUnwindSafe(Box::pin(attempt())).catch_unwind();
                 let failed = match timeout(self.attempt_timeout(), attempt).await {
                     Ok(Ok(Ok(response))) => match read(response) {
@@ -91,11 +91,11 @@ impl Caller {
                             turn.let_through();
                             return Ok(result);
                         }
-                        None => Failed::unreadable(operation),
+                        None => AttemptFailure::unreadable(operation),
                     },
-                    Ok(Ok(Err(error))) => Failed::new(operation, error),
-                    Ok(Err(_)) => Failed::Panicked,
-                    Err(_) => Failed::Unanswered,
+                    Ok(Ok(Err(error))) => AttemptFailure::new(operation, error),
+                    Ok(Err(_)) => AttemptFailure::Panicked,
+                    Err(_) => AttemptFailure::Unanswered,
                 };
                 let verdict = judge(&failed, operation);
                 let is_throttled = verdict == Verdict::Throttled;
@@ -104,28 +104,28 @@ impl Caller {
                 }
                 let is_alone = is_throttled && throttled_alone >= THROTTLED_ALONE;
                 match &failed {
-                    Failed::Unanswered => turn.unanswered(),
+                    AttemptFailure::Unanswered => turn.unanswered(),
                     _ if is_alone => turn.throttled_alone(),
                     _ if is_throttled => turn.throttled(),
                     failed if failed.is_answer() => turn.let_through(),
                     _ => drop(turn),
                 }
                 match (verdict, &self.session) {
-                    (Verdict::Throttled | Verdict::Again, _) => {}
-                    (Verdict::AgainWithTheRightTime, _) if !clock_was_wrong => {
+                    (Verdict::Throttled | Verdict::Retry, _) => {}
+                    (Verdict::RetryWithCorrectedClock, _) if !clock_was_wrong => {
                         clock_was_wrong = true;
                     }
-                    (Verdict::AgainInNewSession, Some(session)) if !session_had_expired => {
+                    (Verdict::RetryInNewSession, Some(session)) if !session_had_expired => {
                         session.renew(credentials).await?;
                     }
                     (
                         Verdict::Final
-                        | Verdict::AgainWithTheRightTime
-                        | Verdict::AgainInNewSession,
+                        | Verdict::RetryWithCorrectedClock
+                        | Verdict::RetryInNewSession,
                         _,
                     ) => return Err(failed.into_error(operation)),
                 }
-                session_had_expired = verdict == Verdict::AgainInNewSession;
+                session_had_expired = verdict == Verdict::RetryInNewSession;
                 let reason = failed.to_string();
                 tracing::debug!(
                     requestId = &*self.request_id,
@@ -136,8 +136,8 @@ impl Caller {
                     "retry"
                 );
                 last_failure = Some(reason);
-                after_silence = matches!(failed, Failed::Unanswered);
-                if is_alone || (verdict == Verdict::Again && !after_silence) {
+                after_silence = matches!(failed, AttemptFailure::Unanswered);
+                if is_alone || (verdict == Verdict::Retry && !after_silence) {
                     sleep(pause).await;
                     let longest = if is_alone {
                         LONGEST_PAUSE_ALONE
@@ -160,8 +160,8 @@ impl Caller {
         result.unwrap_or(Err(CallError::OutOfTime { last_failure }))
     }
 
-    /// How long an attempt may take: near the deadline half of the time left, so that there is time
-    /// for another.
+    /// How long an attempt may take: near the deadline, half of the time left, so that there is
+    /// time for another.
     fn attempt_timeout(&self) -> Duration {
         let left = self.deadline.left();
         ATTEMPT_TIMEOUT.min(left / 2).max(SHORTEST_ATTEMPT)
@@ -171,21 +171,22 @@ impl Caller {
 /// Why a call has no result.
 #[derive(Clone, Debug)]
 pub enum CallError {
-    /// The service said no.
+    /// The service refused the call.
     Refused {
         /// The service's code, such as `AccessDeniedException`.
         code: String,
-        /// The service's message; for a missing permission with the name of the action.
+        /// The service's message; for a missing permission, with the name of the action.
         message: String,
     },
-    /// The service answered in a way that cannot be read, and the call may have had its effect.
+    /// The service's response cannot be read, and the call may have had its effect.
     Unclear {
         /// What is wrong with the response.
         message: String,
     },
-    /// The call could not be sent, and would not be the next time: no credentials, for example.
+    /// The call could not be sent, and a retry would not help: there are no credentials, for
+    /// example.
     NotSent {
-        /// The SDK's word for the failure.
+        /// The SDK's name for the failure.
         code: &'static str,
         /// The failure and its causes.
         message: String,
@@ -195,17 +196,17 @@ pub enum CallError {
         /// The role, and what STS said.
         message: String,
     },
-    /// A fault in this program.
+    /// A bug in this program.
     Panicked,
     /// Time ran out before the call had a result.
     OutOfTime {
-        /// What the last attempt failed with, if there was one.
+        /// Why the last attempt failed, if there was one.
         last_failure: Option<String>,
     },
 }
 
 impl CallError {
-    /// The error of something that the service does not know.
+    /// The error for something that the service does not have.
     pub(crate) fn not_found(message: String) -> Self {
         Self::Refused {
             code: "ResourceNotFoundException".to_owned(),
@@ -213,7 +214,7 @@ impl CallError {
         }
     }
 
-    /// The same error, with what it is about, which not every service says.
+    /// The same error with its subject, which not every service names.
     pub(crate) fn about(self, subject: &str) -> Self {
         match self {
             Self::Refused { code, message } => Self::Refused {
@@ -224,33 +225,31 @@ impl CallError {
         }
     }
 
-    /// The error of something in a list that cannot be read: that is not the same as nothing.
+    /// The error for an item in a list that cannot be read, which is not the same as no item.
     pub(crate) fn unreadable_list(operation: Operation) -> Self {
-        Failed::unreadable(operation).into_error(operation)
+        AttemptFailure::unreadable(operation).into_error(operation)
     }
 
-    /// Whether the service's code is this one.
-    pub(crate) fn is_refused_as(&self, one: &str) -> bool {
+    /// Whether the service refused the call with this code.
+    pub(crate) fn has_code(&self, one: &str) -> bool {
         matches!(self, Self::Refused { code, .. } if code == one)
     }
 
-    /// Whether beginning the list anew may help: its token has expired, or a page cannot be read.
-    pub(crate) fn is_of_a_broken_list(&self) -> bool {
-        matches!(self, Self::Unclear { .. })
-            || self.is_refused_as("InvalidPaginationTokenException")
+    /// Whether restarting the list may help: its token has expired, or a page cannot be read.
+    pub(crate) fn calls_for_list_restart(&self) -> bool {
+        matches!(self, Self::Unclear { .. }) || self.has_code("InvalidPaginationTokenException")
     }
 
-    /// Whether the error of a call for several models may be that of one of them: the service does
-    /// not know it, or does not accept its name.
-    pub(crate) fn may_be_of_one(&self) -> bool {
-        self.is_refused_as("ResourceNotFoundException")
-            || self.is_refused_as("InvalidParameterException")
+    /// Whether the error of a call for several models may be due to one of them: the service does
+    /// not have it, or does not accept its name.
+    pub(crate) fn may_concern_one_model(&self) -> bool {
+        self.has_code("ResourceNotFoundException") || self.has_code("InvalidParameterException")
     }
 
-    /// Whether only a look at the model can tell what a stop has done to it: the service says that
-    /// it is in no status to be stopped in, or says nothing that can be read.
+    /// Whether only a status check can tell what a stop has done to the model: the service says
+    /// that the model cannot be stopped in its present status, or its response cannot be read.
     pub(crate) fn leaves_doubt(&self) -> bool {
-        matches!(self, Self::Unclear { .. }) || self.is_refused_as("ResourceInUseException")
+        matches!(self, Self::Unclear { .. }) || self.has_code("ResourceInUseException")
     }
 }
 
@@ -261,7 +260,7 @@ impl fmt::Display for CallError {
             Self::Refused { code, message } => write!(f, "{code}: {message}"),
             Self::Unclear { message } | Self::Unreachable { message } => f.write_str(message),
             Self::NotSent { code, message } => write!(f, "{code}: {message}"),
-            Self::Panicked => f.write_str("a fault in this program"),
+            Self::Panicked => f.write_str("a bug in this program"),
             Self::OutOfTime { last_failure } => {
                 f.write_str(last_failure.as_deref().unwrap_or("time ran out"))
             }
@@ -284,15 +283,15 @@ mod tests {
     use tokio::time::Instant;
 
     use super::super::pace::Pace;
-    use super::super::turns::{Places, ScopePlaces};
+    use super::super::turns::{ScopeSlots, Slots};
 
     type Error = SdkError<StopProjectVersionError>;
 
     const STOP: Operation = Operation::StopProjectVersion;
-    /// What is kept of an invocation of more than five seconds for a report without models.
+    /// What is reserved of an invocation of more than five seconds for a report without models.
     const REPORT: Duration = Duration::from_secs(1);
 
-    /// The calls of a run that has so much time.
+    /// The caller of a run that has this much time.
     fn caller(time: Duration) -> Caller {
         Caller {
             deadline: Arc::new(Deadline::new(Instant::now() + time + REPORT)),
@@ -302,8 +301,8 @@ mod tests {
     }
 
     fn lane(operation: Operation) -> Lane {
-        let process = Arc::new(Places::new(128, 16));
-        Lane::new(operation, &ScopePlaces::new(8, "us-east-1", &process))
+        let process = Arc::new(Slots::new(128, 16));
+        Lane::new(operation, &ScopeSlots::new(8, "us-east-1", &process))
     }
 
     fn refused(status: u16, code: &str) -> Error {
@@ -316,8 +315,8 @@ mod tests {
         Duration::from_secs_f64(seconds)
     }
 
-    /// Makes a call whose attempts are answered by this, from the number of the attempt; its
-    /// result, and when each attempt was made.
+    /// Makes a call whose attempts `answer` answers, given the number of the attempt. Returns the
+    /// call's result, and when each attempt was made.
     async fn call<F>(
         caller: &Caller,
         lane: &Lane,
@@ -337,7 +336,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_that_passes_is_tried_again_after_growing_pauses_until_the_deadline() {
+    async fn a_transient_failure_is_retried_after_growing_pauses_until_the_deadline() {
         let start = Instant::now();
         let (result, attempts) = call(&caller(seconds(12.0)), &lane(STOP), async |_| {
             Err(refused(500, "InternalServerError"))
@@ -367,7 +366,7 @@ mod tests {
             _ => Err(refused(400, "AccessDeniedException")),
         })
         .await;
-        assert!(result.unwrap_err().is_refused_as("AccessDeniedException"));
+        assert!(result.unwrap_err().has_code("AccessDeniedException"));
         assert_eq!(attempts.len(), 2);
     }
 
@@ -384,7 +383,7 @@ mod tests {
             matches!(&result, Err(CallError::OutOfTime { last_failure: Some(failure) }) if failure == "no answer in time"),
             "{result:?}"
         );
-        // What was in flight at the deadline has left its place.
+        // The attempt that was in flight at the deadline has released its slot.
         assert!(lane.turn(None, true).now_or_never().is_some());
     }
 
@@ -407,7 +406,7 @@ mod tests {
         let start = Instant::now();
         let last = Cell::new(None::<Instant>);
         for _ in 0..100 {
-            // Ten calls a second.
+            // A quota of ten calls a second.
             let (result, _) = call(&caller, &lane, async |_| match last.get() {
                 Some(last) if last.elapsed() < seconds(0.1) => {
                     Err(refused(500, "ThrottlingException"))
@@ -437,7 +436,7 @@ mod tests {
             )
             .await;
         result.unwrap();
-        // What the pace alone makes of it.
+        // When the pace alone would have made the attempts.
         let pace = Pace::default();
         let start = Instant::now();
         for attempt in attempts {
@@ -448,7 +447,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_is_throttled_for_its_own_sake_slows_down_no_other() {
+    async fn a_call_that_is_throttled_because_of_its_subject_does_not_slow_down_others() {
         let (lane, caller) = (lane(STOP), caller(seconds(200.0)));
         let start = Instant::now();
         let others = async {
@@ -467,7 +466,7 @@ mod tests {
         });
         let (took, (result, attempts)) = join(others, alone).await;
         assert!(took < 8.0, "{took} s");
-        // It is tried until the deadline, and less and less often.
+        // It is retried until the deadline, less and less often.
         assert!(matches!(result, Err(CallError::OutOfTime { .. })));
         let last = attempts.last_chunk::<2>().unwrap();
         assert!(last[1] - last[0] >= seconds(10.0), "{attempts:?}");
@@ -475,8 +474,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_signature_that_a_wrong_clock_spoilt_is_made_again_once_and_at_once() {
-        let spoilt = || {
+    async fn a_signature_that_a_wrong_clock_made_invalid_is_retried_once_and_at_once() {
+        let invalid = || {
             let now = DateTime::from(SystemTime::now()).secs();
             let date = DateTime::from_secs(now - 600);
             let mut response = HttpResponse::new(400.try_into().unwrap(), "".into());
@@ -488,18 +487,14 @@ mod tests {
         };
         let caller = caller(seconds(60.0));
         let (result, attempts) = call(&caller, &lane(STOP), async |number| match number {
-            1 => Err(spoilt()),
+            1 => Err(invalid()),
             _ => Ok(1),
         })
         .await;
         result.unwrap();
         assert_eq!(attempts, [Duration::ZERO; 2]);
-        let (result, attempts) = call(&caller, &lane(STOP), async |_| Err(spoilt())).await;
-        assert!(
-            result
-                .unwrap_err()
-                .is_refused_as("InvalidSignatureException")
-        );
+        let (result, attempts) = call(&caller, &lane(STOP), async |_| Err(invalid())).await;
+        assert!(result.unwrap_err().has_code("InvalidSignatureException"));
         assert_eq!(attempts, [Duration::ZERO; 2]);
     }
 
@@ -509,12 +504,12 @@ mod tests {
             Err(refused(400, "ExpiredTokenException"))
         })
         .await;
-        assert!(result.unwrap_err().is_refused_as("ExpiredTokenException"));
+        assert!(result.unwrap_err().has_code("ExpiredTokenException"));
         assert_eq!(attempts.len(), 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_panic_is_the_failure_of_its_call_and_leaves_its_place() {
+    async fn a_panic_is_the_failure_of_its_call_and_releases_its_slot() {
         let (lane, caller) = (lane(STOP), caller(seconds(60.0)));
         for _ in 0..20 {
             let (result, attempts) = call(&caller, &lane, async |_| panic!("the last straw")).await;
@@ -526,7 +521,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_response_without_its_members_is_unclear_or_asked_for_again_by_operation() {
+    async fn a_response_without_its_members_is_unclear_or_retried_depending_on_the_operation() {
         let caller = caller(seconds(60.0));
         for (operation, expected) in [
             (Operation::StopProjectVersion, 1),

@@ -1,4 +1,4 @@
-//! Where credentials come from: the SDK's default chain, of which only what is needed is made.
+//! Where credentials come from: the SDK's default chain, of which only what is needed is built.
 
 use std::pin::Pin;
 
@@ -10,9 +10,9 @@ use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentials
 use aws_sdk_rekognition::config::SharedHttpClient;
 use tokio::sync::OnceCell;
 
-/// The SDK's default chain. Its first link is the environment, where Lambda puts the credentials of
-/// a function. The others (profiles, web identities, containers, instances) need clients of their
-/// own, and are made when the environment has none.
+/// The SDK's default chain. Its first provider is the environment, where Lambda puts a function's
+/// credentials. The others (profiles, web identities, containers, instances) need clients of their
+/// own, and are built only if the environment has no credentials.
 #[derive(Debug)]
 pub(super) struct DefaultChain {
     http_client: SharedHttpClient,
@@ -20,7 +20,7 @@ pub(super) struct DefaultChain {
 }
 
 impl DefaultChain {
-    /// A chain whose links make their calls with this client.
+    /// A chain whose providers make their calls with this client.
     pub(super) fn new(http_client: SharedHttpClient) -> Self {
         Self {
             http_client,
@@ -34,8 +34,8 @@ impl DefaultChain {
             Err(CredentialsError::CredentialsNotLoaded(_)) => {}
             answer => return answer,
         }
-        // The environment is its first link as well, so that what it says of no credentials is
-        // complete.
+        // The environment is this chain's first provider as well, so that its error for missing
+        // credentials is complete.
         match self.whole.get_or_init(|| self.make()).await {
             Some(chain) => chain.provide_credentials().await,
             None => Err(CredentialsError::not_loaded_no_source()),
@@ -48,7 +48,7 @@ impl DefaultChain {
     }
 }
 
-/// What the SDK reads in the environment and in its files, with this client for calls.
+/// The loader of what the SDK reads from the environment and its files, with this client for calls.
 pub(super) fn config_loader(http_client: &SharedHttpClient) -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(http_client.clone())
@@ -56,7 +56,7 @@ pub(super) fn config_loader(http_client: &SharedHttpClient) -> ConfigLoader {
         .retry_config(RetryConfig::standard())
 }
 
-/// Reads it. Boxed, so that there is one copy of this large function.
+/// Loads the configuration. Boxed, so that there is one copy of this large function.
 pub(super) fn load(loader: ConfigLoader) -> Pin<Box<dyn Future<Output = SdkConfig> + Send>> {
     Box::pin(loader.load())
 }

@@ -1,4 +1,4 @@
-//! The HTTP client of the process: the SDK's own, with what it lacks.
+//! The HTTP client of the process: the SDK's own, plus what it lacks.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,16 +15,18 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::retries::ErrorKind;
 use http_body_util::{BodyExt, Limited};
 
-/// A connection that is not made after this long is given up.
+/// A connection that is not established after this long is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// The most bytes of a response. A page of a hundred versions has a few hundred kilobytes.
+/// The maximum size of a response, in bytes. A page of a hundred versions has a few hundred
+/// kilobytes.
 const LARGEST_RESPONSE: usize = 4 * 1024 * 1024;
 
-/// The SDK's default HTTP client, with the proxies and the trusted certificates that the
-/// environment names.
+/// The SDK's default HTTP client, with the proxies and trusted certificates that the environment
+/// names.
 ///
-/// It is ready when this returns, and the certificates are read: until Lambda has the first event
-/// asked for, the function has a whole processor, and a fourteenth of one afterwards.
+/// It is ready when this returns, with the certificates read: the function has a whole processor
+/// until it asks Lambda for the first event, and with the smallest memory a fourteenth of one after
+/// that.
 pub(super) fn sdk_client() -> SharedHttpClient {
     let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT);
     let connector = ConnectorBuilder::default()
@@ -36,13 +38,13 @@ pub(super) fn sdk_client() -> SharedHttpClient {
     http_client_fn(move |_, _| connector.clone())
 }
 
-/// An HTTP client that reads responses whole, within bounds, and keeps secrets out of them.
+/// An HTTP client that reads responses to their end, up to a maximum size, and redacts secrets.
 #[derive(Clone, Debug)]
-pub(super) struct WholeResponses(pub(super) SharedHttpClient);
+pub(super) struct BufferedResponses(pub(super) SharedHttpClient);
 
-// `validate_base_client_config` is left out on purpose: the SDK's makes a connector only to throw
-// it away, and with it reads every trusted certificate.
-impl HttpClient for WholeResponses {
+// `validate_base_client_config` is left out on purpose: the SDK's implementation creates a
+// connector only to throw it away, which reads every trusted certificate.
+impl HttpClient for BufferedResponses {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
@@ -60,8 +62,8 @@ impl HttpConnector for Connector {
         let secrets = secrets(&request);
         let response = self.0.call(request);
         HttpConnectorFuture::new(async move {
-            let mut response = whole(response.await.map_err(broken)?).await?;
-            strike_out(&secrets, &mut response);
+            let mut response = buffered(response.await.map_err(broken)?).await?;
+            redact(&secrets, &mut response);
             Ok(response)
         })
     }
@@ -69,15 +71,15 @@ impl HttpConnector for Connector {
 
 /// Why a response that arrived cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unusable {
-    /// It has no body. The SDK would take that for an object without members: no projects, no
-    /// versions, no tags.
+pub(super) enum UnusableResponse {
+    /// It has no body. The SDK would take that for an object without members: no projects, versions
+    /// or tags.
     Empty,
     /// It has more than [`LARGEST_RESPONSE`] bytes.
     TooLarge,
 }
 
-impl fmt::Display for Unusable {
+impl fmt::Display for UnusableResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("the response has no body"),
@@ -86,27 +88,30 @@ impl fmt::Display for Unusable {
     }
 }
 
-impl std::error::Error for Unusable {}
+impl std::error::Error for UnusableResponse {}
 
-/// The response with its body read to the end, so that the call is no longer in flight.
-async fn whole(mut response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+/// The response with its whole body, so that the call is no longer in flight.
+async fn buffered(mut response: HttpResponse) -> Result<HttpResponse, ConnectorError> {
     let body = Limited::new(response.take_body(), LARGEST_RESPONSE);
     let body = match body.collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            return Err(ConnectorError::other(Unusable::TooLarge.into(), None));
+            return Err(ConnectorError::other(
+                UnusableResponse::TooLarge.into(),
+                None,
+            ));
         }
         Err(error) => return Err(ConnectorError::io(error)),
     };
     if body.is_empty() && response.status().is_success() {
-        return Err(ConnectorError::other(Unusable::Empty.into(), None));
+        return Err(ConnectorError::other(UnusableResponse::Empty.into(), None));
     }
     *response.body_mut() = body.into();
     Ok(response)
 }
 
-/// A connection can break in ways that the HTTP client has no name for, such as bytes that are no
-/// HTTP. The name tells it from a call that never got as far as a connection.
+/// A connection can break in ways that the HTTP client has no kind for, such as bytes that are not
+/// HTTP. The kind distinguishes them from a call that never got as far as a connection.
 fn broken(error: ConnectorError) -> ConnectorError {
     if error.is_other() && error.as_other().is_none() {
         ConnectorError::other(error.into(), Some(ErrorKind::TransientError))
@@ -115,7 +120,7 @@ fn broken(error: ConnectorError) -> ConnectorError {
     }
 }
 
-/// What a request proves its right with.
+/// The secrets that authorize a request.
 fn secrets(request: &HttpRequest) -> Vec<String> {
     let headers = request.headers();
     let secrets = ["x-amz-security-token", "authorization"]
@@ -125,20 +130,20 @@ fn secrets(request: &HttpRequest) -> Vec<String> {
     secrets.map(str::to_owned).collect()
 }
 
-/// Strikes the request's secrets out of an error before anything can log it. The service's message
-/// about a wrong signature repeats the headers that should have been signed, and with them the
-/// session token.
-fn strike_out(secrets: &[String], response: &mut HttpResponse) {
+/// Redacts the request's secrets in an error before anything can log it. The service's message
+/// about a wrong signature repeats the headers that should have been signed, including the session
+/// token.
+fn redact(secrets: &[String], response: &mut HttpResponse) {
     if response.status().is_success() {
         return;
     }
     let Some(Ok(body)) = response.body().bytes().map(str::from_utf8) else {
         return;
     };
-    // As they are, and as JSON may write them.
-    let struck = secrets.iter().fold(body.to_owned(), |body, secret| {
+    // As they are, and as JSON may escape them.
+    let redacted = secrets.iter().fold(body.to_owned(), |body, secret| {
         body.replace(secret, "***")
             .replace(&secret.replace('/', r"\/"), "***")
     });
-    *response.body_mut() = struck.into();
+    *response.body_mut() = redacted.into();
 }

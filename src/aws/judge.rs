@@ -1,4 +1,4 @@
-//! What an attempt ended with, and what that means for its call: the retry rule.
+//! How an attempt failed, and what that means for its call: the retry rule.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -8,10 +8,11 @@ use aws_sdk_rekognition::error::{ConnectorError, ProvideErrorMetadata, SdkError}
 use aws_sdk_rekognition::primitives::{DateTime, DateTimeFormat};
 
 use super::call::CallError;
-use super::http::Unusable;
+use super::http::UnusableResponse;
 use super::operation::Operation;
 
-/// A clock that is wrong by more than this spoils signatures. The service allows five minutes.
+/// A clock that is off by more than this may make signatures invalid. The service allows five
+/// minutes.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(4 * 60);
 
 /// Every code that AWS uses for "too many calls", as its SDKs list them.
@@ -31,8 +32,8 @@ const THROTTLING: [&str; 14] = [
     "TooManyRequestsException",
     "TransactionInProgressException",
 ];
-/// Codes of failures that pass, whatever HTTP status they come with.
-const PASSING: [&str; 7] = [
+/// Codes of transient failures, whatever HTTP status they come with.
+const TRANSIENT: [&str; 7] = [
     "InternalError",
     "InternalFailure",
     "InternalServerError",
@@ -41,7 +42,7 @@ const PASSING: [&str; 7] = [
     "ServiceException",
     "ServiceUnavailable",
 ];
-/// Codes of a signature that a wrong clock may have spoilt.
+/// Codes for a signature that a wrong clock may have made invalid.
 const SIGNATURE: [&str; 5] = [
     "InvalidSignatureException",
     "RequestExpired",
@@ -49,12 +50,12 @@ const SIGNATURE: [&str; 5] = [
     "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
 ];
-/// Codes of a session that has ended.
+/// Codes for a session that has expired.
 const EXPIRED: [&str; 2] = ["ExpiredToken", "ExpiredTokenException"];
-/// Codes of a missing permission.
+/// Codes for a missing permission.
 const DENIED: [&str; 2] = ["AccessDenied", "AccessDeniedException"];
-/// Codes of what would be refused again, like those of a missing permission, whatever HTTP status
-/// they come with.
+/// Codes for calls that would be refused again, like those for a missing permission, whatever HTTP
+/// status they come with.
 const REFUSED: [&str; 2] = ["InvalidParameterException", "ResourceNotFoundException"];
 
 /// What a failed attempt means for its call.
@@ -62,53 +63,53 @@ const REFUSED: [&str; 2] = ["InvalidParameterException", "ResourceNotFoundExcept
 pub(super) enum Verdict {
     /// The call has failed.
     Final,
-    /// The call is made again at the pace that the service allows.
+    /// The call is retried at the pace that the service allows.
     Throttled,
-    /// The call is made again after a pause.
-    Again,
-    /// The call is made again at once, with the clock corrected; but only once.
-    AgainWithTheRightTime,
-    /// The call is made again at once, in a new session if it is made in one; but not where that
-    /// one has expired as well.
-    AgainInNewSession,
+    /// The call is retried after a pause.
+    Retry,
+    /// The call is retried at once, with the clock corrected, but only once.
+    RetryWithCorrectedClock,
+    /// The call is retried at once in a new session, if it is made in a session at all; but not if
+    /// the new session has expired as well.
+    RetryInNewSession,
 }
 
-/// What a failed attempt ended with.
+/// How an attempt failed.
 #[derive(Debug)]
-pub(super) enum Failed {
-    /// An error of the service, or of what stands in front of it and knows no codes.
+pub(super) enum AttemptFailure {
+    /// An error from the service, or from something in front of it that knows no codes.
     Refused {
         status: u16,
         code: Option<String>,
         message: String,
-        /// Whether the service's clock and this one differ by more than a signature bears.
+        /// Whether the service's clock and this one differ by more than a signature tolerates.
         clock_is_wrong: bool,
     },
     /// A response without the members that it should have.
     Unreadable(String),
-    /// No response in time, or no connection.
+    /// No response in time, or no connection in time.
     Unanswered,
-    /// No connection, or one that broke.
+    /// No connection, or a broken one.
     Transport(String),
-    /// No credentials this time; or none for good.
-    Credentials { message: String, for_good: bool },
-    /// The call could not be sent, and will not be the next time.
+    /// No credentials: this time, or at all.
+    Credentials { message: String, is_final: bool },
+    /// The call could not be sent, and a retry would not help.
     NotSent { code: &'static str, message: String },
-    /// A fault in this program.
+    /// A bug in this program.
     Panicked,
 }
 
 /// The retry rule.
-pub(super) fn judge(failed: &Failed, operation: Operation) -> Verdict {
-    match failed {
-        Failed::Refused {
+pub(super) fn judge(failure: &AttemptFailure, operation: Operation) -> Verdict {
+    match failure {
+        AttemptFailure::Refused {
             status, code: None, ..
         } => match status {
             429 | 503 => Verdict::Throttled,
-            500.. => Verdict::Again,
-            _ => operation.after_unreadable(),
+            500.. => Verdict::Retry,
+            _ => operation.verdict_if_unreadable(),
         },
-        Failed::Refused {
+        AttemptFailure::Refused {
             status,
             code: Some(code),
             clock_is_wrong,
@@ -116,22 +117,24 @@ pub(super) fn judge(failed: &Failed, operation: Operation) -> Verdict {
         } => match &**code {
             code if DENIED.contains(&code) || REFUSED.contains(&code) => Verdict::Final,
             code if THROTTLING.contains(&code) || *status == 429 => Verdict::Throttled,
-            code if PASSING.contains(&code) || *status >= 500 => Verdict::Again,
-            code if SIGNATURE.contains(&code) && *clock_is_wrong => Verdict::AgainWithTheRightTime,
-            code if EXPIRED.contains(&code) => Verdict::AgainInNewSession,
+            code if TRANSIENT.contains(&code) || *status >= 500 => Verdict::Retry,
+            code if SIGNATURE.contains(&code) && *clock_is_wrong => {
+                Verdict::RetryWithCorrectedClock
+            }
+            code if EXPIRED.contains(&code) => Verdict::RetryInNewSession,
             _ => Verdict::Final,
         },
-        Failed::Unreadable(_) => operation.after_unreadable(),
-        Failed::Unanswered | Failed::Transport(_) => Verdict::Again,
-        Failed::Credentials { for_good, .. } => match for_good {
+        AttemptFailure::Unreadable(_) => operation.verdict_if_unreadable(),
+        AttemptFailure::Unanswered | AttemptFailure::Transport(_) => Verdict::Retry,
+        AttemptFailure::Credentials { is_final, .. } => match is_final {
             true => Verdict::Final,
-            false => Verdict::Again,
+            false => Verdict::Retry,
         },
-        Failed::NotSent { .. } | Failed::Panicked => Verdict::Final,
+        AttemptFailure::NotSent { .. } | AttemptFailure::Panicked => Verdict::Final,
     }
 }
 
-impl Failed {
+impl AttemptFailure {
     pub(super) fn new<E>(operation: Operation, error: SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -165,19 +168,19 @@ impl Failed {
     }
 
     fn of_connector(operation: Operation, error: &ConnectorError) -> Self {
-        if let Some(unusable) = cause::<Unusable>(error) {
+        if let Some(unusable) = cause::<UnusableResponse>(error) {
             return Self::Unreadable(format!("{}: {unusable}", operation.name()));
         }
         let message = with_causes(error);
         if let Some(credentials) = cause::<CredentialsError>(error) {
-            let for_good = matches!(
+            let is_final = matches!(
                 credentials,
                 CredentialsError::CredentialsNotLoaded(_)
                     | CredentialsError::InvalidConfiguration(_)
             );
-            return Self::Credentials { message, for_good };
+            return Self::Credentials { message, is_final };
         }
-        // What the HTTP client could not send has a name: see `http.rs`.
+        // A broken connection would have a kind: see `http.rs`.
         if error.is_user() || (error.is_other() && error.as_other().is_none()) {
             return Self::NotSent {
                 code: "DispatchFailure",
@@ -192,12 +195,12 @@ impl Failed {
 
     pub(super) fn unreadable(operation: Operation) -> Self {
         Self::Unreadable(format!(
-            "{} was answered with a response that cannot be read",
+            "the response to {} cannot be read",
             operation.name()
         ))
     }
 
-    /// Whether the service has answered, and so shown what its quota lets through.
+    /// Whether the service has responded, and so shown that its quota let the call through.
     pub(super) fn is_answer(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Unreadable(_))
     }
@@ -233,7 +236,7 @@ impl Failed {
     }
 }
 
-impl fmt::Display for Failed {
+impl fmt::Display for AttemptFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused {
@@ -254,12 +257,12 @@ impl fmt::Display for Failed {
             | Self::Credentials { message, .. }
             | Self::NotSent { message, .. } => f.write_str(message),
             Self::Unanswered => f.write_str("no answer in time"),
-            Self::Panicked => f.write_str("a fault in this program"),
+            Self::Panicked => f.write_str("a bug in this program"),
         }
     }
 }
 
-/// Whether a `Date` header is far from this machine's time.
+/// Whether a `Date` header is far off this machine's time.
 fn is_far_off(date: Option<&str>) -> bool {
     let date = date.and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
     let Some(date) = date.and_then(|date| SystemTime::try_from(date).ok()) else {
@@ -272,7 +275,7 @@ fn is_far_off(date: Option<&str>) -> bool {
     apart.unwrap_or_default() > CLOCK_TOLERANCE
 }
 
-/// The error of this type among an error's causes.
+/// The cause of this type among an error's causes.
 fn cause<T: std::error::Error + 'static>(error: &ConnectorError) -> Option<&T> {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -284,7 +287,7 @@ fn cause<T: std::error::Error + 'static>(error: &ConnectorError) -> Option<&T> {
     None
 }
 
-/// An error and its causes in one line, each only where it says more than the one before.
+/// An error and its causes in one line, leaving out causes that add nothing.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
@@ -304,7 +307,7 @@ mod tests {
         AssumeRole, DescribeProjectVersions, DescribeProjects, ListAccounts, ListAccountsForParent,
         ListOrganizationalUnitsForParent, ListTagsForResource, StopProjectVersion,
     };
-    use super::Verdict::{Again, AgainInNewSession, AgainWithTheRightTime, Final, Throttled};
+    use super::Verdict::{Final, Retry, RetryInNewSession, RetryWithCorrectedClock, Throttled};
     use super::*;
 
     use aws_sdk_rekognition::config::http::HttpResponse;
@@ -325,9 +328,9 @@ mod tests {
         ListOrganizationalUnitsForParent,
     ];
 
-    /// Codes at the statuses that they are documented with, whatever the operation.
+    /// Codes with their documented statuses, whatever the operation.
     const CODES: [(u16, &str, Verdict); 51] = [
-        // Those that AWS throttles with.
+        // Codes for throttling.
         (400, "BandwidthLimitExceeded", Throttled),
         (400, "EC2ThrottledException", Throttled),
         (400, "LimitExceededException", Throttled),
@@ -342,62 +345,62 @@ mod tests {
         (500, "ThrottlingException", Throttled),
         (400, "TooManyRequestsException", Throttled),
         (400, "TransactionInProgressException", Throttled),
-        // The other documented errors of Rekognition.
+        // Other documented errors of Rekognition.
         (400, "AccessDeniedException", Final),
-        (500, "InternalServerError", Again),
+        (500, "InternalServerError", Retry),
         (400, "InvalidPaginationTokenException", Final),
         (400, "InvalidParameterException", Final),
         (400, "ResourceInUseException", Final),
         (400, "ResourceNotFoundException", Final),
-        // Those of AssumeRole.
+        // Errors of AssumeRole.
         (403, "AccessDenied", Final),
-        (400, "ExpiredTokenException", AgainInNewSession),
-        (403, "ExpiredToken", AgainInNewSession),
+        (400, "ExpiredTokenException", RetryInNewSession),
+        (403, "ExpiredToken", RetryInNewSession),
         (400, "MalformedPolicyDocument", Final),
         (400, "PackedPolicyTooLarge", Final),
         (403, "RegionDisabledException", Final),
-        // Those of Organizations.
+        // Errors of Organizations.
         (400, "AWSOrganizationsNotInUseException", Final),
         (400, "InvalidInputException", Final),
         (400, "ParentNotFoundException", Final),
-        (500, "ServiceException", Again),
-        // What all of AWS has in common.
+        (500, "ServiceException", Retry),
+        // Errors common to all AWS services.
         (400, "IncompleteSignature", Final),
-        (500, "InternalFailure", Again),
+        (500, "InternalFailure", Retry),
         (400, "InvalidAction", Final),
         (403, "InvalidClientTokenId", Final),
         (403, "MissingAuthenticationToken", Final),
         (400, "NotAuthorized", Final),
         (403, "OptInRequired", Final),
-        (400, "RequestTimeout", Again),
+        (400, "RequestTimeout", Retry),
         (400, "SerializationException", Final),
-        (503, "ServiceUnavailable", Again),
+        (503, "ServiceUnavailable", Retry),
         (400, "UnknownOperationException", Final),
         (400, "UnrecognizedClientException", Final),
         (400, "ValidationError", Final),
         (400, "ValidationException", Final),
-        // Codes that nothing is known about.
+        // Unknown codes.
         (400, "Riddle", Final),
         (403, "Riddle", Final),
         (404, "Riddle", Final),
         (429, "Riddle", Throttled),
-        (500, "Riddle", Again),
-        (502, "Riddle", Again),
-        (503, "Riddle", Again),
+        (500, "Riddle", Retry),
+        (502, "Riddle", Retry),
+        (503, "Riddle", Retry),
     ];
 
-    /// Codes at statuses that they are not documented with: the code says more than the status.
+    /// Codes with undocumented statuses: the code takes precedence over the status.
     const ODD: [(u16, &str, Verdict); 15] = [
         (403, "ThrottlingException", Throttled),
         (429, "ThrottlingException", Throttled),
         (503, "ProvisionedThroughputExceededException", Throttled),
         (429, "InternalServerError", Throttled),
-        (400, "InternalError", Again),
-        (400, "InternalFailure", Again),
-        (400, "InternalServerError", Again),
-        (408, "RequestTimeoutException", Again),
-        (404, "ServiceUnavailable", Again),
-        (400, "ServiceException", Again),
+        (400, "InternalError", Retry),
+        (400, "InternalFailure", Retry),
+        (400, "InternalServerError", Retry),
+        (408, "RequestTimeoutException", Retry),
+        (404, "ServiceUnavailable", Retry),
+        (400, "ServiceException", Retry),
         (403, "AccessDeniedException", Final),
         (500, "AccessDeniedException", Final),
         (503, "InvalidParameterException", Final),
@@ -405,33 +408,33 @@ mod tests {
         (429, "AccessDenied", Final),
     ];
 
-    /// Codes of a signature, by whether the service's clock and this one agree.
+    /// Codes for an invalid signature, by whether the service's clock and this one agree.
     const CLOCKS: [(&str, Verdict, Verdict); 9] = [
-        // The code, with the clock right, and with the clock wrong.
-        ("InvalidSignatureException", Final, AgainWithTheRightTime),
-        ("RequestExpired", Final, AgainWithTheRightTime),
-        ("RequestInTheFuture", Final, AgainWithTheRightTime),
-        ("RequestTimeTooSkewed", Final, AgainWithTheRightTime),
-        ("SignatureDoesNotMatch", Final, AgainWithTheRightTime),
-        // All others mean the same with a wrong clock.
+        // The code, the verdict with the right clock, and with a wrong one.
+        ("InvalidSignatureException", Final, RetryWithCorrectedClock),
+        ("RequestExpired", Final, RetryWithCorrectedClock),
+        ("RequestInTheFuture", Final, RetryWithCorrectedClock),
+        ("RequestTimeTooSkewed", Final, RetryWithCorrectedClock),
+        ("SignatureDoesNotMatch", Final, RetryWithCorrectedClock),
+        // Other codes mean the same with a wrong clock.
         ("AccessDenied", Final, Final),
         ("AccessDeniedException", Final, Final),
         ("InvalidParameterException", Final, Final),
         ("ResourceNotFoundException", Final, Final),
     ];
 
-    /// Statuses of responses without a code, in the service's protocol or not.
+    /// Statuses of responses without a code, whether or not they follow the service's protocol.
     const BARE: [(u16, Verdict); 5] = [
         (429, Throttled),
         (503, Throttled),
-        (500, Again),
-        (502, Again),
-        (504, Again),
+        (500, Retry),
+        (502, Retry),
+        (504, Retry),
     ];
     const BARE_AND_UNREADABLE: [u16; 6] = [301, 307, 400, 403, 404, 413];
 
-    /// What an unreadable response means for its call: a stop may have had its effect, and lists
-    /// are begun anew by whoever reads them.
+    /// What an unreadable response means for its call: a stop may have had its effect, and the
+    /// reader of a list restarts it.
     const UNREADABLE: [(Operation, Verdict); 8] = [
         (StopProjectVersion, Final),
         (DescribeProjects, Final),
@@ -439,8 +442,8 @@ mod tests {
         (ListAccounts, Final),
         (ListAccountsForParent, Final),
         (ListOrganizationalUnitsForParent, Final),
-        (ListTagsForResource, Again),
-        (AssumeRole, Again),
+        (ListTagsForResource, Retry),
+        (AssumeRole, Retry),
     ];
 
     fn response(status: u16) -> HttpResponse {
@@ -456,7 +459,7 @@ mod tests {
         SdkError::service_error(error, response(status))
     }
 
-    /// The same error from a service whose clock is so many seconds off.
+    /// The same error from a service whose clock is this many seconds off.
     fn error_at(code: &str, seconds_off: i64) -> Error {
         let now = DateTime::from(SystemTime::now()).secs();
         let date = DateTime::from_secs(now + seconds_off);
@@ -472,7 +475,7 @@ mod tests {
     }
 
     fn verdict(operation: Operation, error: Error) -> Verdict {
-        judge(&Failed::new(operation, error), operation)
+        judge(&AttemptFailure::new(operation, error), operation)
     }
 
     #[test]
@@ -486,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_signature_is_worth_another_try_when_a_clock_is_wrong() {
+    fn a_wrong_clock_is_a_reason_to_retry_only_for_an_invalid_signature() {
         for (code, clock_is_right, clock_is_wrong) in CLOCKS {
             for seconds_off in [-200, 0, 200] {
                 let verdict = verdict(StopProjectVersion, error_at(code, seconds_off));
@@ -500,8 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_without_a_code_is_throttling_a_failure_that_passes_or_a_response_that_says_nothing()
-    {
+    fn a_status_without_a_code_is_throttling_transient_or_unreadable() {
         for (operation, unreadable) in UNREADABLE {
             let unreadable = BARE_AND_UNREADABLE.map(|status| (status, unreadable));
             for (status, expected) in BARE.into_iter().chain(unreadable) {
@@ -518,19 +520,25 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_cannot_be_read_means_what_the_operation_says() {
+    fn the_operation_says_what_an_unreadable_response_means() {
         for (operation, expected) in UNREADABLE {
             for error in [
                 SdkError::response_error("no JSON", response(200)),
-                connector(ConnectorError::other(Unusable::Empty.into(), None)),
-                connector(ConnectorError::other(Unusable::TooLarge.into(), None)),
+                connector(ConnectorError::other(UnusableResponse::Empty.into(), None)),
+                connector(ConnectorError::other(
+                    UnusableResponse::TooLarge.into(),
+                    None,
+                )),
             ] {
-                let failed = Failed::new(operation, error);
-                assert!(matches!(failed, Failed::Unreadable(_)), "{failed:?}");
-                assert_eq!(judge(&failed, operation), expected, "{operation:?}");
+                let failure = AttemptFailure::new(operation, error);
+                assert!(
+                    matches!(failure, AttemptFailure::Unreadable(_)),
+                    "{failure:?}"
+                );
+                assert_eq!(judge(&failure, operation), expected, "{operation:?}");
             }
             assert_eq!(
-                judge(&Failed::unreadable(operation), operation),
+                judge(&AttemptFailure::unreadable(operation), operation),
                 expected,
                 "{operation:?}: without its members"
             );
@@ -538,22 +546,22 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_arrive_is_sent_again_and_what_cannot_be_sent_is_not() {
+    fn a_call_that_did_not_arrive_is_retried_and_one_that_cannot_be_sent_is_not() {
         let credentials =
             |error: CredentialsError| connector(ConnectorError::other(error.into(), None));
         let transient = Some(ErrorKind::TransientError);
         #[rustfmt::skip]
         let table: [(&str, Error, Verdict); 13] = [
-            ("a broken connection", connector(ConnectorError::io("reset".into())), Again),
-            ("no connection in time", connector(ConnectorError::timeout("3 s".into())), Again),
-            ("bytes that are no HTTP", connector(ConnectorError::other("HTTP/9".into(), transient)), Again),
-            ("no response in time", SdkError::timeout_error("10 s"), Again),
+            ("a broken connection", connector(ConnectorError::io("reset".into())), Retry),
+            ("no connection in time", connector(ConnectorError::timeout("3 s".into())), Retry),
+            ("bytes that are not HTTP", connector(ConnectorError::other("HTTP/9".into(), transient)), Retry),
+            ("no response in time", SdkError::timeout_error("10 s"), Retry),
             ("a request that HTTP cannot carry", connector(ConnectorError::user("URI".into())), Final),
             ("no name for the failure", connector(ConnectorError::other("what".into(), None)), Final),
             ("a request that was not made", SdkError::construction_failure("no region"), Final),
-            ("a provider that took too long", credentials(CredentialsError::provider_timed_out(ATTEMPT)), Again),
-            ("a provider that failed", credentials(CredentialsError::provider_error("HTTP 500")), Again),
-            ("a provider with an odd error", credentials(CredentialsError::unhandled("what")), Again),
+            ("a provider that took too long", credentials(CredentialsError::provider_timed_out(ATTEMPT)), Retry),
+            ("a provider that failed", credentials(CredentialsError::provider_error("HTTP 500")), Retry),
+            ("a provider with an odd error", credentials(CredentialsError::unhandled("what")), Retry),
             ("no source of credentials", credentials(CredentialsError::not_loaded("none")), Final),
             ("no source at all", credentials(CredentialsError::not_loaded_no_source()), Final),
             ("a profile that is wrong", credentials(CredentialsError::invalid_configuration("line 1")), Final),
@@ -562,17 +570,17 @@ mod tests {
             assert_eq!(verdict(StopProjectVersion, error), expected, "{case}");
         }
         for operation in ALL {
-            assert_eq!(judge(&Failed::Unanswered, operation), Again);
-            assert_eq!(judge(&Failed::Panicked, operation), Final);
+            assert_eq!(judge(&AttemptFailure::Unanswered, operation), Retry);
+            assert_eq!(judge(&AttemptFailure::Panicked, operation), Final);
         }
     }
 
     const ATTEMPT: Duration = Duration::from_secs(10);
 
     #[test]
-    fn a_final_failure_is_an_error_of_its_kind() {
+    fn a_final_failure_becomes_an_error_of_its_kind() {
         let into_error = |error| {
-            Failed::new(StopProjectVersion, error)
+            AttemptFailure::new(StopProjectVersion, error)
                 .into_error(StopProjectVersion)
                 .to_string()
         };
@@ -587,21 +595,21 @@ mod tests {
             (error_at("Riddle", 0), "Riddle"),
             (error(404, None), "HTTP 404 without an error code"),
             (SdkError::response_error("no JSON", response(200)),
-                "StopProjectVersion was answered with a response that cannot be read"),
-            (connector(ConnectorError::other(Unusable::Empty.into(), None)),
+                "the response to StopProjectVersion cannot be read"),
+            (connector(ConnectorError::other(UnusableResponse::Empty.into(), None)),
                 "StopProjectVersion: the response has no body"),
         ];
         for (error, expected) in table {
             assert_eq!(into_error(error), expected);
         }
-        let failed = Failed::new(
+        let failure = AttemptFailure::new(
             StopProjectVersion,
             connector(ConnectorError::other(
                 CredentialsError::not_loaded("no credentials found").into(),
                 None,
             )),
         );
-        let error = failed.into_error(StopProjectVersion);
+        let error = failure.into_error(StopProjectVersion);
         assert!(
             matches!(&error, CallError::NotSent { code: "DispatchFailure", message } if message.contains("no credentials found")),
             "{error:?}"

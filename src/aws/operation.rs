@@ -1,4 +1,4 @@
-//! The operations that this program calls. A new one is a variant here and a method in its
+//! The operations that this program calls. A new operation is a variant here and a method in its
 //! service's file.
 
 use super::judge::Verdict;
@@ -46,11 +46,11 @@ impl Operation {
         format!("{service}:{}", self.name())
     }
 
-    /// What a response that cannot be read means. A stop may have had its effect, which only a look
-    /// at the model can tell; a list is begun anew by whoever reads it.
-    pub(super) fn after_unreadable(self) -> Verdict {
+    /// What a response that cannot be read means. A stop may have had its effect, which only a
+    /// status check can tell; the reader of a list restarts it.
+    pub(super) fn verdict_if_unreadable(self) -> Verdict {
         match self {
-            Self::ListTagsForResource | Self::AssumeRole => Verdict::Again,
+            Self::ListTagsForResource | Self::AssumeRole => Verdict::Retry,
             Self::StopProjectVersion
             | Self::DescribeProjects
             | Self::DescribeProjectVersions

@@ -8,10 +8,10 @@ use aws_sdk_organizations::types::Account as Description;
 use super::call::{CallError, Caller};
 use super::operation::Operation;
 use super::rekognition::Page;
-use super::turns::{Lane, Places, ScopePlaces};
+use super::turns::{Lane, ScopeSlots, Slots};
 use crate::arn::AccountId;
 
-/// The organization that the function's account belongs to, for one run.
+/// The organization of the function's account, for one run.
 #[derive(Debug)]
 pub(crate) struct Organizations {
     client: Client,
@@ -25,14 +25,14 @@ pub(crate) struct Organizations {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) id: AccountId,
-    /// Its state, such as `ACTIVE` and `SUSPENDED`.
+    /// Its state, such as `ACTIVE` or `SUSPENDED`.
     pub(crate) state: String,
 }
 
 impl Account {
     fn new(account: &Description) -> Option<Self> {
         let state = account.state().map(|state| state.as_str());
-        // The older field, of which AWS says that it will go.
+        // The older field, which AWS says will be removed.
         #[allow(deprecated)]
         let status = || account.status().map(|status| status.as_str());
         Some(Self {
@@ -43,9 +43,9 @@ impl Account {
 }
 
 impl Organizations {
-    pub(super) fn new(client: Client, caller: Caller, process: &Arc<Places>) -> Self {
-        let places = ScopePlaces::of_process(process);
-        let lane = |operation| Lane::new(operation, &places);
+    pub(super) fn new(client: Client, caller: Caller, process: &Arc<Slots>) -> Self {
+        let slots = ScopeSlots::of_service(process);
+        let lane = |operation| Lane::new(operation, &slots);
         Self {
             client,
             caller,
@@ -55,7 +55,8 @@ impl Organizations {
         }
     }
 
-    /// A page of the accounts right under a root or a unit, or of all accounts of the organization.
+    /// A page of the accounts directly under a root or a unit, or of all accounts of the
+    /// organization.
     pub(crate) async fn accounts(
         &self,
         parent: Option<&str>,
@@ -95,7 +96,7 @@ impl Organizations {
         }
     }
 
-    /// A page of the IDs of the units right under a root or a unit.
+    /// A page of the IDs of the units directly under a root or a unit.
     pub(crate) async fn units(
         &self,
         parent: &str,

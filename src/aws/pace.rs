@@ -1,61 +1,64 @@
-//! How fast the service lets itself be called: learned from its answers, never set.
+//! How fast the service can be called: learned from its responses, never configured.
 //!
-//! A quota is a bucket: so many calls a second flow in, and so many fit in. Every time a call is
-//! throttled the bucket is known to be empty, so what was let through between two such times is
-//! what flowed in: the quota, to within a call. Calls are then made at that rate, and a little
-//! faster with each that is let through, so that a quota that has grown is noticed, and one that
-//! others use as well is shared. When nothing at all is let through for a while, that says nothing
-//! of the quota: the service is tried now and then, and the rate is what it was once it answers
-//! again.
+//! A quota is a token bucket with a refill rate and a capacity. Whenever a call is throttled, the
+//! bucket is known to be empty, so the number of calls let through between two such times is what
+//! was refilled: the quota, to within one call. Calls are then made at that rate, and a little
+//! faster with each one that is let through, so that a quota that has grown is noticed, and a quota
+//! that others use too is shared. If no calls at all are let through for a while, that says nothing
+//! about the quota: the service is probed now and then, and the previous rate resumes once it lets
+//! calls through again.
 //!
-//! Until the first throttled call nothing is held back. Which answers are throttling is for
-//! [`judge`](super::judge) to say; this only says when.
+//! Until the first throttled call nothing is held back. [`judge`](super::judge) decides which
+//! responses count as throttling; this module only decides when to call.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// The pause after the first throttled call, when nothing is known of the quota yet.
+/// The pause after the first throttled call, when nothing is known about the quota yet.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// What each call that is let through makes of the rate while the quota is searched for...
+/// The factor by which each call that is let through raises the rate while searching for the
+/// quota...
 const SEARCH: f64 = 1.4;
-/// ... and once it is known. The more, the sooner a larger quota is used, and the more calls are
-/// throttled while it stays the same.
+/// ... and once the quota is known. The larger it is, the sooner a larger quota is used, but the
+/// more calls are throttled while the quota stays the same.
 const GROWTH: f64 = 1.02;
-/// When so many calls in a row are let through, the quota has grown, and is searched for again.
+/// When this many calls in a row are let through, the quota has grown, and the search begins again.
 const CALLS_BEFORE_SEARCH: f64 = 12.0;
-/// How many calls the rate that a search has found counts for in the estimate.
+/// How many calls a rate that was found by a search weighs in the estimate.
 const SEARCHED_CALLS: f64 = 4.0;
-/// What is left of older times in the estimate when a newer one is added.
+/// The weight of older intervals in the estimate when a new one is added.
 const MEMORY: f64 = 0.8;
-/// When no call was let through for so long, nor for the time of so many calls at the known rate,
-/// the service is taken to let none through at all for now...
+/// When no call has been let through for this long, nor for the time that this many calls take at
+/// the known rate, this is taken to be an outage...
 const OUTAGE: Duration = Duration::from_secs(1);
 const CALLS_MISSED: f64 = 3.0;
-/// ... and is tried with one call in so long a time, until it does.
+/// ... and the service is probed with one call per interval of this length, until it lets one
+/// through.
 const PROBE: Duration = Duration::from_millis(200);
-/// When so many calls are let through after that, it was an outage indeed and not a small quota.
+/// When more calls than this are let through after that, it was indeed an outage and not a small
+/// quota.
 const CALLS_AFTER_OUTAGE: f64 = 2.0;
 /// How late a timer may be.
 const TIMER: Duration = Duration::from_millis(2);
-/// The rate is at least this, in calls a second, so that the next call is never far off.
+/// The minimum rate, in calls per second, so that the next call is never far off.
 const LOWEST_RATE: f64 = 0.2;
-/// The rate is at most this, so that a search that finds no limit ends somewhere.
+/// The maximum rate, so that a search that finds no limit ends somewhere.
 const HIGHEST_RATE: f64 = 10_000.0;
 
-/// The pace of the calls of one operation in one scope, which is what the service has quotas for.
+/// The pace of the calls of one operation in one scope, which is the unit of the service's quotas.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     state: Mutex<State>,
-    /// Who stands first in line. The others do not know yet when they may go, since that may
-    /// change.
+    /// Held by the call that is first in line. The others cannot know yet when they may go, because
+    /// that may change.
     first: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Calls a second; none before the first throttled call.
+    /// Calls per second; none before the first throttled call.
     rate: Option<f64>,
     /// When the next call may be made.
     next: Option<Instant>,
@@ -63,24 +66,25 @@ struct State {
     emptied: Option<Instant>,
     /// The calls let through since then.
     let_through: f64,
-    /// The seconds since then in which a call could have been made and none was.
+    /// The seconds since then in which a call could have been made but none was.
     idle: f64,
     /// Whether the last call had to wait for its turn.
     held_back: bool,
-    /// Calls let through, and the seconds they took, between the times the bucket was empty.
+    /// Calls let through between times when the bucket was empty, and the seconds in between.
     calls: f64,
     seconds: f64,
     /// The throttled calls since the last one that was let through, if there are any.
     streak: Option<Streak>,
-    /// The seconds of the outage that has just ended, while it may still have been none.
+    /// The duration of the outage that has just ended, in seconds, while it may still turn out not
+    /// to have been one.
     outage: f64,
 }
 
-/// Calls that were throttled one after the other.
+/// Consecutive throttled calls.
 #[derive(Clone, Copy, Debug)]
 struct Streak {
     since: Instant,
-    /// The rate when it began, and what that is made of.
+    /// The rate when the streak began, and the estimate behind it.
     rate: f64,
     calls: f64,
     seconds: f64,
@@ -95,7 +99,7 @@ impl Streak {
 }
 
 impl Pace {
-    /// Waits until the next call may be made, and tells when that is.
+    /// Waits until the next call may be made, and returns that time.
     pub(super) async fn wait(&self) -> Instant {
         let _first = self.first.lock().await;
         loop {
@@ -108,8 +112,8 @@ impl Pace {
         }
     }
 
-    /// Whether a call may still be made whose turn came at this time: not if one was throttled
-    /// since.
+    /// Whether a call whose turn came at this time may still be made: not if another has been
+    /// throttled since.
     pub(super) fn holds(&self, turn: Instant) -> bool {
         self.state().emptied.is_none_or(|emptied| emptied <= turn)
     }
@@ -131,7 +135,7 @@ impl Pace {
 }
 
 impl State {
-    /// Takes the turn if it has come, and else says when it does as far as is known.
+    /// Takes the turn if it has come; otherwise returns when it will, as far as is known.
     fn take_turn(&mut self, now: Instant) -> Result<(), Instant> {
         if let Some(next) = self.next.filter(|next| *next > now) {
             return Err(next);
@@ -139,7 +143,7 @@ impl State {
         if let Some(next) = self.next {
             self.idle += (now - next).as_secs_f64();
         }
-        // Where only the timer was late, the next turn is not.
+        // If only the timer was late, the next turn is not delayed.
         let on_time = self.next.filter(|next| *next + TIMER >= now);
         self.held_back = on_time.is_some();
         self.next = self
@@ -152,7 +156,7 @@ impl State {
         if let Some(streak) = self.streak.take()
             && streak.is_outage(now)
         {
-            // Calls are let through again, most likely as many as before.
+            // Calls are let through again, most likely at the previous rate.
             self.outage = (now - streak.since).as_secs_f64();
             self.emptied = Some(now);
             (self.calls, self.seconds) = (streak.calls, streak.seconds);
@@ -162,7 +166,7 @@ impl State {
         if self.let_through > CALLS_AFTER_OUTAGE {
             self.outage = 0.0;
         }
-        // A rate that held nothing back says nothing of what more would be let through.
+        // If the rate held nothing back, this says nothing about whether more would be let through.
         if let Some(rate) = self.rate.as_mut().filter(|_| self.held_back) {
             let searching = self.calls == 0.0 || self.let_through >= CALLS_BEFORE_SEARCH;
             let faster = *rate * if searching { SEARCH } else { GROWTH };
@@ -171,7 +175,7 @@ impl State {
     }
 
     fn throttled(&mut self, sent: Instant, now: Instant) {
-        // A call that was on its way when the bucket was found empty tells nothing new.
+        // A call that was already in flight when the bucket was found empty tells nothing new.
         if self.emptied.is_some_and(|emptied| sent < emptied) {
             return;
         }
@@ -203,12 +207,12 @@ impl State {
         let (Some(rate), Some(emptied)) = (self.rate, self.emptied) else {
             return 1.0 / FIRST_PAUSE.as_secs_f64();
         };
-        // What would have been let through while no call was made is not known. And where only a
-        // few calls were let through after an outage, it was none, but a small quota.
+        // What would have been let through while no calls were made is unknown. And if only a few
+        // calls were let through after an outage, it was not an outage but a small quota.
         let busy = (now - emptied).as_secs_f64() + self.outage - self.idle;
         let busy = busy.max(TIMER.as_secs_f64());
         if self.let_through >= CALLS_BEFORE_SEARCH {
-            // The quota is not what it was, and the rate before this one was still let through.
+            // The quota has changed, and the rate before this one was still within it.
             let found = (rate / SEARCH).min(self.let_through / busy);
             self.calls = SEARCHED_CALLS;
             self.seconds = SEARCHED_CALLS / found;
@@ -216,7 +220,7 @@ impl State {
             self.calls = self.calls * MEMORY + self.let_through;
             self.seconds = self.seconds * MEMORY + busy;
         }
-        // One call more may have flowed in since the last one was let through.
+        // One more call may have been refilled since the last one was let through.
         (self.calls + 1.0) / self.seconds
     }
 
@@ -230,7 +234,7 @@ impl State {
 mod tests {
     use super::*;
 
-    /// A bucket like the service's, and the calls made to it at a pace, one after the other.
+    /// A bucket like the service's, with calls made at a pace, one after the other.
     struct Quota {
         calls_a_second: f64,
         burst: f64,
@@ -259,8 +263,8 @@ mod tests {
             let_through
         }
 
-        /// Makes calls until so many were let through; how many were throttled, and the time it
-        /// took.
+        /// Makes calls until this many were let through. Returns how many were throttled, and the
+        /// time it took.
         async fn take(&mut self, pace: &Pace, calls: u32) -> (u32, Duration) {
             let start = Instant::now();
             let (mut let_through, mut throttled) = (0, 0);
@@ -279,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn calls_on_the_way_when_one_is_throttled_tell_nothing_new() {
+    async fn calls_in_flight_when_one_is_throttled_tell_nothing_new() {
         let pace = Pace::default();
         let sent = [pace.wait().await, pace.wait().await, pace.wait().await];
         tokio::time::advance(Duration::from_millis(20)).await;
@@ -290,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_turn_from_before_a_throttled_call_holds_no_more() {
+    async fn a_turn_from_before_a_throttled_call_is_no_longer_valid() {
         let pace = Pace::default();
         let early = pace.wait().await;
         assert!(pace.holds(early));
@@ -337,7 +341,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_in_which_nobody_calls_is_not_taken_for_a_small_quota() {
+    async fn time_without_calls_is_not_taken_for_a_small_quota() {
         for calls_a_second in [5.0, 50.0] {
             let pace = Pace::default();
             let mut quota = Quota::new(calls_a_second, 5.0);
@@ -353,7 +357,7 @@ mod tests {
     }
 
     /// Makes calls to a service that throttles all of them for a while and then has this quota,
-    /// until so many were let through; gives the time from the end of the outage.
+    /// until this many were let through. Returns the seconds since the end of the outage.
     async fn after_outage(pace: &Pace, outage: Duration, quota: &mut Quota, calls: u32) -> f64 {
         let start = Instant::now();
         while start.elapsed() < outage {
@@ -366,7 +370,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_an_outage_the_quota_is_used_as_before_it() {
+    async fn after_an_outage_the_quota_is_used_as_before() {
         let pace = Pace::default();
         let mut quota = Quota::new(20.0, 1.0);
         quota.take(&pace, 100).await;

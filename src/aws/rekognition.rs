@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use super::call::{CallError, Caller};
 use super::operation::Operation;
 use super::status::{Observation, Status};
-use super::turns::{Lane, ScopePlaces};
+use super::turns::{Lane, ScopeSlots};
 use crate::arn::ModelArn;
 
-/// The most names in one call of DescribeProjects and of DescribeProjectVersions, by their API
-/// pages.
+/// The maximum number of names in one call of DescribeProjects or DescribeProjectVersions,
+/// according to their API reference.
 pub(crate) const NAMES_PER_CALL: usize = 10;
 
 /// Rekognition as one account in one region, for one run.
@@ -27,27 +27,27 @@ pub(crate) struct Rekognition {
     tags: Lane,
     projects: Lane,
     versions: Lane,
-    places: Arc<ScopePlaces>,
+    slots: Arc<ScopeSlots>,
 }
 
 /// A Custom Labels project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Project {
     pub(crate) name: String,
-    /// Its ARN, which ends in a number that only DescribeProjects tells.
+    /// Its ARN, which ends in a number that only DescribeProjects returns.
     pub(crate) arn: String,
-    /// Whether it is CREATED, and not on its way there or away.
+    /// Whether it is CREATED, rather than being created or deleted.
     pub(crate) is_created: bool,
 }
 
-/// A model as a description shows it.
+/// A model as DescribeProjectVersions describes it.
 #[derive(Clone, Debug)]
 pub(crate) struct Version {
     pub(crate) model_arn: String,
     pub(crate) observation: Observation,
 }
 
-/// One page of a list, and the token of the next if there is one.
+/// One page of a list, and the token of the next page if there is one.
 #[derive(Clone, Debug)]
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
@@ -55,9 +55,9 @@ pub(crate) struct Page<T> {
 }
 
 impl Rekognition {
-    /// The operations by this client, in these places.
-    pub(super) fn new(client: Client, caller: Caller, places: Arc<ScopePlaces>) -> Self {
-        let lane = |operation| Lane::new(operation, &places);
+    /// The operations of this client, in these slots.
+    pub(super) fn new(client: Client, caller: Caller, slots: Arc<ScopeSlots>) -> Self {
+        let lane = |operation| Lane::new(operation, &slots);
         Self {
             stops: lane(Operation::StopProjectVersion),
             tags: lane(Operation::ListTagsForResource),
@@ -65,12 +65,12 @@ impl Rekognition {
             versions: lane(Operation::DescribeProjectVersions),
             client,
             caller,
-            places,
+            slots,
         }
     }
 
-    /// How many more calls of this operation would soon have their turn; none of those that are
-    /// another service's.
+    /// How many more calls of this operation would soon have their turn; none if it belongs to
+    /// another service.
     pub(crate) fn room_for(&self, operation: Operation) -> usize {
         let lanes = [&self.stops, &self.tags, &self.projects, &self.versions];
         let lane = lanes.into_iter().find(|lane| lane.operation() == operation);
@@ -79,10 +79,10 @@ impl Rekognition {
 
     /// Waits until there may be more room.
     pub(crate) async fn room_changed(&self) {
-        self.places.room_changed().await;
+        self.slots.room_changed().await;
     }
 
-    /// Asks the service to stop a model. The status is the one that the service answers with.
+    /// Asks the service to stop a model. Returns the status in the service's response.
     pub(crate) async fn stop_project_version(
         &self,
         model_arn: &ModelArn,
@@ -100,9 +100,9 @@ impl Rekognition {
             .await
     }
 
-    /// The value of one tag of a model, if it has that tag. A response without tags is that of a
-    /// model without any: nothing says that the service sends an empty map for it, and such a model
-    /// is to be stopped.
+    /// The value of one of a model's tags, if it has that tag. A response without tags means a
+    /// model without tags: nothing says that the service sends an empty map for it, and such a
+    /// model is to be stopped.
     pub(crate) async fn tag(
         &self,
         model_arn: &ModelArn,
@@ -121,7 +121,7 @@ impl Rekognition {
             .await
     }
 
-    /// A page of the Custom Labels projects: those of at most ten names, or all of them.
+    /// A page of the Custom Labels projects: those with these names, at most ten, or all of them.
     pub(crate) async fn projects(
         &self,
         names: &[String],
@@ -154,7 +154,7 @@ impl Rekognition {
             .await
     }
 
-    /// A page of a project's versions: those of at most ten names, or all of them.
+    /// A page of a project's versions: those with these names, at most ten, or all of them.
     pub(crate) async fn project_versions(
         &self,
         project_arn: &str,
@@ -197,7 +197,7 @@ impl Version {
         Some(Self {
             model_arn: description.project_version_arn()?.to_owned(),
             observation: Observation {
-                // A description without a status says nothing that could be relied on.
+                // A description without a status says nothing that can be relied on.
                 status: Status::new(description.status().map_or("", |status| status.as_str())),
                 inference_units: description
                     .min_inference_units()

@@ -1,19 +1,18 @@
-//! What the service says of a model, and what that means for stopping it.
+//! What the service says about a model, and what that means for stopping it.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use tokio::time::Instant;
 
-/// The status of a model, in the service's own word, even one that this version of the SDK does not
-/// know.
+/// The status of a model, verbatim, even one that this version of the SDK does not know.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Status(Cow<'static, str>);
 
 /// What a status means for stopping a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// It is starting, is billed, and cannot be stopped yet.
+    /// It is starting, and cannot be stopped yet.
     Starting,
     /// It is running, is billed, and can be stopped.
     Running,
@@ -21,11 +20,11 @@ pub enum Phase {
     Stopping,
     /// It is not running, and not billed.
     NotRunning,
-    /// A word of unknown meaning: never to be taken for "not running".
+    /// A status of unknown meaning: never taken for "not running".
     Unknown,
 }
 
-/// The words of [ProjectVersionDescription], and what they mean.
+/// The statuses in [ProjectVersionDescription], and what they mean.
 ///
 /// [ProjectVersionDescription]: https://docs.aws.amazon.com/rekognition/latest/APIReference/API_ProjectVersionDescription.html
 const STATUSES: [(&str, Phase); 14] = [
@@ -46,13 +45,13 @@ const STATUSES: [(&str, Phase); 14] = [
 ];
 
 impl Status {
-    /// The status of this word.
+    /// The status with this name.
     pub fn new(word: &str) -> Self {
         let known = STATUSES.iter().find(|(known, _)| *known == word);
         Self(known.map_or_else(|| word.to_owned().into(), |(known, _)| (*known).into()))
     }
 
-    /// The service's word.
+    /// The service's name for it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -76,14 +75,14 @@ impl fmt::Debug for Status {
     }
 }
 
-/// What a response says of a model.
+/// What a response says about a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observation {
     /// Its status.
     pub status: Status,
-    /// `MinInferenceUnits`: what is billed while it runs. Absent where it was never started, and in
+    /// `MinInferenceUnits`: what is billed while it runs. Absent if it was never started, and in
     /// the response to a stop.
     pub inference_units: Option<u32>,
-    /// When the response came.
+    /// When the response arrived.
     pub at: Instant,
 }

@@ -1,4 +1,4 @@
-//! The operation of STS, and the sessions that it gives.
+//! The operation of STS, and the sessions that it opens.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,15 +14,16 @@ use futures_util::future::BoxFuture;
 use super::call::{CallError, Caller};
 use super::turns::Lane;
 
-/// The name of the sessions, which CloudTrail shows with each of their calls.
+/// The name of the sessions, which CloudTrail records with each of their calls.
 const SESSION_NAME: &str = "rekognition-stopper";
 
-/// A role in another account, with the session in it that the process has.
+/// A role in another account, with the credentials of the process's session in it.
 #[derive(Debug)]
 pub(super) struct Role {
     arn: String,
     credentials: Mutex<Option<Credentials>>,
-    /// Held while the role is assumed, so that one session serves all who wait for it.
+    /// Held while the role is being assumed, so that one session serves every call that waits for
+    /// it.
     assuming: tokio::sync::Mutex<()>,
 }
 
@@ -41,15 +42,16 @@ impl Role {
     }
 }
 
-/// Gives the SDK the credentials of the session as it is now. To begin one is not for the SDK, in
-/// the middle of another call.
+/// Gives the SDK the session's current credentials. The SDK must not start a session in the middle
+/// of another call.
 impl ProvideCredentials for Session {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,
     {
         let credentials = self.credentials();
-        let none = || CredentialsError::not_loaded(format!("{} is not assumed", self.role.arn));
+        let none =
+            || CredentialsError::not_loaded(format!("{} has not been assumed", self.role.arn));
         future::ProvideCredentials::ready(credentials.ok_or_else(none))
     }
 }
@@ -78,7 +80,7 @@ impl Sts {
         }
     }
 
-    /// How many more roles would soon have their turn to be assumed.
+    /// How many more AssumeRole calls would soon have their turn.
     pub(crate) fn room(&self) -> usize {
         self.assume_role.room()
     }
@@ -122,10 +124,10 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Assumes the role, unless the session of an earlier run lasts to the end of this one.
+    /// Assumes the role, unless the session of an earlier run lasts until the end of this one.
     ///
     /// # Errors
-    /// [`CallError::Unreachable`] where STS refuses, and [`CallError::OutOfTime`].
+    /// [`CallError::Unreachable`] if the role could not be assumed, and [`CallError::OutOfTime`].
     pub(crate) async fn begin(&self) -> Result<(), CallError> {
         let end = SystemTime::now() + self.sts.caller.deadline.left();
         let lasts = |credentials: &Credentials| credentials.expiry().is_none_or(|it| it > end);
@@ -135,12 +137,11 @@ impl Session {
         }
     }
 
-    /// Assumes the role anew, unless that was done since these credentials were those of the
-    /// session.
+    /// Assumes the role again, unless another call has already replaced these credentials.
     ///
     /// # Errors
     /// Those of [`Session::begin`].
-    // Boxed, since it is a call in the middle of a call.
+    // Boxed, because it is a call within a call.
     pub(super) fn renew(
         &self,
         expired: Option<Credentials>,
@@ -194,8 +195,7 @@ mod tests {
     const ROLE: &str = "arn:aws:iam::222222222222:role/stopper-member";
     const MINUTE: Duration = Duration::from_secs(60);
 
-    /// A session for a run of so many minutes, with an STS that cannot be called: whoever does
-    /// fails.
+    /// A session for a run of this many minutes, with an STS that fails every call.
     fn session(minutes: u32) -> Session {
         let end = Instant::now() + MINUTE * minutes;
         let caller = Caller {
@@ -209,7 +209,7 @@ mod tests {
         aws.session(&sts, ROLE.to_owned())
     }
 
-    /// Credentials that end after so many minutes.
+    /// Credentials that expire after this many minutes.
     fn credentials(minutes: u32) -> Credentials {
         let end = SystemTime::now() + MINUTE * minutes;
         Credentials::new("ASIA", "secret", None, Some(end), "AssumeRole")
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_session_is_kept_where_it_lasts_to_the_end_of_the_run() {
+    async fn a_session_is_kept_if_it_lasts_until_the_end_of_the_run() {
         for (lasts, is_kept) in [(60, true), (16, true), (14, false), (0, false)] {
             let session = session(15);
             keep(&session, credentials(lasts));
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_session_that_another_call_has_renewed_is_not_renewed_once_more() {
+    async fn a_session_that_another_call_has_renewed_is_not_renewed_again() {
         let session = session(15);
         let expired = credentials(0);
         keep(&session, credentials(60));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_sdk_is_given_the_session_as_it_is_now() {
+    async fn the_sdk_is_given_the_sessions_current_credentials() {
         let session = session(15);
         let error = session.provide_credentials().await.unwrap_err();
         assert!(matches!(error, CredentialsError::CredentialsNotLoaded(_)));

@@ -1,20 +1,20 @@
 //! Whose turn it is to call.
 //!
-//! An attempt of a call waits for these, in this order, and holds all but the first while it is in
+//! An attempt waits for the following, in this order, and holds all but the first while it is in
 //! flight:
 //!
-//! 1. the [`Pace`] of its operation, which is what the service has quotas for. What waits for it
-//!    holds nothing that another call could use;
-//! 2. one of the few places of its region, where the region has not answered yet or no longer does,
-//!    and for a call whose last attempt was not answered: regions that hang leave their places to
-//!    those that answer;
-//! 3. a place in the operation's [`Window`], which is small until the service answers, and again
-//!    when it stops answering: an operation that hangs leaves most places to the others;
-//! 4. one of the places of its scope, of which there are `MAX_CONCURRENCY`;
-//! 5. one of the places of the process.
+//! 1. the [`Pace`] of its operation, which is the unit of the service's quotas. An attempt that
+//!    waits for it holds nothing that another call could use;
+//! 2. one of a few slots of its region, if the region has not answered yet or has stopped
+//!    answering, and for any call whose last attempt was not answered: regions that hang leave
+//!    slots to those that answer;
+//! 3. a slot in the operation's [`Window`], which is small until the service answers, and small
+//!    again when it stops answering: an operation that hangs leaves most slots to the others;
+//! 4. one of the slots of its scope, of which there are `MAX_CONCURRENCY`;
+//! 5. one of the slots of the process.
 //!
-//! Each is handed out in the order of the requests for it, and a scope never has more requests at
-//! the process's places than it has places itself: turns go round the scopes.
+//! Each is handed out in the order in which it is requested, and a scope never waits for more of
+//! the process's slots than it has slots itself: turns go round the scopes.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -26,25 +26,25 @@ use tokio::time::Instant;
 use super::operation::Operation;
 use super::pace::Pace;
 
-/// The places of an operation that has not been answered yet.
-const FIRST_PLACES: usize = 2;
+/// The number of slots of an operation that has not been answered yet.
+const FIRST_SLOTS: usize = 2;
 
-/// The places of the process for the calls to one service.
+/// The slots of the process for the calls to one service.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct Slots {
     number: usize,
     all: Semaphore,
-    /// How many of them a region may take that does not answer.
+    /// How many of them a region that does not answer may take.
     in_silence: usize,
     regions: Mutex<HashMap<String, Arc<Region>>>,
 }
 
-impl Places {
-    /// So many places, and so many of them for a region that does not answer.
-    pub(super) fn new(places: usize, in_silence: usize) -> Self {
+impl Slots {
+    /// This many slots, of which a region that does not answer may take `in_silence`.
+    pub(super) fn new(slots: usize, in_silence: usize) -> Self {
         Self {
-            number: places,
-            all: Semaphore::new(places),
+            number: slots,
+            all: Semaphore::new(slots),
             in_silence,
             regions: Mutex::default(),
         }
@@ -57,7 +57,7 @@ impl Places {
     }
 }
 
-/// A region, as all scopes of the process know it.
+/// A region, shared by all scopes of the process.
 #[derive(Debug)]
 struct Region {
     in_silence: Semaphore,
@@ -92,8 +92,8 @@ impl Region {
         };
     }
 
-    /// Notes that an attempt was not answered. Where others were since it was made, the region is
-    /// not what is silent.
+    /// Notes that an attempt was not answered. If others have been answered since it was made, it
+    /// is not the region that is silent.
     fn unanswered(&self, since: Instant) {
         let mut state = self.state();
         state.is_silent |= state.last_answer.is_none_or(|at| at <= since);
@@ -104,40 +104,40 @@ impl Region {
     }
 }
 
-/// The places of one scope, which its operations share.
+/// The slots of one scope, which its operations share.
 #[derive(Debug)]
-pub(super) struct ScopePlaces {
+pub(super) struct ScopeSlots {
     number: usize,
     all: Semaphore,
     region: Arc<Region>,
-    /// Whether a silent region is given few places for first attempts as well.
-    is_of_region: bool,
-    process: Arc<Places>,
+    /// Whether the few slots of a silent region also apply to first attempts.
+    is_regional: bool,
+    process: Arc<Slots>,
     /// Notified when there may be more room for calls.
     room: Notify,
 }
 
-impl ScopePlaces {
-    /// So many places in a scope of this region.
-    pub(super) fn new(number: usize, region: &str, process: &Arc<Places>) -> Arc<Self> {
+impl ScopeSlots {
+    /// The slots of a scope in this region.
+    pub(super) fn new(number: usize, region: &str, process: &Arc<Slots>) -> Arc<Self> {
         Arc::new(Self {
             number,
             all: Semaphore::new(number),
             region: process.region(region),
-            is_of_region: true,
+            is_regional: true,
             process: Arc::clone(process),
             room: Notify::new(),
         })
     }
 
-    /// The places of a service that is called once for the whole process. Each call is about
-    /// something else (a role, a unit), so that one that hangs says nothing of the others.
-    pub(super) fn of_process(process: &Arc<Places>) -> Arc<Self> {
+    /// The slots of a service that all scopes share. Each call has a different subject (a role, a
+    /// unit), so one that hangs says nothing about the others.
+    pub(super) fn of_service(process: &Arc<Slots>) -> Arc<Self> {
         Arc::new(Self {
             number: process.number,
             all: Semaphore::new(process.number),
             region: process.region(""),
-            is_of_region: false,
+            is_regional: false,
             process: Arc::clone(process),
             room: Notify::new(),
         })
@@ -149,8 +149,8 @@ impl ScopePlaces {
     }
 }
 
-/// How many calls of one operation may be in flight at once: between a least and a most number, one
-/// more with each answer, and the least again after an attempt without an answer.
+/// How many calls of one operation may be in flight at once, between a minimum and a maximum: one
+/// more after each answer, and the minimum again after an attempt without an answer.
 #[derive(Debug)]
 struct Window {
     least: usize,
@@ -161,26 +161,26 @@ struct Window {
 
 #[derive(Debug)]
 struct WindowSize {
-    places: usize,
-    /// Places that are still taken and will not be given back.
+    slots: usize,
+    /// Slots that are still taken and will not be given back.
     surplus: usize,
 }
 
 impl Window {
     fn new(least: usize, most: usize) -> Self {
-        let places = FIRST_PLACES.clamp(least, most);
+        let slots = FIRST_SLOTS.clamp(least, most);
         Self {
             least,
             most,
-            permits: Semaphore::new(places),
-            size: Mutex::new(WindowSize { places, surplus: 0 }),
+            permits: Semaphore::new(slots),
+            size: Mutex::new(WindowSize { slots, surplus: 0 }),
         }
     }
 
     fn answered(&self) {
         let mut size = self.size();
-        if size.places < self.most {
-            size.places += 1;
+        if size.slots < self.most {
+            size.slots += 1;
             match size.surplus.checked_sub(1) {
                 Some(surplus) => size.surplus = surplus,
                 None => self.permits.add_permits(1),
@@ -190,8 +190,8 @@ impl Window {
 
     fn unanswered(&self) {
         let mut size = self.size();
-        let fewer = size.places.saturating_sub(self.least);
-        size.places -= fewer;
+        let fewer = size.slots.saturating_sub(self.least);
+        size.slots -= fewer;
         size.surplus += fewer - self.permits.forget_permits(fewer);
     }
 
@@ -213,15 +213,15 @@ impl Window {
 pub(super) struct Lane {
     operation: Operation,
     pace: Pace,
-    /// The calls that were let through so far.
+    /// The number of calls let through so far.
     let_through: AtomicU64,
     window: Window,
-    scope: Arc<ScopePlaces>,
-    /// Calls that still wait for their first turn.
+    scope: Arc<ScopeSlots>,
+    /// The number of calls that are waiting for their first turn.
     waiting: AtomicUsize,
 }
 
-/// The right to make one attempt now. Dropped, it makes room for the next.
+/// The right to make one attempt now. Dropping it makes room for the next.
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
     lane: &'a Lane,
@@ -233,9 +233,9 @@ pub(super) struct Turn<'a> {
 }
 
 impl Lane {
-    /// The calls of an operation, in these places.
-    pub(super) fn new(operation: Operation, scope: &Arc<ScopePlaces>) -> Self {
-        let least = match scope.is_of_region {
+    /// The calls of an operation, in these slots.
+    pub(super) fn new(operation: Operation, scope: &Arc<ScopeSlots>) -> Self {
+        let least = match scope.is_regional {
             true => 1,
             false => scope.number,
         };
@@ -254,8 +254,8 @@ impl Lane {
         self.operation
     }
 
-    /// How many more calls would soon have their turn. Others need not exist yet: what they are for
-    /// can wait as a value.
+    /// How many more calls would soon have their turn. Further calls need not exist yet: they can
+    /// wait as values.
     pub(super) fn room(&self) -> usize {
         let waiting = self.waiting.load(Ordering::Relaxed);
         self.scope.number.saturating_sub(waiting)
@@ -271,14 +271,14 @@ impl Lane {
         self.let_through.load(Ordering::Relaxed)
     }
 
-    /// Notes that a call waits for its first turn, until the guard is dropped.
+    /// Notes that a call is waiting for its first turn, until the guard is dropped.
     pub(super) fn first_turn(&self) -> FirstTurn<'_> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         FirstTurn(self)
     }
 
-    /// Waits for the next turn, with the guard of the first, if this is it; `after_silence` where
-    /// the call's last attempt was not answered.
+    /// Waits for the next turn. `first` is the guard of the first turn, if this is the first;
+    /// `after_silence` is whether the call's last attempt was not answered.
     ///
     /// # Errors
     /// None: the semaphores are never closed.
@@ -290,15 +290,15 @@ impl Lane {
         let region = &self.scope.region;
         loop {
             let paced = self.pace.wait().await;
-            let is_silent = self.scope.is_of_region && region.is_silent();
+            let is_silent = self.scope.is_regional && region.is_silent();
             let in_silence = if after_silence || is_silent {
-                let place = region.in_silence.try_acquire();
-                if place.is_err() {
-                    // Nobody knows how long this takes, and others need not wait for it.
+                let slot = region.in_silence.try_acquire();
+                if slot.is_err() {
+                    // There is no telling how long this will take, and others need not wait for it.
                     first = None;
                 }
-                Some(match place {
-                    Ok(place) => place,
+                Some(match slot {
+                    Ok(slot) => slot,
                     Err(_) => region.in_silence.acquire().await?,
                 })
             } else {
@@ -323,20 +323,20 @@ impl Lane {
 }
 
 impl Turn<'_> {
-    /// The attempt was let through, whatever the answer.
+    /// The attempt was let through, whatever the response.
     pub(super) fn let_through(self) {
         self.lane.let_through.fetch_add(1, Ordering::Relaxed);
         self.lane.pace.learn(self.since, false);
         self.answered();
     }
 
-    /// The attempt was throttled, because there are too many of them.
+    /// The attempt was throttled because of the call rate.
     pub(super) fn throttled(self) {
         self.lane.pace.learn(self.since, true);
         self.answered();
     }
 
-    /// The attempt was throttled for a reason of its own, which says nothing of others.
+    /// The attempt was throttled because of its subject, which says nothing about other calls.
     pub(super) fn throttled_alone(self) {
         self.answered();
     }
@@ -361,7 +361,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// A call that waits for its first turn.
+/// A call that is waiting for its first turn.
 pub(super) struct FirstTurn<'a>(&'a Lane);
 
 impl Drop for FirstTurn<'_> {
@@ -380,21 +380,21 @@ mod tests {
 
     const STOP: Operation = Operation::StopProjectVersion;
 
-    fn process(places: usize) -> Arc<Places> {
-        Arc::new(Places::new(places, places / 4))
+    fn process(slots: usize) -> Arc<Slots> {
+        Arc::new(Slots::new(slots, slots / 4))
     }
 
-    fn scope(places: usize, region: &str, process: &Arc<Places>) -> Arc<ScopePlaces> {
-        ScopePlaces::new(places, region, process)
+    fn scope(slots: usize, region: &str, process: &Arc<Slots>) -> Arc<ScopeSlots> {
+        ScopeSlots::new(slots, region, process)
     }
 
     /// A lane in a scope of its own.
-    fn lane(max_concurrency: usize, process: &Arc<Places>) -> Lane {
+    fn lane(max_concurrency: usize, process: &Arc<Slots>) -> Lane {
         Lane::new(STOP, &scope(max_concurrency, "us-east-1", process))
     }
 
     fn now(lane: &Lane) -> Option<Turn<'_>> {
-        // Without tokio's budget, of which a test takes more than a task has.
+        // A test needs more of tokio's cooperative budget than a task has.
         let turn = tokio::task::unconstrained(lane.turn(None, false));
         turn.now_or_never().map(Result::unwrap)
     }
@@ -404,17 +404,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_operation_has_two_places_at_first_and_one_more_with_each_answer() {
+    async fn an_operation_starts_with_two_slots_and_gets_one_more_with_each_answer() {
         let lane = lane(8, &process(128));
-        for places in [2, 4, 8, 8] {
+        for slots in [2, 4, 8, 8] {
             let turns = turns(&lane);
-            assert_eq!(turns.len(), places);
+            assert_eq!(turns.len(), slots);
             turns.into_iter().for_each(Turn::let_through);
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_operation_that_stops_answering_has_one_place_until_it_answers_again() {
+    async fn an_operation_that_stops_answering_has_one_slot_until_it_answers_again() {
         let lane = lane(8, &process(128));
         for _ in 0..3 {
             turns(&lane).into_iter().for_each(Turn::let_through);
@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_operations_of_a_scope_share_its_places() {
+    async fn the_operations_of_a_scope_share_its_slots() {
         let scope = scope(3, "us-east-1", &process(128));
         let [one, other] = [(); 2].map(|()| Lane::new(STOP, &scope));
         let held = turns(&one);
@@ -439,21 +439,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_region_that_does_not_answer_has_a_few_places_of_the_process() {
+    async fn a_region_that_does_not_answer_gets_a_few_slots_of_the_process() {
         let process = process(16);
         let hanging: Vec<Lane> = (0..40)
             .map(|_| Lane::new(STOP, &scope(1, "eu-west-1", &process)))
             .collect();
         let held: Vec<Turn> = hanging.iter().filter_map(now).collect();
         assert_eq!(held.len(), 4);
-        // Other regions have the rest, all of it once they answer.
+        // Other regions get the rest, all of it once they answer.
         let others: Vec<Lane> = (0..40).map(|_| lane(1, &process)).collect();
         assert_eq!(others.iter().filter_map(now).collect::<Vec<_>>().len(), 4);
         now(&others[0]).unwrap().let_through();
         let others: Vec<Turn> = others.iter().filter_map(now).collect();
         assert_eq!(others.len(), 12);
         drop(others);
-        // It has them all when it answers, and few again when it no longer does.
+        // The region gets all of them when it answers, and few again when it stops answering.
         held.into_iter().for_each(Turn::let_through);
         let held: Vec<Turn> = hanging.iter().filter_map(now).collect();
         assert_eq!(held.len(), 16);
@@ -474,7 +474,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_waits_for_a_place_in_silence_holds_no_other_and_lets_others_begin() {
+    async fn a_call_that_waits_for_a_slot_in_silence_holds_no_other_and_lets_others_begin() {
         let process = process(4);
         let scope = scope(4, "us-east-1", &process);
         let [one, other] = [(); 2].map(|()| Lane::new(STOP, &scope));
@@ -490,9 +490,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_account_that_hangs_leaves_the_places_of_its_service_to_the_others() {
+    async fn accounts_that_hang_leave_most_slots_of_the_service_to_the_others() {
         let process = process(16);
-        let lane = Lane::new(Operation::AssumeRole, &ScopePlaces::of_process(&process));
+        let lane = Lane::new(Operation::AssumeRole, &ScopeSlots::of_service(&process));
         let hanging: Vec<_> = (0..20)
             .map(|_| lane.turn(None, true).now_or_never())
             .collect();
@@ -501,7 +501,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_waits_for_its_pace_holds_no_place() {
+    async fn a_call_that_waits_for_its_pace_holds_no_slot() {
         let scope = scope(1, "us-east-1", &process(4));
         let [throttled, other] = [(); 2].map(|()| Lane::new(STOP, &scope));
         now(&throttled).unwrap().throttled();
@@ -515,7 +515,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn there_is_room_for_as_many_waiting_calls_as_there_are_places() {
+    async fn there_is_room_for_as_many_waiting_calls_as_there_are_slots() {
         let lane = lane(2, &process(128));
         let first = lane.first_turn();
         assert_ne!(lane.room(), 0);

@@ -1,4 +1,4 @@
-//! Why a model may be running: the codes of failures, and what they say.
+//! Why a model may still be running: failures, their codes and their messages.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use crate::arn::InvalidModelArn;
 use crate::aws::CallError;
 
-/// Why a model may be running.
+/// Why a model may still be running.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The kind of failure.
     pub code: Code,
-    /// What happened, in words.
+    /// What happened.
     pub message: String,
 }
 
-/// The kind of a failure, as it stands in the response and in the log.
+/// The kind of failure, as it appears in the response and in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Code {
     /// The entry is neither the ARN of a model version nor a pattern.
@@ -24,19 +24,19 @@ pub enum Code {
     AccountUnreachable,
     /// The model was STARTING up to the deadline.
     StillStarting,
-    /// The stop was accepted, but the model was not seen stopped by the deadline.
+    /// The stop was accepted, but the model was still STOPPING at the deadline.
     NotConfirmed,
-    /// It was not reached, or was still being retried, at the deadline.
+    /// The model or entry was not reached, or was still being retried, at the deadline.
     DeadlineExceeded,
-    /// The service gave a status of unknown meaning.
+    /// The service reported a status of unknown meaning.
     UnexpectedStatus,
     /// The service's response cannot be read.
     UnexpectedAnswer,
     /// The call could not be sent.
     DispatchFailure,
-    /// The call could not be put together.
+    /// The request could not be built.
     ConstructionFailure,
-    /// A fault in this program.
+    /// A bug in this program.
     Panicked,
     /// The service refused the call, with this code of its own.
     Service(String),
@@ -76,7 +76,8 @@ impl Failure {
         }
     }
 
-    /// The failure of a model that was STARTING when it was last seen, so long before the deadline.
+    /// The failure of a model that was STARTING when it was last seen, this long before the
+    /// deadline.
     pub(crate) fn still_starting(ago: Duration) -> Self {
         Self::new(
             Code::StillStarting,
@@ -87,7 +88,8 @@ impl Failure {
         )
     }
 
-    /// The failure of a model that was STOPPING when it was last seen, so long before the deadline.
+    /// The failure of a model that was STOPPING when it was last seen, this long before the
+    /// deadline.
     pub(crate) fn not_confirmed(ago: Duration) -> Self {
         Self::new(
             Code::NotConfirmed,
@@ -103,23 +105,23 @@ impl Failure {
     pub(crate) fn unexpected_status(status: &str) -> Self {
         Self::new(
             Code::UnexpectedStatus,
-            format!("its status is `{status}`, and whether that is billed is not known"),
+            format!("its status is `{status}`, and it is unknown whether that is billed"),
         )
     }
 
-    /// Says also what the last attempt failed with, if one did.
-    pub(crate) fn after(mut self, last_failure: Option<String>) -> Self {
+    /// Adds why the last status check failed, if it did.
+    pub(crate) fn with_last_failure(mut self, last_failure: Option<String>) -> Self {
         if let Some(last_failure) = last_failure {
             self.message = format!(
-                "{}; the last look failed with: {last_failure}",
+                "{}; the last status check failed with: {last_failure}",
                 self.message
             );
         }
         self
     }
 
-    /// Says first what the failure means for the model.
-    pub(crate) fn explain(mut self, meaning: &str) -> Self {
+    /// Prefixes the message with what the failure means for the model.
+    pub(crate) fn context(mut self, meaning: &str) -> Self {
         self.message = format!("{meaning}: {}", self.message);
         self
     }
@@ -147,20 +149,20 @@ impl From<CallError> for Failure {
             CallError::Unreachable { message } => Self::new(Code::AccountUnreachable, message),
             CallError::Panicked => Self::new(
                 Code::Panicked,
-                "a fault in this program, of which the line `panic` in the log says more",
+                "a bug in this program: see the line `panic` in the log",
             ),
             CallError::OutOfTime {
                 last_failure: Some(last_failure),
             } => Self::new(
                 Code::DeadlineExceeded,
                 format!(
-                    "it was still being tried again when time ran out, the last time after: \
+                    "it was still being retried at the deadline; the last attempt failed with: \
                      {last_failure}"
                 ),
             ),
             CallError::OutOfTime { last_failure: None } => Self::new(
                 Code::DeadlineExceeded,
-                "it was not reached, or not answered, before time ran out",
+                "it was not reached, or its calls were not answered, by the deadline",
             ),
         }
     }
@@ -178,8 +180,7 @@ mod tests {
 
     use super::*;
 
-    /// The code of ours that follows this one. A new code cannot be left out: the match would not
-    /// compile.
+    /// The next of our own codes. A new code cannot be left out: the match would not compile.
     fn next(code: &Code) -> Option<Code> {
         Some(match code {
             Code::InvalidModelArn => Code::AccountUnreachable,
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documentation_has_every_code_of_ours_and_no_other() {
+    fn the_documentation_has_each_of_our_codes_and_no_others() {
         let codes: BTreeSet<String> = std::iter::successors(Some(Code::InvalidModelArn), next)
             .map(|code| code.to_string())
             .collect();
@@ -210,7 +211,7 @@ mod tests {
             .take_while(|line| line.starts_with('|'))
             .filter_map(|line| line.split('|').nth(1))
             .flat_map(|cell| cell.split('`').skip(1).step_by(2))
-            // What ends so is the service's.
+            // Codes with this ending are the service's.
             .filter(|code| !code.ends_with("Exception"))
             .map(str::to_owned)
             .collect();
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_was_not_sent_has_a_code_of_ours() {
+    fn a_call_that_was_not_sent_has_one_of_our_codes() {
         for (code, right) in [
             ("DispatchFailure", Code::DispatchFailure),
             ("ConstructionFailure", Code::ConstructionFailure),

@@ -1,7 +1,7 @@
-//! What came of a run: the response, the error and the log lines.
+//! The result of a run: the response, the error and the log lines.
 //!
-//! [`Outcome`] and [`ModelReport`] are of one model, [`Failure`] says why one may be running, and
-//! [`Report`] is of the whole run.
+//! [`Outcome`] and [`ModelReport`] concern one model, [`Failure`] says why it may still be running,
+//! and [`Report`] covers the whole run.
 
 mod failure;
 mod run;
@@ -16,30 +16,30 @@ use crate::excerpt::cut;
 pub use failure::{Code, Failure};
 pub use run::{Report, Summary};
 
-/// The most bytes of an entry, which is what an ARN may have.
+/// The maximum length of an entry, in bytes, which is that of an ARN.
 const LONGEST_ENTRY: usize = 2048;
-/// The most bytes of a code. The service's longest has 40.
+/// The maximum length of a code, in bytes. The service's longest has 40.
 const LONGEST_CODE: usize = 128;
-/// The most bytes of a reason in the log.
+/// The maximum length of a reason in the log, in bytes.
 const LONGEST_LOGGED_REASON: usize = 8 * 1024;
 
-/// What came of one model, or of an entry that stands for none.
+/// The result for one model, or for an entry that stands for none.
 #[derive(Clone, Debug)]
 pub struct ModelReport {
-    /// The model's ARN; of an entry that failed as a whole, the entry as it was written.
+    /// The model's ARN; for an entry that failed as a whole, the entry as it was written.
     pub model_arn: Arc<str>,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// The service's last word on it, if it said anything.
+    /// The last status that the service reported, if any.
     pub status: Option<Status>,
-    /// `MinInferenceUnits`, as far as a description was read.
+    /// `MinInferenceUnits`, if a description was read.
     pub inference_units: Option<u32>,
 }
 
-/// What came of one model.
+/// The outcome of one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Its stop was accepted, now or shortly before, and it was seen stopped.
+    /// Its stop was accepted, now or shortly before, and the service has confirmed that it stopped.
     Stopped,
     /// Its stop was accepted; `CONFIRM_STOPPED` is off.
     Stopping,
@@ -52,7 +52,7 @@ pub enum Outcome {
     },
     /// A dry run found it running, starting or stopping.
     WouldStop,
-    /// It may be running.
+    /// It may still be running.
     Failed(Failure),
 }
 
@@ -71,8 +71,8 @@ impl Outcome {
 }
 
 impl ModelReport {
-    /// The report of a model, with the service's last word on it.
-    pub(crate) fn of(model_arn: &ModelArn, outcome: Outcome, seen: Option<Observation>) -> Self {
+    /// The report of a model, with what the service last said about it.
+    pub(crate) fn new(model_arn: &ModelArn, outcome: Outcome, seen: Option<Observation>) -> Self {
         Self {
             model_arn: model_arn.as_str().into(),
             outcome,
@@ -81,7 +81,8 @@ impl ModelReport {
         }
     }
 
-    /// The report of a model of which nothing else is known, or of an entry that failed as a whole.
+    /// The report of a model about which nothing else is known, or of an entry that failed as a
+    /// whole.
     pub(crate) fn failed(text: &str, failure: Failure) -> Self {
         Self {
             model_arn: cut(text, LONGEST_ENTRY).into(),

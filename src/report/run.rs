@@ -1,4 +1,4 @@
-//! The whole run: the report, its numbers, its line in the log and its sentence.
+//! The whole run: the report, its totals, its line in the log and its error message, a sentence.
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -8,33 +8,33 @@ use serde::Serialize;
 use super::{LONGEST_CODE, LONGEST_ENTRY, ModelReport, Outcome};
 use crate::excerpt::cut;
 
-/// The most bytes of the error's sentence. Lambda passes it on whole, but not every destination
-/// does.
+/// The maximum length of the sentence, in bytes. Lambda passes it on in full, but not every
+/// destination does.
 const LONGEST_SENTENCE: usize = 8 * 1024;
-/// The most bytes of a reason in the sentence.
+/// The maximum length of a reason in the sentence, in bytes.
 const LONGEST_REASON: usize = 512;
 
-/// The most bytes of the response. Lambda takes 6 MB and makes an error of more, so that a good run
-/// would be a failed one.
+/// The maximum size of the response, in bytes. Lambda accepts 6 MB and turns a larger response into
+/// an error, which would make a good run a failed one.
 const LARGEST_RESPONSE: usize = 6_000_000;
-/// What of that is kept for all but the models and the patterns.
+/// How much of that is reserved for everything but the models and the patterns.
 const SUMMARY_SIZE: usize = 1_000;
 
-/// What came of a run. Shown, it is the sentence of a run that is not good.
+/// The report of a run. Its `Display` form is the error message of a run that failed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The run in numbers.
+    /// The totals of the run.
     pub summary: Summary,
-    /// Every model, in the order of the request; those of a pattern by their ARNs.
+    /// Every model, in the order of the request; those of a pattern in the order of their ARNs.
     pub models: Vec<ModelReport>,
-    /// How many of them are left out at the end, where the response would be larger than Lambda
-    /// takes.
+    /// How many of them are left out at the end, if the response would be larger than Lambda
+    /// accepts.
     #[serde(skip_serializing_if = "is_zero")]
     pub models_left_out: usize,
     /// The patterns that match no version anywhere, in any status.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unmatched_patterns: Vec<String>,
-    /// How many of them are left out, for the same reason as models.
+    /// How many of them are left out, for the same reason.
     #[serde(skip_serializing_if = "is_zero")]
     pub unmatched_patterns_left_out: usize,
     #[serde(skip)]
@@ -45,35 +45,35 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// A run in numbers. All but the last are counts, and those of the outcomes add up to `models`.
+/// The totals of a run. All but the last are counts, and those of the outcomes add up to `models`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
-    /// The accounts in which calls were made or tried.
+    /// The accounts in which calls were made or attempted.
     pub accounts: usize,
-    /// All models, and entries that stand for none.
+    /// All models, and all entries that failed as a whole.
     pub models: usize,
-    /// Stopped, and seen so.
+    /// Stopped, as the service has confirmed.
     pub stopped: usize,
-    /// Their stop was accepted.
+    /// Stop accepted, but not confirmed.
     pub stopping: usize,
-    /// Were not running.
+    /// Not running in the first place.
     pub already_stopped: usize,
     /// Kept running by their tag.
     pub kept: usize,
-    /// Would be stopped by a run that is not dry.
+    /// Would be stopped if this were not a dry run.
     pub would_stop: usize,
-    /// May be running.
+    /// May still be running.
     pub failed: usize,
-    /// The inference units of those that were stopped, are stopping or would be stopped.
+    /// The inference units of the models that are stopped, stopping or would be stopped.
     pub inference_units_stopped: u64,
-    /// What these cost an hour, where a price is given.
+    /// What these cost per hour, if a price is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimated_savings_per_hour: Option<f64>,
 }
 
 impl Report {
-    /// The report of these models and patterns in so many accounts, with the price of an inference
-    /// unit hour if there is one.
+    /// The report of these models and patterns in this many accounts, with the price of an
+    /// inference unit hour if one is set.
     pub(crate) fn new(
         models: Vec<ModelReport>,
         unmatched_patterns: Vec<String>,
@@ -119,18 +119,18 @@ impl Report {
         }
     }
 
-    /// Whether nothing was to be stopped.
+    /// Whether this was a dry run.
     pub(crate) fn is_dry_run(&self) -> bool {
         self.dry_run
     }
 
-    /// Whether nothing that was asked for may still be running.
+    /// Whether the run was good: no model that it was asked to stop may still be running.
     pub fn is_good(&self) -> bool {
         self.summary.failed == 0
     }
 
-    /// Leaves out the models at the end that Lambda's response has no room for, and the patterns
-    /// that have none beside them.
+    /// Leaves out the models at the end that do not fit into Lambda's response, and then the
+    /// patterns that do not fit beside the models.
     pub(crate) fn fit_response(&mut self) {
         self.fit(LARGEST_RESPONSE);
     }
@@ -143,7 +143,7 @@ impl Report {
 
     /// Writes the run's line to the log.
     pub(crate) fn log(&self, request_id: &str, duration: Duration) {
-        // One call site for both levels would need the level at compile time.
+        // A tracing call site needs its level at compile time, so there are two.
         macro_rules! run {
             ($level:ident) => {
                 tracing::$level!(
@@ -171,7 +171,7 @@ impl Report {
     }
 }
 
-/// How many models were not stopped, which, and why.
+/// How many models were not stopped, which ones, and why.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = if self.dry_run {
@@ -211,8 +211,8 @@ impl fmt::Display for Report {
     }
 }
 
-/// Leaves out the items at the end that there is no room for as JSON, and says how many. Takes the
-/// room of the others.
+/// Leaves out the items at the end for which, as JSON, there is no room, and returns how many.
+/// Subtracts the size of the others from the room.
 fn leave_out<T: Serialize>(items: &mut Vec<T>, room: &mut usize) -> usize {
     let first_without_room = items.iter().position(|item| {
         let size = serde_json::to_string(item).map_or(0, |json| json.len()) + ",".len();
@@ -226,10 +226,10 @@ fn leave_out<T: Serialize>(items: &mut Vec<T>, room: &mut usize) -> usize {
     left_out
 }
 
-/// The cost of inference units an hour, without the noise that binary fractions add to a price.
+/// The cost of inference units per hour, rounded to remove the noise of binary fractions.
 fn savings(price: f64, inference_units: u64) -> f64 {
     const PARTS: f64 = 1e6;
-    // Units are counted in hundreds at most, which a float holds exactly.
+    // There are a few hundred units at most, which a float represents exactly.
     let cost = price * inference_units as f64;
     (cost * PARTS).round() / PARTS
 }
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_lambda_would_not_take_leaves_out_the_last_models_and_patterns() {
+    fn a_response_too_large_for_lambda_leaves_out_the_last_models_and_patterns() {
         let models = vec![model(&"é\n".repeat(100), Outcome::Stopped, Some(1)); 100];
         let patterns = vec!["p".repeat(100); 10];
         let whole = Report::new(models, patterns, 1, false, Some(1.0));
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_of_any_length_hides_no_other() {
+    fn an_entry_of_any_length_does_not_hide_the_others() {
         for entry in ["é", "\u{1}"] {
             let models = vec![failed(&entry.repeat(9000)), failed("b")];
             let sentence = report(models).to_string();

@@ -1,5 +1,5 @@
-//! What a wildcard in the account stands for: the accounts of the organization, or of some of its
-//! units with all that is under them.
+//! What a wildcard in the account stands for: the accounts of the organization, or those under some
+//! of its units, at any depth.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::sleep;
 
-use super::pages::{Pages, Then};
+use super::pages::{Continuation, Pages};
 use super::{Pattern, Run};
 use crate::arn::AccountId;
 use crate::aws::{Account, CallError, Organizations, Page};
@@ -16,36 +16,36 @@ use crate::aws::{Account, CallError, Organizations, Page};
 /// The state of an account that can be used.
 const ACTIVE: &str = "ACTIVE";
 
-/// A list that is read.
+/// A call for the next page of a list.
 #[derive(Debug)]
-enum List {
-    /// The accounts under a root or a unit, or all of the organization.
+enum ListCall {
+    /// The accounts directly under a root or a unit, or all accounts of the organization.
     Accounts(Option<String>, Pages),
-    /// The units under a root or a unit.
+    /// The units directly under a root or a unit.
     Units(String, Pages),
 }
 
-/// A list, and its next page.
-enum Response {
+/// The result of such a call.
+enum ListResult {
     Accounts(Option<String>, Pages, Result<Page<Account>, CallError>),
     Units(String, Pages, Result<Page<String>, CallError>),
 }
 
-/// The accounts that patterns stand for, as the pages of their lists come.
+/// The accounts that patterns stand for, available as the pages of their lists arrive.
 pub(super) struct AccountList<'run, 'a> {
     run: &'run Run<'a>,
     organizations: &'run Organizations,
     patterns: Vec<Pattern<'a>>,
-    /// The accounts that the request names and that are not listed yet, if it names any.
-    missing: Option<HashSet<&'a AccountId>>,
-    /// Lists that are read next.
-    queue: VecDeque<List>,
-    calls: FuturesUnordered<BoxFuture<'run, Response>>,
+    /// The accounts named by the request that have not been listed yet, if it names any.
+    unlisted: Option<HashSet<&'a AccountId>>,
+    /// The calls to make next.
+    queue: VecDeque<ListCall>,
+    calls: FuturesUnordered<BoxFuture<'run, ListResult>>,
     units: HashSet<String>,
     accounts: HashSet<AccountId>,
-    /// What a list was last begun anew for.
+    /// Why a list was last restarted.
     last_failure: Option<String>,
-    /// What the first list failed with that broke off.
+    /// The error of the first list that failed.
     error: Option<CallError>,
 }
 
@@ -60,7 +60,7 @@ impl<'run, 'a> AccountList<'run, 'a> {
             run,
             organizations,
             patterns,
-            missing: run.assignment.accounts.map(HashSet::from_iter),
+            unlisted: run.assignment.accounts.map(HashSet::from_iter),
             queue: VecDeque::new(),
             calls: FuturesUnordered::new(),
             units: HashSet::new(),
@@ -68,12 +68,13 @@ impl<'run, 'a> AccountList<'run, 'a> {
             last_failure: None,
             error: None,
         };
-        // Each may be warned of.
-        let named = list.missing.as_ref().map_or(0, HashSet::len);
+        // Each may need a warning.
+        let named = list.unlisted.as_ref().map_or(0, HashSet::len);
         run.caller.deadline.expect_lines(named);
         let units = &run.settings.organizational_units;
         if units.is_empty() {
-            list.queue.push_back(List::Accounts(None, Pages::default()));
+            list.queue
+                .push_back(ListCall::Accounts(None, Pages::default()));
         }
         for unit in units {
             list.add_unit(unit.clone());
@@ -81,23 +82,23 @@ impl<'run, 'a> AccountList<'run, 'a> {
         list
     }
 
-    /// The accounts of the next page that patterns stand for, each only the first time that it is
-    /// listed, with these patterns; none after the last page.
+    /// The accounts of the next page that patterns stand for, each with its patterns, and only the
+    /// first time that it is listed; none after the last page.
     ///
-    /// Nothing is lost where this is dropped before it has a result.
+    /// Cancel safe: nothing is lost if this is dropped before it completes.
     pub(super) async fn next(&mut self) -> Option<Vec<(AccountId, Vec<Pattern<'a>>)>> {
         loop {
-            if self.missing.as_ref().is_some_and(HashSet::is_empty) {
+            if self.unlisted.as_ref().is_some_and(HashSet::is_empty) {
                 return None;
             }
             while let Some(list) = self.queue.pop_front() {
                 self.calls.push(Box::pin(list.read(self.organizations)));
             }
             match self.calls.next().await? {
-                Response::Accounts(parent, mut pages, page) => {
+                ListResult::Accounts(parent, mut pages, page) => {
                     let (accounts, then) = pages.take(page);
                     let subject = parent.clone();
-                    self.go_on(then, subject, List::Accounts(parent, pages));
+                    self.proceed(then, subject, ListCall::Accounts(parent, pages));
                     let accounts = accounts.into_iter();
                     return Some(
                         accounts
@@ -105,35 +106,35 @@ impl<'run, 'a> AccountList<'run, 'a> {
                             .collect(),
                     );
                 }
-                Response::Units(parent, mut pages, page) => {
+                ListResult::Units(parent, mut pages, page) => {
                     let (units, then) = pages.take(page);
                     units.into_iter().for_each(|unit| self.add_unit(unit));
-                    self.go_on(then, Some(parent.clone()), List::Units(parent, pages));
+                    self.proceed(then, Some(parent.clone()), ListCall::Units(parent, pages));
                 }
             }
         }
     }
 
-    /// Warns of accounts of the request that no pattern stands for.
+    /// Logs a warning for each account of the request that no pattern stands for.
     ///
     /// # Errors
-    /// Why not all accounts are known, if they are not.
+    /// The error of a list, unless all accounts of the request were found despite it.
     pub(super) fn end(self) -> Result<(), CallError> {
-        let all_are_known = self.missing.as_ref().is_some_and(HashSet::is_empty);
+        let all_are_known = self.unlisted.as_ref().is_some_and(HashSet::is_empty);
         if let Some(error) = self.error.filter(|_| !all_are_known) {
             return Err(error);
         }
-        for account in self.missing.into_iter().flatten() {
+        for account in self.unlisted.into_iter().flatten() {
             tracing::warn!(
                 requestId = &*self.run.caller.request_id,
                 account = account.as_str(),
-                "no wildcard stands for this account of `accounts`"
+                "no wildcard matches this account of `accounts`"
             );
         }
         Ok(())
     }
 
-    /// The patterns that stand for an account, if any do. One that is skipped is logged.
+    /// The patterns that stand for an account, if any. An account that is skipped is logged.
     fn select(&mut self, account: Account) -> Option<(AccountId, Vec<Pattern<'a>>)> {
         let Account { id, state } = account;
         if !self.accounts.insert(id.clone()) {
@@ -146,14 +147,14 @@ impl<'run, 'a> AccountList<'run, 'a> {
             return None;
         }
         let reason = if self.run.settings.excluded_accounts.contains(&id) {
-            "EXCLUDED_ACCOUNTS has it".to_owned()
+            "it is in EXCLUDED_ACCOUNTS".to_owned()
         } else if state != ACTIVE {
             format!("it is {state}")
         } else {
             let is_left_out = self
-                .missing
+                .unlisted
                 .as_mut()
-                .is_some_and(|missing| !missing.remove(&id));
+                .is_some_and(|unlisted| !unlisted.remove(&id));
             return (!is_left_out).then_some((id, patterns));
         };
         tracing::info!(
@@ -168,17 +169,18 @@ impl<'run, 'a> AccountList<'run, 'a> {
     fn add_unit(&mut self, unit: String) {
         if self.units.insert(unit.clone()) {
             self.queue
-                .push_back(List::Accounts(Some(unit.clone()), Pages::default()));
-            self.queue.push_back(List::Units(unit, Pages::default()));
+                .push_back(ListCall::Accounts(Some(unit.clone()), Pages::default()));
+            self.queue
+                .push_back(ListCall::Units(unit, Pages::default()));
         }
     }
 
-    /// Reads on, `parent` being what the list is of.
-    fn go_on(&mut self, then: Then, parent: Option<String>, list: List) {
+    /// Continues with a list; `parent` is the root or unit that it belongs to.
+    fn proceed(&mut self, then: Continuation, parent: Option<String>, list: ListCall) {
         match then {
-            Then::End => {}
-            Then::More => self.queue.push_back(list),
-            Then::Anew { pause, error, .. } => {
+            Continuation::End => {}
+            Continuation::NextPage => self.queue.push_back(list),
+            Continuation::Restart { pause, error, .. } => {
                 self.last_failure = Some(error.to_string());
                 let (organizations, deadline) = (self.organizations, &self.run.caller.deadline);
                 self.calls.push(Box::pin(async move {
@@ -189,7 +191,7 @@ impl<'run, 'a> AccountList<'run, 'a> {
                     list.read(organizations).await
                 }));
             }
-            Then::Failed(error) => {
+            Continuation::Failed(error) => {
                 let error = match (error, parent) {
                     (CallError::OutOfTime { last_failure }, _) => CallError::OutOfTime {
                         last_failure: last_failure.or_else(|| self.last_failure.clone()),
@@ -203,18 +205,18 @@ impl<'run, 'a> AccountList<'run, 'a> {
     }
 }
 
-impl List {
-    async fn read(self, organizations: &Organizations) -> Response {
+impl ListCall {
+    async fn read(self, organizations: &Organizations) -> ListResult {
         match self {
             Self::Accounts(parent, pages) => {
                 let page = organizations
                     .accounts(parent.as_deref(), pages.token())
                     .await;
-                Response::Accounts(parent, pages, page)
+                ListResult::Accounts(parent, pages, page)
             }
             Self::Units(parent, pages) => {
                 let page = organizations.units(&parent, pages.token()).await;
-                Response::Units(parent, pages, page)
+                ListResult::Units(parent, pages, page)
             }
         }
     }

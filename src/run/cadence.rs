@@ -1,8 +1,8 @@
-//! When to look at models that are changing.
+//! When to poll models that are changing.
 //!
-//! All of them are looked at together, in rounds: about a second after something has changed, then
-//! with growing pauses up to half a minute, with longer ones where a round takes many calls, and
-//! once more shortly before the deadline.
+//! All of them are polled together, in rounds: about a second after something has changed, then at
+//! growing intervals of up to half a minute, less often if a round takes many calls, and once more
+//! shortly before the deadline.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long before the deadline the last round is.
 const LAST_ROUND: Duration = Duration::from_secs(5);
-/// What each call of a round adds to the pause after it, so that looks take no more than a small
-/// share of a quota.
+/// What each call of a round adds to the pause after it, so that polling uses only a small share of
+/// a quota.
 const PAUSE_PER_CALL: Duration = Duration::from_millis(200);
 
-/// The rhythm of the rounds.
+/// The timing of the rounds.
 #[derive(Debug)]
 pub(super) struct Cadence {
     next: Instant,
@@ -28,7 +28,7 @@ pub(super) struct Cadence {
 }
 
 impl Cadence {
-    /// A rhythm in which nothing has changed yet.
+    /// The timing before anything has changed.
     pub(super) fn new(now: Instant) -> Self {
         Self {
             next: now + LONGEST_PAUSE,
@@ -43,15 +43,15 @@ impl Cadence {
     }
 
     /// Notes a call of this round.
-    pub(super) fn called(&mut self) {
+    pub(super) fn note_call(&mut self) {
         self.calls += 1;
     }
 
     /// Notes that something has changed, so that more may soon.
-    pub(super) fn changed(&mut self, now: Instant) {
+    pub(super) fn note_change(&mut self, now: Instant) {
         self.pause = FIRST_PAUSE;
         let soon = now + FIRST_PAUSE.max(PAUSE_PER_CALL * self.calls);
-        // A round that came due while nothing waited for it was not held.
+        // A round that came due while no model was waiting did not take place.
         self.next = match self.next < now {
             true => soon,
             false => self.next.min(soon),
@@ -63,7 +63,7 @@ impl Cadence {
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         let pause = self.pause.max(PAUSE_PER_CALL * self.calls);
         let next = now + pause.min(LONGEST_PAUSE);
-        // What the last round finds can still be stopped, or is seen stopped.
+        // A model that the last round finds running can still be stopped.
         let last = deadline.checked_sub(LAST_ROUND).filter(|last| *last > now);
         self.next = last.map_or(next, |last| next.min(last));
         self.calls = 0;
@@ -76,15 +76,15 @@ mod tests {
 
     const DEADLINE: Duration = Duration::from_secs(900);
 
-    /// The seconds from a change to each of the rounds after it, of which each takes so many calls.
+    /// The seconds from a change to each round after it, if each round takes this many calls.
     fn rounds(calls: u32, count: usize) -> Vec<u64> {
         let start = Instant::now();
         let mut cadence = Cadence::new(start);
-        cadence.changed(start);
+        cadence.note_change(start);
         let rounds = (0..count).map(|_| {
             let now = cadence.next();
             cadence.begin_round(now, start + DEADLINE);
-            (0..calls).for_each(|_| cadence.called());
+            (0..calls).for_each(|_| cadence.note_call());
             (now - start).as_secs()
         });
         rounds.collect()
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn rounds_of_many_calls_come_less_often() {
+    async fn rounds_of_many_calls_are_less_frequent() {
         assert_eq!(rounds(50, 4), [1, 3, 13, 23]);
     }
 
@@ -108,18 +108,18 @@ mod tests {
         for _ in 0..5 {
             cadence.begin_round(start, start + DEADLINE);
         }
-        cadence.changed(start);
+        cadence.note_change(start);
         assert_eq!(cadence.next(), start + FIRST_PAUSE);
         cadence.begin_round(start, start + DEADLINE);
         assert_eq!(cadence.next(), start + 2 * FIRST_PAUSE);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_round_that_nothing_waited_for_is_not_made_up_for() {
+    async fn a_round_that_no_model_waited_for_is_not_made_up_for() {
         let start = Instant::now();
         let mut cadence = Cadence::new(start);
         let later = start + 2 * LONGEST_PAUSE;
-        cadence.changed(later);
+        cadence.note_change(later);
         assert_eq!(cadence.next(), later + FIRST_PAUSE);
     }
 

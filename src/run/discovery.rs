@@ -6,77 +6,77 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Pattern;
-use super::pages::{Pages, Then};
+use super::pages::{Continuation, Pages};
 use crate::arn::{ModelArn, ModelPattern};
 use crate::aws::{
     CallError, NAMES_PER_CALL, Observation, Operation, Page, Phase, Project, Version,
 };
 
-/// A list of projects that is read.
+/// A list of projects that is being read.
 #[derive(Debug, Default)]
 pub(super) struct ProjectList {
     /// The projects' names; none for all projects.
     pub(super) names: Vec<String>,
     pub(super) pages: Pages,
-    /// The searches that it is read for.
+    /// The searches for which it is read.
     searches: Range<usize>,
-    /// What it was last begun anew for.
+    /// Why it was last restarted.
     error: Option<CallError>,
 }
 
-/// A list of a project's versions that is read.
+/// A list of a project's versions that is being read.
 #[derive(Debug)]
 pub(super) struct VersionList {
     pub(super) project: Project,
     pub(super) pages: Pages,
-    /// The searches that it is read for.
+    /// The searches for which it is read.
     searches: Range<usize>,
-    /// What it was last begun anew for.
+    /// Why it was last restarted.
     error: Option<CallError>,
 }
 
-/// A list that is read for patterns.
+/// A call for the next page of a list.
 #[derive(Debug)]
-pub(super) enum List {
+pub(super) enum DiscoveryCall {
     Projects(ProjectList),
     Versions(VersionList),
 }
 
-/// What is read next, and when.
+/// A call to make, and when.
 #[derive(Debug)]
-pub(super) enum Continue {
-    Now(List),
-    After(Duration, List),
+pub(super) enum NextCall {
+    Now(DiscoveryCall),
+    After(Duration, DiscoveryCall),
 }
 
 /// What a page has shown.
 #[derive(Debug, Default)]
-pub(super) struct Shown {
-    /// The models that patterns stand for, as the list showed them.
-    pub(super) found: Vec<(ModelArn, Observation)>,
-    pub(super) next: Vec<Continue>,
+pub(super) struct Findings {
+    /// The models that patterns stand for, with their listed status.
+    pub(super) models: Vec<(ModelArn, Observation)>,
+    pub(super) next: Vec<NextCall>,
 }
 
-/// One pattern in one scope, and what has become of it.
+/// One pattern in one scope, and what has been found for it.
 #[derive(Debug)]
 pub(super) struct Search<'a> {
-    /// The place of the pattern among the entries.
+    /// The index of the pattern's entry.
     pub(super) entry: usize,
     pub(super) pattern: &'a ModelPattern,
     /// Whether it matches a version, running or not.
     pub(super) has_match: bool,
-    /// The account of the projects that were listed, where it is not the pattern's.
+    /// The account of the projects that were listed, if it is not the pattern's.
     pub(super) other_account: Option<String>,
-    /// Why it could not be looked up to the end. Models may have been found all the same.
+    /// Why the lookup is incomplete, if it is. Models may have been found all the same.
     pub(super) error: Option<CallError>,
 }
 
 /// The patterns of one scope.
 ///
-/// A model is found when it is running, starting or stopping, or when its status is one that
-/// nothing is known about. A list that cannot be read to its end fails those of the patterns that
-/// it is read for that it matters to; what was found before is not lost. Memory grows with the
-/// projects and with the models that are found, not with the versions that are listed.
+/// A model is found if it is running, starting or stopping, or if its status is unknown. A list
+/// that cannot be read to its end fails those of its patterns that it may concern; what was found
+/// before is not lost. Memory grows with the projects and with the models found, not with the
+/// versions listed.
 #[derive(Debug)]
 pub(super) struct Discovery<'a> {
     account: Arc<str>,
@@ -84,7 +84,7 @@ pub(super) struct Discovery<'a> {
 }
 
 impl<'a> Discovery<'a> {
-    /// The search in an account, for no pattern yet.
+    /// The discovery in an account, without any patterns yet.
     pub(super) fn new(account: &Arc<str>) -> Self {
         Self {
             account: Arc::clone(account),
@@ -92,9 +92,9 @@ impl<'a> Discovery<'a> {
         }
     }
 
-    /// Searches for these patterns as well. Gives the lists to begin with: the projects of the
-    /// patterns' names, or all where a name has a wildcard.
-    pub(super) fn add(&mut self, patterns: Vec<Pattern<'a>>) -> Vec<List> {
+    /// Searches for these patterns as well. Returns the first calls: for the projects that the
+    /// patterns name, or for all projects if a name has a wildcard.
+    pub(super) fn add(&mut self, patterns: Vec<Pattern<'a>>) -> Vec<DiscoveryCall> {
         if patterns.is_empty() {
             return Vec::new();
         }
@@ -111,7 +111,7 @@ impl<'a> Discovery<'a> {
             }));
         let searches = first..self.searches.len();
         let list = |names: &[&str]| {
-            List::Projects(ProjectList {
+            DiscoveryCall::Projects(ProjectList {
                 names: names.iter().map(|name| (*name).to_owned()).collect(),
                 searches: searches.clone(),
                 ..ProjectList::default()
@@ -126,23 +126,24 @@ impl<'a> Discovery<'a> {
         }
     }
 
-    /// The place of the first pattern that a model matches.
+    /// The entry index of the first pattern that a model matches.
     pub(super) fn first_match(&self, model_arn: &ModelArn) -> Option<usize> {
         let searches = self.searches.iter();
         let matches = searches.filter(|search| search.pattern.matches(model_arn));
         matches.map(|search| search.entry).min()
     }
 
-    /// Takes a page of projects.
+    /// Handles a page of projects.
     pub(super) fn take_projects(
         &mut self,
         mut list: ProjectList,
         page: Result<Page<Project>, CallError>,
-    ) -> Shown {
+    ) -> Findings {
         let (projects, then) = list.pages.take(page);
-        let mut shown = Shown::default();
+        let mut findings = Findings::default();
         for project in &projects {
-            // One that was deleted and made again is listed twice, and the new one is meant.
+            // A project that was deleted and created again is listed twice, and the new one is the
+            // right one.
             let is_gone = !project.is_created
                 && (projects.iter()).any(|other| other.is_created && other.name == project.name);
             let account = project.arn.split(':').nth(4).unwrap_or_default();
@@ -154,66 +155,72 @@ impl<'a> Discovery<'a> {
             }
             let is_wanted = |it: &mut Search| it.pattern.matches_project(&project.name);
             if !is_gone && self.searches_of(&list.searches).any(is_wanted) {
-                shown.next.push(Continue::Now(List::Versions(VersionList {
-                    project: project.clone(),
-                    pages: Pages::default(),
-                    searches: list.searches.clone(),
-                    error: None,
-                })));
+                findings
+                    .next
+                    .push(NextCall::Now(DiscoveryCall::Versions(VersionList {
+                        project: project.clone(),
+                        pages: Pages::default(),
+                        searches: list.searches.clone(),
+                        error: None,
+                    })));
             }
         }
         match then {
-            Then::End => {}
-            Then::More => shown.next.push(Continue::Now(List::Projects(list))),
-            Then::Anew { pause, error, .. } => {
+            Continuation::End => {}
+            Continuation::NextPage => findings
+                .next
+                .push(NextCall::Now(DiscoveryCall::Projects(list))),
+            Continuation::Restart { pause, error, .. } => {
                 list.error = Some(error);
-                shown
+                findings
                     .next
-                    .push(Continue::After(pause, List::Projects(list)));
+                    .push(NextCall::After(pause, DiscoveryCall::Projects(list)));
             }
-            Then::Failed(error) => self.fail_projects(&list, &error),
+            Continuation::Failed(error) => self.fail_projects(&list, &error),
         }
-        shown
+        findings
     }
 
-    /// Takes a page of a project's versions.
+    /// Handles a page of a project's versions.
     pub(super) fn take_versions(
         &mut self,
         mut list: VersionList,
         page: Result<Page<Version>, CallError>,
-    ) -> Shown {
+    ) -> Findings {
         let (versions, then) = list.pages.take(page);
-        let mut shown = Shown::default();
+        let mut findings = Findings::default();
         let found = versions.into_iter();
-        shown.found = found
+        findings.models = found
             .filter_map(|version| self.find(&list, version))
             .collect();
         match then {
-            Then::End => {}
-            Then::More => shown.next.push(Continue::Now(List::Versions(list))),
-            Then::Anew { pause, error, .. } => {
+            Continuation::End => {}
+            Continuation::NextPage => findings
+                .next
+                .push(NextCall::Now(DiscoveryCall::Versions(list))),
+            Continuation::Restart { pause, error, .. } => {
                 list.error = Some(error);
-                shown
+                findings
                     .next
-                    .push(Continue::After(pause, List::Versions(list)));
+                    .push(NextCall::After(pause, DiscoveryCall::Versions(list)));
             }
-            Then::Failed(error) => self.fail_versions(&list, &error),
+            Continuation::Failed(error) => self.fail_versions(&list, &error),
         }
-        shown
+        findings
     }
 
-    /// Notes that time ran out for a list.
-    pub(super) fn out_of_time(&mut self, list: &List) {
+    /// Notes that a list could not be finished by the deadline.
+    pub(super) fn fail_at_deadline(&mut self, list: &DiscoveryCall) {
         let out_of_time = |error: &Option<CallError>| CallError::OutOfTime {
             last_failure: error.as_ref().map(CallError::to_string),
         };
         match list {
-            List::Projects(list) => self.fail_projects(list, &out_of_time(&list.error)),
-            List::Versions(list) => self.fail_versions(list, &out_of_time(&list.error)),
+            DiscoveryCall::Projects(list) => self.fail_projects(list, &out_of_time(&list.error)),
+            DiscoveryCall::Versions(list) => self.fail_versions(list, &out_of_time(&list.error)),
         }
     }
 
-    /// What has become of each pattern.
+    /// What has been found for each pattern.
     pub(super) fn into_searches(self) -> Vec<Search<'a>> {
         self.searches
     }
@@ -221,7 +228,7 @@ impl<'a> Discovery<'a> {
     fn find(&mut self, list: &VersionList, version: Version) -> Option<(ModelArn, Observation)> {
         let is_not_running = version.observation.status.phase() == Phase::NotRunning;
         let Ok(model_arn) = version.model_arn.parse::<ModelArn>() else {
-            // Whether a pattern stands for it cannot be said.
+            // There is no telling whether a pattern matches it.
             if !is_not_running {
                 let error = CallError::unreadable_list(Operation::DescribeProjectVersions);
                 self.fail_versions(list, &error);
@@ -279,31 +286,31 @@ mod tests {
         pattern.parse().unwrap()
     }
 
-    /// The search for these patterns, whose entries are their places, and the lists to begin with.
-    fn begin(patterns: &[ModelPattern]) -> (Discovery<'_>, Vec<List>) {
+    /// The discovery for these patterns, each its own entry, and the first calls.
+    fn begin(patterns: &[ModelPattern]) -> (Discovery<'_>, Vec<DiscoveryCall>) {
         let mut discovery = Discovery::new(&ACCOUNT.into());
         let lists = discovery.add(patterns.iter().enumerate().collect());
         (discovery, lists)
     }
 
-    fn projects_of(list: List) -> ProjectList {
+    fn projects_of(list: DiscoveryCall) -> ProjectList {
         match list {
-            List::Projects(list) => list,
-            List::Versions(list) => panic!("{list:?}"),
+            DiscoveryCall::Projects(list) => list,
+            DiscoveryCall::Versions(list) => panic!("{list:?}"),
         }
     }
 
-    fn versions_of(next: Continue) -> VersionList {
+    fn versions_of(next: NextCall) -> VersionList {
         match next {
-            Continue::Now(List::Versions(list)) => list,
+            NextCall::Now(DiscoveryCall::Versions(list)) => list,
             next => panic!("{next:?}"),
         }
     }
 
     /// The names of the projects whose versions are listed next.
-    fn next_projects(shown: &Shown) -> Vec<&str> {
-        let next = shown.next.iter().map(|next| match next {
-            Continue::Now(List::Versions(list)) => &*list.project.name,
+    fn next_projects(findings: &Findings) -> Vec<&str> {
+        let next = findings.next.iter().map(|next| match next {
+            NextCall::Now(DiscoveryCall::Versions(list)) => &*list.project.name,
             next => panic!("{next:?}"),
         });
         next.collect()
@@ -360,11 +367,15 @@ mod tests {
     }
 
     /// The names of the versions that were found.
-    fn found(shown: &Shown) -> Vec<&str> {
-        shown.found.iter().map(|(arn, _)| arn.version()).collect()
+    fn found(findings: &Findings) -> Vec<&str> {
+        findings
+            .models
+            .iter()
+            .map(|(arn, _)| arn.version())
+            .collect()
     }
 
-    /// Of each pattern whether it matches a version, and what it failed with.
+    /// For each pattern, whether it matches a version, and why its lookup failed.
     fn ends(discovery: Discovery<'_>) -> Vec<(bool, Option<String>)> {
         let searches = discovery.into_searches().into_iter();
         searches
@@ -378,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_begin_with_the_projects_that_they_name_ten_a_call() {
+    fn patterns_begin_with_the_projects_that_they_name_ten_per_call() {
         let literal: Vec<ModelPattern> = (0..12)
             .map(|number| pattern(&format!("p{number:02}"), "*"))
             .chain([pattern("p03", "v1"), pattern("p11", "v*")])
@@ -398,7 +409,7 @@ mod tests {
             pattern("*", "v2"),
         ];
         let (_, lists) = begin(&patterns);
-        let [List::Projects(list)] = &lists[..] else {
+        let [DiscoveryCall::Projects(list)] = &lists[..] else {
             panic!("{lists:?}");
         };
         assert!(list.names.is_empty());
@@ -412,13 +423,13 @@ mod tests {
         let (mut discovery, lists) = begin(&patterns);
         let mut lists = lists.into_iter().map(projects_of);
         let projects = page(created(&["dock", "shelf", "stall"]), None);
-        let shown = discovery.take_projects(lists.next().unwrap(), projects);
-        assert_eq!(next_projects(&shown), ["shelf", "stall"]);
-        let shelf = versions_of(shown.next.into_iter().next().unwrap());
+        let findings = discovery.take_projects(lists.next().unwrap(), projects);
+        assert_eq!(next_projects(&findings), ["shelf", "stall"]);
+        let shelf = versions_of(findings.next.into_iter().next().unwrap());
         let versions = ["a1", "a2", "b1", "b2"].map(|name| version("shelf", name, "RUNNING"));
-        let shown = discovery.take_versions(shelf, page(versions.into(), None));
-        assert_eq!(found(&shown), ["a1", "a2", "b1"]);
-        assert!(shown.next.is_empty());
+        let findings = discovery.take_versions(shelf, page(versions.into(), None));
+        assert_eq!(found(&findings), ["a1", "a2", "b1"]);
+        assert!(findings.next.is_empty());
         let first_match = |name| {
             let version = version("shelf", name, "RUNNING");
             discovery.first_match(&version.model_arn.parse().unwrap())
@@ -429,18 +440,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_not_running_is_no_find_and_yet_a_match() {
+    async fn a_version_that_is_not_running_is_not_found_but_counts_as_a_match() {
         let patterns = [pattern("shelf", "*")];
         let (mut discovery, lists) = begin(&patterns);
         for list in lists {
-            let shown = discovery.take_projects(projects_of(list), page(created(&["shelf"]), None));
-            for next in shown.next {
+            let findings =
+                discovery.take_projects(projects_of(list), page(created(&["shelf"]), None));
+            for next in findings.next {
                 let statuses = [
                     "RUNNING", "STARTING", "STOPPING", "MELTING", "", "STOPPED", "FAILED",
                 ];
                 let versions = statuses.map(|status| version("shelf", "v1", status));
-                let shown = discovery.take_versions(versions_of(next), page(versions.into(), None));
-                let found = shown.found.iter().map(|(_, seen)| seen.status.as_str());
+                let findings =
+                    discovery.take_versions(versions_of(next), page(versions.into(), None));
+                let found = findings.models.iter().map(|(_, seen)| seen.status.as_str());
                 assert!(found.eq(statuses[..5].iter().copied()));
             }
         }
@@ -448,7 +461,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pattern_that_is_added_later_is_searched_for_with_lists_of_its_own() {
+    async fn a_pattern_that_is_added_later_gets_lists_of_its_own() {
         let patterns = [pattern("dock", "*"), pattern("shelf", "v1")];
         let (mut discovery, lists) = begin(&patterns[..1]);
         for list in lists {
@@ -458,12 +471,12 @@ mod tests {
         for list in lists {
             let list = projects_of(list);
             assert_eq!(list.names, ["shelf"]);
-            let shown = discovery.take_projects(list, page(created(&["shelf"]), None));
-            for next in shown.next {
+            let findings = discovery.take_projects(list, page(created(&["shelf"]), None));
+            for next in findings.next {
                 let versions = vec![version("shelf", "v1", "RUNNING")];
-                let shown = discovery.take_versions(versions_of(next), page(versions, None));
-                assert_eq!(found(&shown), ["v1"]);
-                assert_eq!(discovery.first_match(&shown.found[0].0), Some(7));
+                let findings = discovery.take_versions(versions_of(next), page(versions, None));
+                assert_eq!(found(&findings), ["v1"]);
+                assert_eq!(discovery.first_match(&findings.models[0].0), Some(7));
             }
         }
         assert_eq!(ends(discovery), [(false, None), (true, None)]);
@@ -480,8 +493,8 @@ mod tests {
         let (mut discovery, lists) = begin(&patterns);
         for list in lists {
             let projects = page(created(&["dock", "shelf"]), None);
-            let shown = discovery.take_projects(projects_of(list), projects);
-            for next in shown.next {
+            let findings = discovery.take_projects(projects_of(list), projects);
+            for next in findings.next {
                 let list = versions_of(next);
                 let answer = match &*list.project.name {
                     "shelf" => denied(),
@@ -515,27 +528,28 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_list_that_is_broken_off_is_begun_anew_and_time_that_runs_out_says_why() {
+    async fn a_list_that_is_interrupted_is_restarted_and_the_deadline_says_why() {
         let patterns = [pattern("shelf", "*")];
         let (mut discovery, mut lists) = begin(&patterns);
         let list = projects_of(lists.pop().unwrap());
-        let mut shown = discovery.take_projects(list, unreadable());
-        let Some(Continue::After(pause, List::Projects(list))) = shown.next.pop() else {
-            panic!("{shown:?}");
+        let mut findings = discovery.take_projects(list, unreadable());
+        let Some(NextCall::After(pause, DiscoveryCall::Projects(list))) = findings.next.pop()
+        else {
+            panic!("{findings:?}");
         };
         assert_eq!(pause, Duration::from_secs(1));
-        let mut shown = discovery.take_projects(list, page(created(&["shelf"]), None));
-        let list = versions_of(shown.next.pop().unwrap());
+        let mut findings = discovery.take_projects(list, page(created(&["shelf"]), None));
+        let list = versions_of(findings.next.pop().unwrap());
         let first = page(vec![version("shelf", "v1", "RUNNING")], Some("2"));
-        let mut shown = discovery.take_versions(list, first);
-        assert_eq!(found(&shown), ["v1"]);
-        let list = versions_of(shown.next.pop().unwrap());
+        let mut findings = discovery.take_versions(list, first);
+        assert_eq!(found(&findings), ["v1"]);
+        let list = versions_of(findings.next.pop().unwrap());
         assert_eq!(list.pages.token(), Some("2"));
-        let mut shown = discovery.take_versions(list, unreadable());
-        let Some(Continue::After(_, list)) = shown.next.pop() else {
-            panic!("{shown:?}");
+        let mut findings = discovery.take_versions(list, unreadable());
+        let Some(NextCall::After(_, list)) = findings.next.pop() else {
+            panic!("{findings:?}");
         };
-        discovery.out_of_time(&list);
+        discovery.fail_at_deadline(&list);
         assert_eq!(ends(discovery), [(true, Some("garbage".to_owned()))]);
     }
 
@@ -546,14 +560,14 @@ mod tests {
             let (mut discovery, lists) = begin(&patterns);
             for list in lists {
                 let projects = page(created(&["shelf"]), None);
-                let shown = discovery.take_projects(projects_of(list), projects);
-                for next in shown.next {
+                let findings = discovery.take_projects(projects_of(list), projects);
+                for next in findings.next {
                     let versions = vec![
                         described("arn:of:something:else", status),
                         version("shelf", "v1", "RUNNING"),
                     ];
-                    let shown = discovery.take_versions(versions_of(next), page(versions, None));
-                    assert_eq!(found(&shown), ["v1"]);
+                    let findings = discovery.take_versions(versions_of(next), page(versions, None));
+                    assert_eq!(found(&findings), ["v1"]);
                 }
             }
             let failed = ends(discovery)
@@ -564,7 +578,7 @@ mod tests {
     }
 
     #[test]
-    fn of_namesakes_the_created_one_is_meant_and_without_one_both_are_listed() {
+    fn of_projects_with_the_same_name_only_the_created_one_is_listed_if_there_is_one() {
         for (created, expected) in [
             ([true, false], &[1][..]),
             ([false, true], &[2]),
@@ -578,8 +592,11 @@ mod tests {
                 project("shelf", 2, created[1]),
             ];
             let list = projects_of(lists.pop().unwrap());
-            let shown = discovery.take_projects(list, page(namesakes, None));
-            let listed = shown.next.into_iter().map(|next| versions_of(next).project);
+            let findings = discovery.take_projects(list, page(namesakes, None));
+            let listed = findings
+                .next
+                .into_iter()
+                .map(|next| versions_of(next).project);
             let expected = expected
                 .iter()
                 .map(|number| project("shelf", *number, false).arn);
@@ -591,7 +608,7 @@ mod tests {
     }
 
     #[test]
-    fn projects_of_another_account_are_not_listed_and_not_forgotten() {
+    fn projects_of_another_account_are_noted_and_their_versions_not_listed() {
         let patterns = [pattern("shelf", "*")];
         let (mut discovery, mut lists) = begin(&patterns);
         let mut foreign = project("shelf", 1, true);

@@ -1,15 +1,16 @@
-//! A run: from entries to scopes, and from there to the report. It does not know the SDK.
+//! A run: from entries to scopes, and on to the report. It does not know the SDK.
 //!
-//! - [`accounts`] is what a wildcard in the account stands for, and [`plan`] a run in parts.
-//! - [`scopes`] begins a scope for each account and region, and [`scope`] is the loop for one.
-//! - [`model`] is the table for one model, from what is known to what is next.
-//! - [`discovery`] finds the models of patterns, [`looks`] says which call shows which models, and
-//!   [`cadence`] when. [`pages`] is how a list is read.
+//! - [`accounts`] is what a wildcard in the account stands for, and [`plan`] splits a run into
+//!   parts.
+//! - [`scopes`] starts a scope for each account and region, and [`scope`] is the loop of one scope.
+//! - [`model`] is the table for one model, from what is known about it to the next step.
+//! - [`discovery`] finds the models of patterns, [`checks`] decides which call checks which models,
+//!   and [`cadence`] when. [`pages`] is how a list is read.
 
 mod accounts;
 mod cadence;
+mod checks;
 mod discovery;
-mod looks;
 mod model;
 mod pages;
 mod plan;
@@ -33,7 +34,7 @@ pub use plan::{NotPlanned, Plan, PlannedRun};
 use scopes::Scopes;
 use tally::Tally;
 
-/// The account and the region that models are called in.
+/// The account and the region in which models are called.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct ScopeKey {
     partition: Arc<str>,
@@ -41,10 +42,10 @@ struct ScopeKey {
     region: Arc<str>,
 }
 
-/// A pattern, and the place of its entry.
+/// The index of a pattern's entry, and the pattern.
 type Pattern<'a> = (usize, &'a ModelPattern);
 
-/// What is asked of a scope, each with the place of its entry.
+/// What a scope is to stop, each with the index of its entry.
 #[derive(Clone, Debug, Default)]
 struct Targets<'a> {
     models: Vec<(usize, ModelArn)>,
@@ -56,7 +57,7 @@ struct Targets<'a> {
 pub(crate) struct Assignment<'a> {
     pub(crate) entries: &'a [Entry],
     pub(crate) dry_run: bool,
-    /// Of the accounts that a wildcard stands for, only these.
+    /// Narrows the run to these of the accounts that a wildcard stands for.
     pub(crate) accounts: Option<&'a [AccountId]>,
 }
 
@@ -67,14 +68,14 @@ pub(crate) struct Run<'a> {
     settings: &'a Settings,
     assignment: Assignment<'a>,
     rules: Rules,
-    /// The function's own account, which it enters without a role.
+    /// The function's own account, in which it needs no role.
     own_account: &'a str,
     now: OffsetDateTime,
 }
 
 impl<'a> Run<'a> {
     /// A run with these settings, of a function in this account, at a time that decides which
-    /// exemptions have ended.
+    /// exemptions have expired.
     pub(crate) fn new(
         settings: &'a Settings,
         assignment: Assignment<'a>,
@@ -96,22 +97,22 @@ impl<'a> Run<'a> {
     }
 
     /// Stops the models of all entries and reports on each: models at the first entry that is their
-    /// own ARN, or else at the first pattern that found them; those of a pattern by ARN, and after
-    /// them what of the pattern could not be looked up. Each report is logged as soon as it is
-    /// known.
+    /// own ARN, or else at the first pattern that found them; those of a pattern in the order of
+    /// their ARNs, followed by the lookups of that pattern that failed. Each outcome is logged as
+    /// soon as it is known.
     pub(crate) async fn run(&self, aws: &Aws) -> Report {
         self.caller
             .deadline
             .expect_lines(self.assignment.entries.len());
         let mut tally = Tally::new(&self.caller.request_id);
         let mut literal: BTreeMap<ScopeKey, Targets> = BTreeMap::new();
-        let mut of_all_accounts = Vec::new();
+        let mut wildcard_patterns = Vec::new();
         for (index, entry) in self.entries() {
             match self.target(entry) {
                 Ok(Target::Pattern(pattern)) => {
                     tally.note_pattern(index, pattern);
                     match pattern.account() {
-                        None => of_all_accounts.push((index, pattern)),
+                        None => wildcard_patterns.push((index, pattern)),
                         Some(account) => {
                             self.add_to_scopes(&mut literal, (index, pattern), account);
                         }
@@ -126,19 +127,19 @@ impl<'a> Run<'a> {
         }
         let mut scopes = Scopes::new(self, aws);
         for (key, targets) in literal {
-            scopes.add(key, targets, !of_all_accounts.is_empty());
+            scopes.add(key, targets, !wildcard_patterns.is_empty());
         }
-        if !of_all_accounts.is_empty() {
-            self.sweep(aws, of_all_accounts, &mut scopes, &mut tally)
+        if !wildcard_patterns.is_empty() {
+            self.sweep(aws, wildcard_patterns, &mut scopes, &mut tally)
                 .await;
         }
         while let Some(end) = scopes.next().await {
             tally.add(end);
         }
         let accounts = scopes.accounts();
-        // What matches nothing in some of the accounts may match in others.
-        let are_all_accounts = self.assignment.accounts.is_none();
-        let (models, unmatched_patterns) = tally.into_reports(are_all_accounts);
+        // A pattern that matches nothing in some of the accounts may match in others.
+        let covers_all_accounts = self.assignment.accounts.is_none();
+        let (models, unmatched_patterns) = tally.into_reports(covers_all_accounts);
         Report::new(
             models,
             unmatched_patterns,
@@ -148,21 +149,21 @@ impl<'a> Run<'a> {
         )
     }
 
-    /// The entries that the run is of, each only once. One that `accounts` narrows is only of those
+    /// The entries of the run, without duplicates. A run that `accounts` narrows has only those
     /// with a wildcard in the account.
     fn entries(&self) -> impl Iterator<Item = (usize, &'a Entry)> {
         let mut known = HashSet::new();
         let is_narrowed = self.assignment.accounts.is_some();
         let entries = self.assignment.entries.iter().enumerate();
         entries.filter(move |(_, entry)| {
-            (!is_narrowed || entry.is_of_all_accounts()) && known.insert(&entry.text)
+            (!is_narrowed || entry.has_account_wildcard()) && known.insert(&entry.text)
         })
     }
 
     /// What an entry stands for.
     ///
     /// # Errors
-    /// Why it stands for nothing.
+    /// Why the entry is invalid.
     fn target(&self, entry: &'a Entry) -> Result<&'a Target, InvalidModelArn> {
         match &entry.target {
             Ok(Target::Pattern(pattern))
@@ -174,7 +175,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Begins scopes for these patterns in each account of the organization, as its pages come.
+    /// Starts scopes for these patterns in each account of the organization, as the pages of its
+    /// list arrive.
     async fn sweep(
         &self,
         aws: &Aws,
@@ -224,7 +226,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The key of the tag that exempts a model; empty where none does.
+    /// The key of the tag that exempts a model; empty if exemptions are off.
     fn tag_key(&self) -> &str {
         self.settings
             .keep_running_tag

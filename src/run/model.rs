@@ -1,7 +1,7 @@
-//! One model: from what is known of it to what is next.
+//! One model: from what is known about it to the next step.
 //!
-//! [`Model::next`] is the table. What is known is always the service's own word: its answer to a
-//! stop, the list that a pattern found the model in, or a look at it.
+//! [`Model::next`] is the table. What is known always comes from the service itself: its response
+//! to a stop, the list in which a pattern found the model, or a status check.
 
 use std::time::Duration;
 
@@ -12,47 +12,47 @@ use crate::aws::{CallError, Observation, Phase, Status};
 use crate::exemption::Exemption;
 use crate::report::{Failure, Outcome};
 
-/// The longest pause before the next stop of a model that runs and yet could not be stopped.
+/// The longest pause before the next stop of a model that is running but could not be stopped.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// What is to be done with all models of a run.
+/// What to do with all the models of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
-    /// Look, but stop nothing.
+    /// Check, but stop nothing.
     pub(super) dry_run: bool,
-    /// Wait until a model is seen stopped.
+    /// Wait until the service confirms that a model has stopped.
     pub(super) confirm_stopped: bool,
 }
 
-/// What is to be done next with one model.
+/// The next step for one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Read the tag that may exempt it.
     ReadTag,
     /// Stop it, after a pause.
     Stop(Duration),
-    /// Look at it now.
-    Look,
-    /// Look at it when it may have changed.
+    /// Check it now.
+    Check,
+    /// Check it when it may have changed.
     WaitForChange,
     /// Nothing.
     Done(Outcome),
 }
 
-/// What is known of one model.
+/// What is known about one model.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
-    /// Whether the tag that may exempt it is yet to be read.
+    /// Whether the tag that may exempt it has yet to be read.
     tag_is_unread: bool,
-    /// The service's last word on it.
+    /// What the service last said about it.
     seen: Option<Observation>,
-    /// Whether what was seen last is out of date: a stop may or may not have had its effect.
+    /// Whether that is out of date: a stop may or may not have had its effect.
     is_in_doubt: bool,
-    /// Whether a stop of it was accepted, by this run or shortly before.
+    /// Whether a stop has been accepted, in this run or shortly before.
     is_accepted: bool,
     /// Why its last stop was not accepted.
     refusal: Option<String>,
-    /// How many of its stops in a row were not accepted.
+    /// How many stops in a row were not accepted.
     refusals: u32,
     outcome: Option<Outcome>,
 }
@@ -63,8 +63,8 @@ impl Model {
         Self::default()
     }
 
-    /// A model that a pattern found, as the list showed it; `may_be_exempt` where tags can exempt
-    /// it.
+    /// A model that a pattern found, with its listed status; `may_be_exempt` is whether exemptions
+    /// are on.
     pub(super) fn found(observation: Observation, may_be_exempt: bool) -> Self {
         Self {
             tag_is_unread: may_be_exempt,
@@ -74,7 +74,7 @@ impl Model {
         }
     }
 
-    /// What is to be done next.
+    /// The next step.
     pub(super) fn next(&self, rules: Rules) -> Next {
         if let Some(outcome) = &self.outcome {
             return Next::Done(outcome.clone());
@@ -83,10 +83,10 @@ impl Model {
             return Next::ReadTag;
         }
         if self.is_in_doubt {
-            return Next::Look;
+            return Next::Check;
         }
         match (self.phase(), rules.dry_run) {
-            (None, true) => Next::Look,
+            (None, true) => Next::Check,
             (None, false) => Next::Stop(Duration::ZERO),
             (Some(Phase::Unknown), _) => Next::Done(self.unexpected_status()),
             (Some(Phase::NotRunning), _) if self.is_accepted => Next::Done(Outcome::Stopped),
@@ -99,8 +99,8 @@ impl Model {
         }
     }
 
-    /// The pause before the next stop of a model that the service refused to stop and yet says is
-    /// running. The first time there is none: most likely it has just started.
+    /// The pause before the next stop of a model that the service refused to stop but reports as
+    /// running. The first time there is no pause: most likely the model has only just started.
     fn pause(&self) -> Duration {
         match self.refusals.checked_sub(2) {
             Some(exponent) => Duration::from_secs(1 << exponent.min(5)).min(LONGEST_PAUSE),
@@ -108,9 +108,9 @@ impl Model {
         }
     }
 
-    /// Takes the value of the tag with this key, or the news that there is none. Gives what it
-    /// means; where it could not be read, the model has failed.
-    pub(super) fn tagged(
+    /// Handles the value of the tag with this key, or the absence of one. Returns what it means; if
+    /// it could not be read, the model has failed.
+    pub(super) fn handle_tag(
         &mut self,
         key: &str,
         value: Result<Option<String>, CallError>,
@@ -121,7 +121,7 @@ impl Model {
             Ok(value) => value,
             Err(error) => {
                 let failure = Failure::from(error)
-                    .explain("its tags could not be read, so it was left alone");
+                    .context("its tags could not be read, so it was left alone");
                 self.outcome = Some(Outcome::Failed(failure));
                 return Exemption::None;
             }
@@ -136,7 +136,7 @@ impl Model {
         exemption
     }
 
-    /// The tag that it is kept for, if it is.
+    /// The tag for which it is kept, if it is kept.
     pub(super) fn kept_reason(&self) -> Option<&str> {
         match &self.outcome {
             Some(Outcome::Kept { reason }) => Some(reason),
@@ -144,8 +144,8 @@ impl Model {
         }
     }
 
-    /// Takes the answer to a stop.
-    pub(super) fn stopped(&mut self, answer: Result<Option<Status>, CallError>) {
+    /// Handles the response to a stop.
+    pub(super) fn handle_stop(&mut self, answer: Result<Option<Status>, CallError>) {
         match answer {
             Ok(Some(status)) if status.phase() == Phase::Stopping => {
                 self.refusal = None;
@@ -160,9 +160,7 @@ impl Model {
             Ok(status) => {
                 self.is_accepted = true;
                 let status = status.as_ref().map_or("", Status::as_str);
-                self.refusal = Some(format!(
-                    "StopProjectVersion was answered with the status `{status}`"
-                ));
+                self.refusal = Some(format!("StopProjectVersion returned the status `{status}`"));
             }
             Err(error) if error.leaves_doubt() => {
                 self.refusal = Some(Failure::from(error).to_string());
@@ -173,8 +171,8 @@ impl Model {
         self.is_in_doubt = true;
     }
 
-    /// Takes what a look has shown. Says whether that is news.
-    pub(super) fn looked(&mut self, answer: Result<Observation, CallError>) -> bool {
+    /// Handles the result of a status check. Returns whether that is news.
+    pub(super) fn handle_check(&mut self, answer: Result<Observation, CallError>) -> bool {
         match answer {
             Ok(observation) => {
                 let before = self.seen.as_ref().map(|seen| &seen.status);
@@ -190,18 +188,19 @@ impl Model {
         }
     }
 
-    /// The outcome of a model that time ran out for, with what the last call for it failed with.
+    /// The outcome of a model that is unfinished at the deadline, given why the last call for it
+    /// failed.
     pub(super) fn out_of_time(&mut self, last_failure: Option<String>) -> Outcome {
         let error = CallError::OutOfTime { last_failure };
         if self.tag_is_unread {
             let failure =
-                Failure::from(error).explain("its tags could not be read, so it was left alone");
+                Failure::from(error).context("its tags could not be read, so it was left alone");
             return Outcome::Failed(failure);
         }
         Outcome::Failed(self.failure(error))
     }
 
-    /// The service's last word on it.
+    /// What the service last said about it.
     pub(super) fn into_seen(self) -> Option<Observation> {
         self.seen
     }
@@ -210,8 +209,7 @@ impl Model {
         self.seen.as_ref().map(|seen| seen.status.phase())
     }
 
-    /// Notes the service's last word. What it has said of the inference units holds until it says
-    /// something else.
+    /// Notes what the service says. The inference units stay the same until it reports others.
     fn see(&mut self, observation: Observation) {
         let known = self.seen.take().and_then(|seen| seen.inference_units);
         self.is_accepted |= observation.status.phase() == Phase::Stopping;
@@ -225,23 +223,23 @@ impl Model {
         self.outcome = Some(Outcome::Failed(self.failure(error)));
     }
 
-    /// What the error of a call for it means.
+    /// What the error of a call for this model means.
     fn failure(&self, error: CallError) -> Failure {
         let phase = self.phase();
         let last_failure = match error {
             CallError::OutOfTime { last_failure } => last_failure,
             error if phase == Some(Phase::Stopping) => {
                 return Failure::from(error)
-                    .explain("its stop was accepted, but it could not be seen stopped");
+                    .context("its stop was accepted, but could not be confirmed");
             }
             error => return Failure::from(error),
         };
         match (phase, &self.seen) {
             (Some(Phase::Starting), Some(seen)) => {
-                Failure::still_starting(seen.at.elapsed()).after(last_failure)
+                Failure::still_starting(seen.at.elapsed()).with_last_failure(last_failure)
             }
             (Some(Phase::Stopping), Some(seen)) => {
-                Failure::not_confirmed(seen.at.elapsed()).after(last_failure)
+                Failure::not_confirmed(seen.at.elapsed()).with_last_failure(last_failure)
             }
             (_, seen) => {
                 let last_failure = last_failure.or_else(|| self.refusal.clone());
@@ -250,11 +248,11 @@ impl Model {
                     return failure;
                 };
                 let running = match self.is_accepted {
-                    true => "its stop was accepted, and then it was running",
+                    true => "its stop was accepted, but it was running",
                     false => "it was running",
                 };
                 let ago = seen.at.elapsed().as_secs();
-                failure.explain(&format!(
+                failure.context(&format!(
                     "{running} when it was last seen, {ago} s before the deadline"
                 ))
             }
@@ -284,28 +282,28 @@ mod tests {
         ..STOP
     };
 
-    /// What a call for a model was answered with.
+    /// The response to a call for a model.
     #[derive(Clone, Copy)]
     enum Answer {
-        /// A stop, with this status.
+        /// To a stop, with this status.
         Stop(&'static str),
-        /// A stop, without a status.
+        /// To a stop, without a status.
         StopWithout,
-        /// A stop that is refused with this code.
+        /// A stop refused with this code.
         StopRefused(&'static str),
         /// A stop whose response cannot be read.
         StopUnreadable,
-        /// A look, with this status.
-        Look(&'static str),
-        /// A look that is refused with this code.
-        LookRefused(&'static str),
-        /// The tags: this one, or none.
+        /// To a status check, with this status.
+        Check(&'static str),
+        /// A status check refused with this code.
+        CheckRefused(&'static str),
+        /// The tags: this value, or none.
         Tag(Option<&'static str>),
-        /// The tags are refused with this code.
+        /// Tags refused with this code.
         TagRefused(&'static str),
     }
     use Answer::{
-        Look, LookRefused, Stop, StopRefused, StopUnreadable, StopWithout, Tag, TagRefused,
+        Check, CheckRefused, Stop, StopRefused, StopUnreadable, StopWithout, Tag, TagRefused,
     };
 
     fn observation(status: &str) -> Observation {
@@ -333,12 +331,12 @@ mod tests {
         after(Model::named(), answers)
     }
 
-    /// One that a pattern found in this status, where no tag exempts any.
+    /// A model that a pattern found in this status, with exemptions off.
     fn found(status: &str, answers: &[Answer]) -> Model {
         after(Model::found(observation(status), false), answers)
     }
 
-    /// One that a pattern found in this status, and that a tag may exempt.
+    /// A model that a pattern found in this status, and that a tag may exempt.
     fn tagged(status: &str, answers: &[Answer]) -> Model {
         after(Model::found(observation(status), true), answers)
     }
@@ -346,31 +344,31 @@ mod tests {
     fn after(mut model: Model, answers: &[Answer]) -> Model {
         for answer in answers {
             match *answer {
-                Stop(status) => model.stopped(Ok(Some(Status::new(status)))),
-                StopWithout => model.stopped(Ok(None)),
-                StopRefused(code) => model.stopped(Err(refused(code))),
-                StopUnreadable => model.stopped(Err(unreadable())),
-                Look(status) => drop(model.looked(Ok(observation(status)))),
-                LookRefused(code) => drop(model.looked(Err(refused(code)))),
+                Stop(status) => model.handle_stop(Ok(Some(Status::new(status)))),
+                StopWithout => model.handle_stop(Ok(None)),
+                StopRefused(code) => model.handle_stop(Err(refused(code))),
+                StopUnreadable => model.handle_stop(Err(unreadable())),
+                Check(status) => drop(model.handle_check(Ok(observation(status)))),
+                CheckRefused(code) => drop(model.handle_check(Err(refused(code)))),
                 Tag(value) => {
                     let value = value.map(str::to_owned);
-                    model.tagged("keep", Ok(value), OffsetDateTime::UNIX_EPOCH);
+                    model.handle_tag("keep", Ok(value), OffsetDateTime::UNIX_EPOCH);
                 }
                 TagRefused(code) => {
-                    model.tagged("keep", Err(refused(code)), OffsetDateTime::UNIX_EPOCH);
+                    model.handle_tag("keep", Err(refused(code)), OffsetDateTime::UNIX_EPOCH);
                 }
             }
         }
         model
     }
 
-    /// The last words of a row: what is next, or the outcome.
+    /// The last column of a row: the next step, or the outcome.
     fn text(next: &Next) -> String {
         match next {
             Next::ReadTag => "read the tag".to_owned(),
             Next::Stop(pause) if pause.is_zero() => "stop".to_owned(),
             Next::Stop(pause) => format!("stop in {pause:?}"),
-            Next::Look => "look".to_owned(),
+            Next::Check => "check".to_owned(),
             Next::WaitForChange => "wait".to_owned(),
             Next::Done(Outcome::Failed(failure)) => failure.code.to_string(),
             Next::Done(outcome) => outcome.name().to_owned(),
@@ -386,29 +384,29 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     #[rustfmt::skip]
-    async fn a_model_that_is_named_is_stopped_and_what_it_says_decides() {
+    async fn a_model_given_by_its_arn_is_stopped_and_the_response_decides() {
         check(&[
             (named(&[]), STOP, "stop"),
             (named(&[]), UNCONFIRMED, "stop"),
             // The stop is accepted.
             (named(&[Stop("STOPPING")]), STOP, "wait"),
             (named(&[Stop("STOPPING")]), UNCONFIRMED, "stopping"),
-            (named(&[Stop("STOPPING"), Look("STOPPING")]), STOP, "wait"),
-            (named(&[Stop("STOPPING"), Look("STOPPED")]), STOP, "stopped"),
-            (named(&[Stop("STOPPING"), Look("FAILED")]), STOP, "stopped"),
-            // It is answered with something else.
-            (named(&[StopWithout]), STOP, "look"),
-            (named(&[Stop("STOPPED")]), STOP, "look"),
-            (named(&[Stop("RUNNING")]), STOP, "look"),
-            (named(&[Stop("MELTING")]), UNCONFIRMED, "look"),
-            (named(&[Stop("STOPPED"), Look("STOPPED")]), STOP, "stopped"),
-            (named(&[StopUnreadable]), STOP, "look"),
-            (named(&[StopUnreadable, Look("STOPPING")]), STOP, "wait"),
-            (named(&[StopUnreadable, Look("STOPPED")]), STOP, "already_stopped"),
-            (named(&[StopUnreadable, Look("RUNNING")]), STOP, "stop"),
-            // It is refused.
-            (named(&[StopRefused("ResourceInUseException")]), STOP, "look"),
-            (named(&[StopRefused("ResourceInUseException")]), UNCONFIRMED, "look"),
+            (named(&[Stop("STOPPING"), Check("STOPPING")]), STOP, "wait"),
+            (named(&[Stop("STOPPING"), Check("STOPPED")]), STOP, "stopped"),
+            (named(&[Stop("STOPPING"), Check("FAILED")]), STOP, "stopped"),
+            // The response is something else.
+            (named(&[StopWithout]), STOP, "check"),
+            (named(&[Stop("STOPPED")]), STOP, "check"),
+            (named(&[Stop("RUNNING")]), STOP, "check"),
+            (named(&[Stop("MELTING")]), UNCONFIRMED, "check"),
+            (named(&[Stop("STOPPED"), Check("STOPPED")]), STOP, "stopped"),
+            (named(&[StopUnreadable]), STOP, "check"),
+            (named(&[StopUnreadable, Check("STOPPING")]), STOP, "wait"),
+            (named(&[StopUnreadable, Check("STOPPED")]), STOP, "already_stopped"),
+            (named(&[StopUnreadable, Check("RUNNING")]), STOP, "stop"),
+            // The stop is refused.
+            (named(&[StopRefused("ResourceInUseException")]), STOP, "check"),
+            (named(&[StopRefused("ResourceInUseException")]), UNCONFIRMED, "check"),
             (named(&[StopRefused("AccessDeniedException")]), STOP, "AccessDeniedException"),
             (named(&[StopRefused("ResourceNotFoundException")]), STOP, "ResourceNotFoundException"),
             (named(&[StopRefused("InvalidParameterException")]), STOP, "InvalidParameterException"),
@@ -417,30 +415,30 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     #[rustfmt::skip]
-    async fn a_stop_that_comes_at_the_wrong_time_is_settled_by_the_status() {
+    async fn a_stop_that_is_refused_as_in_use_is_resolved_by_the_status() {
         let in_use = StopRefused("ResourceInUseException");
         check(&[
-            (named(&[in_use, Look("STARTING")]), STOP, "wait"),
-            (named(&[in_use, Look("STARTING")]), UNCONFIRMED, "wait"),
-            (named(&[in_use, Look("STARTING"), Look("RUNNING")]), STOP, "stop"),
-            (named(&[in_use, Look("STARTING"), Look("FAILED")]), STOP, "already_stopped"),
-            (named(&[in_use, Look("STOPPING")]), STOP, "wait"),
-            (named(&[in_use, Look("STOPPING")]), UNCONFIRMED, "stopping"),
-            (named(&[in_use, Look("STOPPING"), Look("STOPPED")]), STOP, "stopped"),
-            (named(&[in_use, Look("STOPPED")]), STOP, "already_stopped"),
-            (named(&[in_use, Look("TRAINING_IN_PROGRESS")]), STOP, "already_stopped"),
-            (named(&[in_use, Look("MELTING")]), STOP, "UnexpectedStatus"),
-            (named(&[in_use, Look("")]), STOP, "UnexpectedStatus"),
-            (named(&[in_use, LookRefused("AccessDeniedException")]), STOP, "AccessDeniedException"),
-            (named(&[in_use, LookRefused("ResourceNotFoundException")]), STOP, "ResourceNotFoundException"),
+            (named(&[in_use, Check("STARTING")]), STOP, "wait"),
+            (named(&[in_use, Check("STARTING")]), UNCONFIRMED, "wait"),
+            (named(&[in_use, Check("STARTING"), Check("RUNNING")]), STOP, "stop"),
+            (named(&[in_use, Check("STARTING"), Check("FAILED")]), STOP, "already_stopped"),
+            (named(&[in_use, Check("STOPPING")]), STOP, "wait"),
+            (named(&[in_use, Check("STOPPING")]), UNCONFIRMED, "stopping"),
+            (named(&[in_use, Check("STOPPING"), Check("STOPPED")]), STOP, "stopped"),
+            (named(&[in_use, Check("STOPPED")]), STOP, "already_stopped"),
+            (named(&[in_use, Check("TRAINING_IN_PROGRESS")]), STOP, "already_stopped"),
+            (named(&[in_use, Check("MELTING")]), STOP, "UnexpectedStatus"),
+            (named(&[in_use, Check("")]), STOP, "UnexpectedStatus"),
+            (named(&[in_use, CheckRefused("AccessDeniedException")]), STOP, "AccessDeniedException"),
+            (named(&[in_use, CheckRefused("ResourceNotFoundException")]), STOP, "ResourceNotFoundException"),
         ]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_model_that_runs_and_cannot_be_stopped_is_stopped_after_growing_pauses() {
+    async fn a_running_model_that_could_not_be_stopped_is_stopped_after_growing_pauses() {
         let mut model = named(&[]);
         let pauses = (0..9).map(|_| {
-            let in_use = [StopRefused("ResourceInUseException"), Look("RUNNING")];
+            let in_use = [StopRefused("ResourceInUseException"), Check("RUNNING")];
             model = after(model.clone(), &in_use);
             text(&model.next(STOP))
         });
@@ -450,27 +448,27 @@ mod tests {
             "stop", "stop in 1s", "stop in 2s", "stop in 4s", "stop in 8s", "stop in 16s",
             "stop in 30s", "stop in 30s", "stop in 30s",
         ]);
-        // An accepted stop begins anew.
-        model = after(model, &[Stop("STOPPING"), Look("RUNNING")]);
+        // An accepted stop resets the pauses.
+        model = after(model, &[Stop("STOPPING"), Check("RUNNING")]);
         assert_eq!(text(&model.next(STOP)), "stop");
     }
 
     #[tokio::test(start_paused = true)]
     #[rustfmt::skip]
-    async fn a_model_that_is_accepted_and_runs_again_is_stopped_again() {
+    async fn a_model_that_runs_again_after_an_accepted_stop_is_stopped_again() {
         check(&[
-            (named(&[Stop("STOPPING"), Look("RUNNING")]), STOP, "stop"),
-            (named(&[Stop("STOPPING"), Look("RUNNING"), Stop("STOPPING")]), STOP, "wait"),
-            (named(&[Stop("STOPPING"), Look("STARTING")]), STOP, "wait"),
-            (named(&[Stop("STOPPING"), Look("STARTING"), Look("RUNNING")]), STOP, "stop"),
-            (named(&[Stop("STOPPING"), Look("MELTING")]), STOP, "UnexpectedStatus"),
-            (found("STOPPING", &[Look("RUNNING")]), STOP, "stop"),
+            (named(&[Stop("STOPPING"), Check("RUNNING")]), STOP, "stop"),
+            (named(&[Stop("STOPPING"), Check("RUNNING"), Stop("STOPPING")]), STOP, "wait"),
+            (named(&[Stop("STOPPING"), Check("STARTING")]), STOP, "wait"),
+            (named(&[Stop("STOPPING"), Check("STARTING"), Check("RUNNING")]), STOP, "stop"),
+            (named(&[Stop("STOPPING"), Check("MELTING")]), STOP, "UnexpectedStatus"),
+            (found("STOPPING", &[Check("RUNNING")]), STOP, "stop"),
         ]);
     }
 
     #[tokio::test(start_paused = true)]
     #[rustfmt::skip]
-    async fn a_model_that_a_pattern_found_begins_where_the_list_showed_it() {
+    async fn a_model_that_a_pattern_found_starts_from_its_listed_status() {
         check(&[
             (found("RUNNING", &[]), STOP, "stop"),
             (found("RUNNING", &[]), UNCONFIRMED, "stop"),
@@ -478,10 +476,10 @@ mod tests {
             (found("STARTING", &[]), UNCONFIRMED, "wait"),
             (found("STOPPING", &[]), STOP, "wait"),
             (found("STOPPING", &[]), UNCONFIRMED, "stopping"),
-            (found("STOPPING", &[Look("STOPPED")]), STOP, "stopped"),
+            (found("STOPPING", &[Check("STOPPED")]), STOP, "stopped"),
             (found("MELTING", &[]), STOP, "UnexpectedStatus"),
-            (found("RUNNING", &[StopRefused("ResourceInUseException")]), STOP, "look"),
-            (found("RUNNING", &[StopRefused("ResourceInUseException"), Look("STOPPED")]), STOP, "already_stopped"),
+            (found("RUNNING", &[StopRefused("ResourceInUseException")]), STOP, "check"),
+            (found("RUNNING", &[StopRefused("ResourceInUseException"), Check("STOPPED")]), STOP, "already_stopped"),
         ]);
     }
 
@@ -513,15 +511,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     #[rustfmt::skip]
-    async fn a_dry_run_looks_and_stops_nothing() {
+    async fn a_dry_run_checks_and_stops_nothing() {
         check(&[
-            (named(&[]), DRY_RUN, "look"),
-            (named(&[Look("RUNNING")]), DRY_RUN, "would_stop"),
-            (named(&[Look("STARTING")]), DRY_RUN, "would_stop"),
-            (named(&[Look("STOPPING")]), DRY_RUN, "would_stop"),
-            (named(&[Look("STOPPED")]), DRY_RUN, "already_stopped"),
-            (named(&[Look("MELTING")]), DRY_RUN, "UnexpectedStatus"),
-            (named(&[LookRefused("AccessDeniedException")]), DRY_RUN, "AccessDeniedException"),
+            (named(&[]), DRY_RUN, "check"),
+            (named(&[Check("RUNNING")]), DRY_RUN, "would_stop"),
+            (named(&[Check("STARTING")]), DRY_RUN, "would_stop"),
+            (named(&[Check("STOPPING")]), DRY_RUN, "would_stop"),
+            (named(&[Check("STOPPED")]), DRY_RUN, "already_stopped"),
+            (named(&[Check("MELTING")]), DRY_RUN, "UnexpectedStatus"),
+            (named(&[CheckRefused("AccessDeniedException")]), DRY_RUN, "AccessDeniedException"),
             (found("RUNNING", &[]), DRY_RUN, "would_stop"),
             (found("STARTING", &[]), DRY_RUN, "would_stop"),
             (found("MELTING", &[]), DRY_RUN, "UnexpectedStatus"),
@@ -530,23 +528,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     #[rustfmt::skip]
-    async fn what_the_deadline_ends_is_told_by_what_was_seen_last() {
+    async fn the_failure_of_a_model_at_the_deadline_depends_on_what_was_last_seen() {
         let in_use = StopRefused("ResourceInUseException");
         let failed = Some("HTTP 502 without an error code");
         let table: [(Model, Option<&str>, &str); 14] = [
             (named(&[]), None, "DeadlineExceeded: it was not reached"),
-            (named(&[]), failed, "after: HTTP 502"),
-            (named(&[in_use]), None, "after: ResourceInUseException: by script"),
-            (named(&[in_use, Look("RUNNING")]), None, "after: ResourceInUseException: by script"),
-            (named(&[in_use, Look("RUNNING")]), failed, "after: HTTP 502"),
+            (named(&[]), failed, "failed with: HTTP 502"),
+            (named(&[in_use]), None, "failed with: ResourceInUseException: by script"),
+            (named(&[in_use, Check("RUNNING")]), None, "failed with: ResourceInUseException: by script"),
+            (named(&[in_use, Check("RUNNING")]), failed, "failed with: HTTP 502"),
             (named(&[Stop("RUNNING")]), None, "the status `RUNNING`"),
             (found("RUNNING", &[]), None, "DeadlineExceeded: it was running when it was last seen, 7 s before the deadline: it was not reached"),
-            (named(&[in_use, Look("STARTING")]), None, "StillStarting: it was STARTING when it was last seen, 7 s before"),
-            (found("STARTING", &[]), failed, "7 s before the deadline; the last look failed with: HTTP 502"),
+            (named(&[in_use, Check("STARTING")]), None, "StillStarting: it was STARTING when it was last seen, 7 s before"),
+            (found("STARTING", &[]), failed, "7 s before the deadline; the last status check failed with: HTTP 502"),
             (named(&[Stop("STOPPING")]), None, "NotConfirmed: its stop was accepted"),
-            (found("STOPPING", &[]), failed, "7 s before the deadline; the last look failed with: HTTP 502"),
-            (named(&[Stop("STOPPING"), Look("RUNNING")]), None, "its stop was accepted, and then it was running when it was last seen, 7 s before the deadline: "),
-            (named(&[Stop("STOPPING"), Look("STARTING")]), None, "StillStarting"),
+            (found("STOPPING", &[]), failed, "7 s before the deadline; the last status check failed with: HTTP 502"),
+            (named(&[Stop("STOPPING"), Check("RUNNING")]), None, "its stop was accepted, but it was running when it was last seen, 7 s before the deadline: "),
+            (named(&[Stop("STOPPING"), Check("STARTING")]), None, "StillStarting"),
             (tagged("RUNNING", &[]), failed, "DeadlineExceeded: its tags could not be read, so it was left alone"),
         ];
         tokio::time::advance(Duration::from_secs(7)).await;
@@ -561,38 +559,38 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_error_of_a_look_after_an_accepted_stop_says_that_it_was_accepted() {
-        let model = named(&[Stop("STOPPING"), LookRefused("AccessDeniedException")]);
+    async fn a_failed_check_after_an_accepted_stop_says_that_the_stop_was_accepted() {
+        let model = named(&[Stop("STOPPING"), CheckRefused("AccessDeniedException")]);
         let Next::Done(Outcome::Failed(failure)) = model.next(STOP) else {
             panic!("{model:?}");
         };
-        let expected = "AccessDeniedException: its stop was accepted, but it could not be seen \
-                        stopped: by script";
+        let expected = "AccessDeniedException: its stop was accepted, but could not be confirmed: \
+                        by script";
         assert_eq!(failure.to_string(), expected);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn inference_units_hold_until_a_look_says_others() {
+    async fn inference_units_stay_the_same_until_a_check_reports_others() {
         let units = |units| Observation {
             inference_units: units,
             ..observation("STOPPING")
         };
         let mut model = named(&[]);
         for (seen, known) in [(Some(2), 2), (None, 2), (Some(3), 3)] {
-            model.looked(Ok(units(seen)));
+            model.handle_check(Ok(units(seen)));
             let seen = model.clone().into_seen().unwrap();
             assert_eq!(seen.inference_units, Some(known));
         }
-        model.stopped(Ok(Some(Status::new("STOPPING"))));
+        model.handle_stop(Ok(Some(Status::new("STOPPING"))));
         assert_eq!(model.into_seen().unwrap().inference_units, Some(3));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_look_is_news_where_the_status_is_another_one() {
+    async fn a_check_is_news_if_the_status_has_changed() {
         let mut model = named(&[Stop("STOPPING")]);
-        let looks = ["STOPPING", "RUNNING", "RUNNING", "STOPPED"];
-        let news = looks.map(|status| model.looked(Ok(observation(status))));
+        let statuses = ["STOPPING", "RUNNING", "RUNNING", "STOPPED"];
+        let news = statuses.map(|status| model.handle_check(Ok(observation(status))));
         assert_eq!(news, [false, true, false, true]);
-        assert!(model.looked(Err(unreadable())));
+        assert!(model.handle_check(Err(unreadable())));
     }
 }

@@ -1,17 +1,17 @@
-//! How a list is read, page by page: one rule for patterns and for looks.
+//! How a list is read, page by page: one rule for discovery and for status checks.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::aws::{CallError, Page};
 
-/// The pauses before a list is begun anew; each is twice the one before.
+/// The pauses before a list is restarted; each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// The longest where its token repeats, which is not likely to pass.
+/// The longest pause if a token repeats, which is unlikely to be transient.
 const LONGEST_PAUSE_OF_REPEATS: Duration = Duration::from_secs(30);
 
-/// Where the reading of a list stands.
+/// How far a list has been read.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
     token: Option<String>,
@@ -19,15 +19,15 @@ pub(super) struct Pages {
     restarts: u32,
 }
 
-/// What comes after a page.
+/// How to continue after a page.
 #[derive(Debug)]
-pub(super) enum Then {
+pub(super) enum Continuation {
     /// That was the last page.
     End,
     /// The next page.
-    More,
+    NextPage,
     /// The first page again, after a pause.
-    Anew {
+    Restart {
         pause: Duration,
         error: CallError,
         /// Whether it is because a token repeats.
@@ -38,43 +38,43 @@ pub(super) enum Then {
 }
 
 impl Pages {
-    /// The token of the page that is read next.
+    /// The token of the page to read next.
     pub(super) fn token(&self) -> Option<&str> {
         self.token.as_deref()
     }
 
-    /// Takes the response for a page: its items, and what comes after it.
+    /// Handles the response for a page. Returns its items, and how to continue.
     ///
-    /// The list is begun anew where its token has expired, where a page cannot be read, and where a
-    /// token repeats, which would go round for ever. An empty token is the end of the list.
-    pub(super) fn take<T>(&mut self, page: Result<Page<T>, CallError>) -> (Vec<T>, Then) {
+    /// The list is restarted if its token has expired, if a page cannot be read, and if a token
+    /// repeats, which would otherwise never end. An empty token is the end of the list.
+    pub(super) fn take<T>(&mut self, page: Result<Page<T>, CallError>) -> (Vec<T>, Continuation) {
         let page = match page {
             Ok(page) => page,
-            Err(error) if error.is_of_a_broken_list() => {
-                return (Vec::new(), self.anew(error, false));
+            Err(error) if error.calls_for_list_restart() => {
+                return (Vec::new(), self.restart(error, false));
             }
-            // The word of Organizations for a token that has expired, among other things.
-            Err(error) if self.token.is_some() && error.is_refused_as("InvalidInputException") => {
-                return (Vec::new(), self.anew(error, false));
+            // This is the error of Organizations for an expired token, among other things.
+            Err(error) if self.token.is_some() && error.has_code("InvalidInputException") => {
+                return (Vec::new(), self.restart(error, false));
             }
-            Err(error) => return (Vec::new(), Then::Failed(error)),
+            Err(error) => return (Vec::new(), Continuation::Failed(error)),
         };
         let then = match page.next_token.filter(|token| !token.is_empty()) {
-            None => Then::End,
+            None => Continuation::End,
             Some(token) if self.earlier_tokens.insert(token.clone()) => {
                 self.token = Some(token);
-                Then::More
+                Continuation::NextPage
             }
             Some(_) => {
                 let message = "the token of the next page repeats".to_owned();
-                self.anew(CallError::Unclear { message }, true)
+                self.restart(CallError::Unclear { message }, true)
             }
         };
         (page.items, then)
     }
 
-    /// Begins the list anew, after a pause that grows.
-    fn anew(&mut self, error: CallError, repeats: bool) -> Then {
+    /// Restarts the list, after a growing pause.
+    fn restart(&mut self, error: CallError, repeats: bool) -> Continuation {
         let longest = match repeats {
             true => LONGEST_PAUSE_OF_REPEATS,
             false => LONGEST_PAUSE,
@@ -84,7 +84,7 @@ impl Pages {
             restarts: self.restarts + 1,
             ..Self::default()
         };
-        Then::Anew {
+        Continuation::Restart {
             pause: pause.min(longest),
             error,
             repeats,
@@ -117,17 +117,19 @@ mod tests {
     }
 
     #[test]
-    fn a_list_ends_where_there_is_no_token_or_an_empty_one() {
+    fn a_list_ends_with_no_token_or_an_empty_one() {
         for token in [None, Some("")] {
             let mut pages = Pages::default();
-            assert!(matches!(pages.take(page(Some("2"))), (items, Then::More) if items == [1]));
+            assert!(
+                matches!(pages.take(page(Some("2"))), (items, Continuation::NextPage) if items == [1])
+            );
             assert_eq!(pages.token(), Some("2"));
-            assert!(matches!(pages.take(page(token)), (items, Then::End) if items == [1]));
+            assert!(matches!(pages.take(page(token)), (items, Continuation::End) if items == [1]));
         }
     }
 
     #[test]
-    fn an_expired_token_and_an_unreadable_page_begin_the_list_anew_after_growing_pauses() {
+    fn an_expired_token_and_an_unreadable_page_restart_the_list_after_growing_pauses() {
         let mut pages = Pages::default();
         let expired = || refused("InvalidPaginationTokenException");
         for (broken, seconds) in [
@@ -139,13 +141,15 @@ mod tests {
             pages.take(page(Some("2")));
             let (_, then) = pages.take(broken);
             let expected = Duration::from_secs(seconds);
-            assert!(matches!(then, Then::Anew { pause, repeats: false, .. } if pause == expected));
+            assert!(
+                matches!(then, Continuation::Restart { pause, repeats: false, .. } if pause == expected)
+            );
             assert_eq!(pages.token(), None);
         }
     }
 
     #[test]
-    fn a_token_that_repeats_begins_the_list_anew_later_and_later() {
+    fn a_token_that_repeats_restarts_the_list_less_and_less_often() {
         let mut pages = Pages::default();
         for seconds in [1, 2, 4, 8, 16, 30, 30] {
             pages.take(page(Some("2")));
@@ -153,23 +157,34 @@ mod tests {
             let (items, then) = pages.take(page(Some("2")));
             assert_eq!(items, [1]);
             let expected = Duration::from_secs(seconds);
-            assert!(matches!(then, Then::Anew { pause, repeats: true, .. } if pause == expected));
+            assert!(
+                matches!(then, Continuation::Restart { pause, repeats: true, .. } if pause == expected)
+            );
         }
     }
 
     #[test]
-    fn an_input_is_invalid_only_where_it_has_a_token_that_may_have_expired() {
+    fn an_invalid_input_restarts_the_list_only_if_it_had_a_token_that_may_have_expired() {
         let invalid = || refused("InvalidInputException");
         let mut pages = Pages::default();
-        assert!(matches!(pages.take(invalid()), (_, Then::Failed(_))));
+        assert!(matches!(
+            pages.take(invalid()),
+            (_, Continuation::Failed(_))
+        ));
         pages.take(page(Some("2")));
-        assert!(matches!(pages.take(invalid()), (_, Then::Anew { .. })));
-        assert!(matches!(pages.take(invalid()), (_, Then::Failed(_))));
+        assert!(matches!(
+            pages.take(invalid()),
+            (_, Continuation::Restart { .. })
+        ));
+        assert!(matches!(
+            pages.take(invalid()),
+            (_, Continuation::Failed(_))
+        ));
     }
 
     #[test]
     fn any_other_error_fails_the_list() {
         let (items, then) = Pages::default().take(refused("AccessDeniedException"));
-        assert!(items.is_empty() && matches!(then, Then::Failed(_)));
+        assert!(items.is_empty() && matches!(then, Continuation::Failed(_)));
     }
 }

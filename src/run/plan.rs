@@ -1,4 +1,4 @@
-//! A run in parts: requests that together are it, each for some of the accounts.
+//! A run in parts: requests that together make up the run, each for some of the accounts.
 
 use std::fmt;
 use std::io;
@@ -13,14 +13,14 @@ use crate::aws::Aws;
 use crate::report::Failure;
 use crate::request::{Entry, MOST_ACCOUNTS_PER_RUN};
 
-/// The most bytes of a plan: what a state of Step Functions may have as its result.
+/// The maximum size of a plan, in bytes: that of a state's result in Step Functions.
 const LARGEST_PLAN: usize = 256 * 1024;
 
-/// Requests that together are one.
+/// Requests that together make up one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
-    /// The run of the entries without a wildcard in the account, if there are any, and then those
-    /// of the accounts in their order.
+    /// The run of the entries without a wildcard in the account, if there are any, followed by the
+    /// runs of the accounts, in order.
     pub runs: Vec<PlannedRun>,
 }
 
@@ -31,7 +31,7 @@ pub struct PlannedRun {
     pub model_arns: Arc<[Arc<str>]>,
     /// Whether it is a dry run.
     pub dry_run: bool,
-    /// The accounts, where it is of entries with a wildcard in the account.
+    /// The accounts, if the entries have a wildcard in the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accounts: Option<Vec<AccountId>>,
 }
@@ -49,8 +49,8 @@ impl fmt::Display for NotPlanned {
 impl std::error::Error for NotPlanned {}
 
 impl<'a> Run<'a> {
-    /// Plans the run in as few parts as possible, each with at most so many accounts. Nothing is
-    /// looked at or stopped.
+    /// Splits the run into as few parts as possible, each with at most this many accounts. No model
+    /// is checked or stopped.
     ///
     /// # Errors
     /// Accounts that could not be listed, and a plan that is too large for Step Functions.
@@ -59,24 +59,23 @@ impl<'a> Run<'a> {
         aws: &Aws,
         accounts_per_run: usize,
     ) -> Result<Plan, NotPlanned> {
-        let (mut of_all_accounts, mut others) = (Vec::new(), Vec::new());
+        let (mut wildcard_entries, mut literal_entries) = (Vec::new(), Vec::new());
         let mut patterns = Vec::new();
         for (index, entry) in self.entries() {
             match self.target(entry) {
                 Ok(Target::Pattern(pattern)) if pattern.account().is_none() => {
                     patterns.push((index, pattern));
-                    of_all_accounts.push(entry);
+                    wildcard_entries.push(entry);
                 }
-                _ => others.push(entry),
+                _ => literal_entries.push(entry),
             }
         }
         let is_of_accounts = !patterns.is_empty();
         let mut accounts = self.list_accounts(aws, patterns).await?;
         if is_of_accounts && accounts.is_empty() {
             return Err(NotPlanned(
-                "no account is listed that a wildcard stands for: compare the patterns, the \
-                 `accounts` of the request, ORGANIZATIONAL_UNITS and EXCLUDED_ACCOUNTS with the \
-                 organization"
+                "no account in the organization's list matches a wildcard: check the patterns, the \
+                 `accounts` of the request, ORGANIZATIONAL_UNITS and EXCLUDED_ACCOUNTS"
                     .to_owned(),
             ));
         }
@@ -89,8 +88,8 @@ impl<'a> Run<'a> {
             dry_run: self.assignment.dry_run,
             accounts,
         };
-        let whole = of_entries(Some(accounts), &of_all_accounts);
-        let literal = (!others.is_empty()).then(|| of_entries(None, &others));
+        let whole = of_entries(Some(accounts), &wildcard_entries);
+        let literal = (!literal_entries.is_empty()).then(|| of_entries(None, &literal_entries));
         plan(literal, whole, accounts_per_run)
     }
 
@@ -120,7 +119,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The plan of these runs, the second of which is cut up.
+/// The plan of these runs, the second of which is split.
 fn plan(
     literal: Option<PlannedRun>,
     whole: PlannedRun,
@@ -148,13 +147,13 @@ fn plan(
     if bytes <= LARGEST_PLAN {
         return Ok(plan);
     }
-    // The more accounts a run has, the fewer runs there are.
+    // The more accounts per run, the fewer runs there are.
     let more = Vec::from_iter(accounts_per_run..=MOST_ACCOUNTS_PER_RUN);
     let fitting = more.partition_point(|accounts| size(&parts(*accounts)) > LARGEST_PLAN);
     let what_to_do = match more.get(fitting) {
-        Some(accounts) => format!("with `accounts_per_run` of {accounts} or more it would fit"),
+        Some(accounts) => format!("it would fit with an `accounts_per_run` of {accounts} or more"),
         None => "no `accounts_per_run` would make it fit: give fewer entries, or plan for some of \
-                 the accounts at a time by `accounts`"
+                 the accounts at a time with `accounts`"
             .to_owned(),
     };
     Err(NotPlanned(format!(
@@ -163,7 +162,7 @@ fn plan(
     )))
 }
 
-/// Counts what is written.
+/// Counts the bytes that are written.
 struct Size(usize);
 
 impl io::Write for Size {
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_accounts_at_25_a_run_fit_and_at_one_a_run_the_error_says_what_would() {
+    fn ten_thousand_accounts_fit_with_25_per_run_and_with_one_the_error_says_what_would() {
         let pattern = "arn:aws:rekognition:*:*:project/*/version/*/*";
         let planned = |per_run| plan(None, run(pattern, Some(accounts(10_000))), per_run);
         assert_eq!(planned(25).unwrap().runs.len(), 400);
@@ -232,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_that_no_number_makes_fit_says_so() {
+    fn the_error_of_a_plan_that_cannot_fit_says_so() {
         let entry = "a".repeat(LARGEST_PLAN);
         let message = plan(Some(run(&entry, None)), run("*", Some(accounts(1))), 1).unwrap_err();
         assert!(

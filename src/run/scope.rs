@@ -1,8 +1,8 @@
 //! One account in one region: the loop that finds its models and sees them stopped.
 //!
-//! Models and calls are values. What is to be called waits in a queue for each operation, and
-//! becomes a future only when its turn is near, so that ten thousand models are a few megabytes. No
-//! queue waits for another.
+//! Models and calls are values. Calls wait in one queue per operation, and become futures only when
+//! their turn is near, so that ten thousand models take a few megabytes. No queue waits for
+//! another.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -14,8 +14,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until};
 
-use super::discovery::{Continue, Discovery, List, ProjectList, Search, Shown, VersionList};
-use super::looks::{Look, LookCall, Looks, Lookup};
+use super::checks::{CheckCall, Checks, ProjectLookup, StatusCheck};
+use super::discovery::{
+    Discovery, DiscoveryCall, Findings, NextCall, ProjectList, Search, VersionList,
+};
 use super::model::{Model, Next};
 use super::{Pattern, Run, ScopeKey, Targets};
 use crate::arn::ModelArn;
@@ -28,25 +30,25 @@ use crate::report::{ModelReport, Outcome};
 enum Call {
     Stop(ModelArn),
     Tag(ModelArn),
-    List(List),
-    Look(LookCall),
+    Discovery(DiscoveryCall),
+    Check(CheckCall),
 }
 
-/// A call and its result.
-enum Response {
+/// A call with its result.
+enum CallResult {
     Stop(ModelArn, Result<Option<Status>, CallError>),
     Tag(ModelArn, Result<Option<String>, CallError>),
-    Projects(ProjectList, Result<Page<Project>, CallError>),
-    Versions(VersionList, Result<Page<Version>, CallError>),
-    Lookup(Lookup, Result<Page<Project>, CallError>),
-    Look(Look, Result<Page<Version>, CallError>),
+    ProjectList(ProjectList, Result<Page<Project>, CallError>),
+    VersionList(VersionList, Result<Page<Version>, CallError>),
+    ProjectLookup(ProjectLookup, Result<Page<Project>, CallError>),
+    StatusCheck(StatusCheck, Result<Page<Version>, CallError>),
 }
 
-/// What has become of a scope.
+/// The result of a scope.
 #[derive(Debug)]
 pub(super) struct ScopeReport<'a> {
     pub(super) key: ScopeKey,
-    /// The models, each with the place of its entry.
+    /// The models, each with the index of its entry.
     pub(super) models: Vec<(usize, ModelReport)>,
     pub(super) searches: Vec<Search<'a>>,
 }
@@ -57,33 +59,33 @@ pub(super) struct Scope<'run, 'a> {
     service: &'run Rekognition,
     key: ScopeKey,
     discovery: Discovery<'a>,
-    looks: Looks,
-    /// Patterns that come later, until it is known that no more will.
-    more: Option<UnboundedReceiver<Vec<Pattern<'a>>>>,
+    checks: Checks,
+    /// Patterns that arrive later, until it is known that there are no more.
+    later_patterns: Option<UnboundedReceiver<Vec<Pattern<'a>>>>,
     /// Held until the first call has had its turn.
     starting: Option<OwnedSemaphorePermit>,
-    /// The models without an outcome, and the others' without anything, so that none is found
-    /// twice.
+    /// The models that have no outcome yet, and `None` for the others, so that none is found twice.
     models: HashMap<ModelArn, Option<Model>>,
-    /// The models that are named by their own ARNs, each with the place of its entry.
+    /// The models that are given by their own ARNs, each with the index of its entry.
     named: HashMap<ModelArn, usize>,
-    /// How many models have no outcome.
-    open: usize,
+    /// How many models have no outcome yet.
+    unfinished: usize,
     queues: BTreeMap<&'static str, (Operation, VecDeque<Call>)>,
-    /// Calls that are to be made later. The number keeps two of the same time apart.
+    /// Calls to be made later. The number distinguishes calls at the same time.
     later: BTreeMap<(Instant, usize), Call>,
-    calls: FuturesUnordered<BoxFuture<'run, Response>>,
+    calls: FuturesUnordered<BoxFuture<'run, CallResult>>,
     reports: Vec<(ModelArn, ModelReport)>,
 }
 
 impl<'run, 'a> Scope<'run, 'a> {
-    /// A scope with these models and patterns, and with those that `more` gives.
+    /// A scope with these models and patterns, and with the patterns that `later_patterns`
+    /// receives.
     pub(super) fn new(
         run: &'run Run<'a>,
         service: &'run Rekognition,
         key: ScopeKey,
         targets: Targets<'a>,
-        more: Option<UnboundedReceiver<Vec<Pattern<'a>>>>,
+        later_patterns: Option<UnboundedReceiver<Vec<Pattern<'a>>>>,
         starting: OwnedSemaphorePermit,
     ) -> Self {
         let mut scope = Self {
@@ -91,12 +93,12 @@ impl<'run, 'a> Scope<'run, 'a> {
             service,
             discovery: Discovery::new(&key.account),
             key,
-            looks: Looks::new(Instant::now()),
-            more,
+            checks: Checks::new(Instant::now()),
+            later_patterns,
             starting: Some(starting),
             models: HashMap::new(),
             named: HashMap::new(),
-            open: 0,
+            unfinished: 0,
             queues: BTreeMap::new(),
             later: BTreeMap::new(),
             calls: FuturesUnordered::new(),
@@ -112,7 +114,7 @@ impl<'run, 'a> Scope<'run, 'a> {
 
     fn add_patterns(&mut self, patterns: Vec<Pattern<'a>>) {
         for list in self.discovery.add(patterns) {
-            self.enqueue(Call::List(list));
+            self.enqueue(Call::Discovery(list));
         }
     }
 
@@ -124,7 +126,7 @@ impl<'run, 'a> Scope<'run, 'a> {
         let mut is_over = deadline.has_passed();
         loop {
             if !is_over {
-                // Responses can come so fast that the timer has no turn.
+                // Responses can arrive so fast that the timer never gets a turn.
                 self.become_due(Instant::now());
                 self.begin_calls();
             }
@@ -137,9 +139,9 @@ impl<'run, 'a> Scope<'run, 'a> {
                 () = &mut passed, if !is_over => is_over = true,
                 Some(response) = self.calls.next() => self.take(response),
                 () = self.service.room_changed(), if !is_over => self.starting = None,
-                more = next_patterns(&mut self.more), if !is_over => match more {
+                patterns = next_patterns(&mut self.later_patterns), if !is_over => match patterns {
                     Some(patterns) => self.add_patterns(patterns),
-                    None => self.more = None,
+                    None => self.later_patterns = None,
                 },
                 () = sleep_until(due), if !is_over => {}
             }
@@ -147,16 +149,16 @@ impl<'run, 'a> Scope<'run, 'a> {
     }
 
     fn is_done(&self) -> bool {
-        self.open == 0
-            && self.more.is_none()
+        self.unfinished == 0
+            && self.later_patterns.is_none()
             && self.later.is_empty()
             && self.queues.values().all(|(_, queue)| queue.is_empty())
     }
 
-    /// Makes calls of those that wait, as many of each operation as may soon have their turn.
+    /// Makes queued calls, as many of each operation as will soon have their turn.
     fn begin_calls(&mut self) {
-        for call in self.looks.calls() {
-            self.enqueue(Call::Look(call));
+        for call in self.checks.calls() {
+            self.enqueue(Call::Check(call));
         }
         for (operation, queue) in self.queues.values_mut() {
             let room = self.service.room_for(*operation).min(queue.len());
@@ -174,15 +176,15 @@ impl<'run, 'a> Scope<'run, 'a> {
             .entry(operation.name())
             .or_insert_with(|| (operation, VecDeque::new()));
         match call {
-            // A model may only wait for this to be stopped, and lists are long.
-            Call::Look(_) => queue.push_front(call),
+            // This may be all that a model waits for to be stopped, and lists are long.
+            Call::Check(_) => queue.push_front(call),
             _ => queue.push_back(call),
         }
     }
 
     fn next_due(&self) -> Option<Instant> {
         let later = self.later.keys().next().map(|(at, _)| *at);
-        later.into_iter().chain(self.looks.next_round()).min()
+        later.into_iter().chain(self.checks.next_round()).min()
     }
 
     fn become_due(&mut self, now: Instant) {
@@ -194,8 +196,8 @@ impl<'run, 'a> Scope<'run, 'a> {
             let call = first.remove();
             self.enqueue(call);
         }
-        if self.looks.next_round().is_some_and(|next| next <= now) {
-            self.looks.begin_round(now, self.run.caller.deadline.at());
+        if self.checks.next_round().is_some_and(|next| next <= now) {
+            self.checks.begin_round(now, self.run.caller.deadline.at());
         }
     }
 
@@ -208,30 +210,30 @@ impl<'run, 'a> Scope<'run, 'a> {
         self.later.insert((at, same), call);
     }
 
-    fn take(&mut self, response: Response) {
+    fn take(&mut self, response: CallResult) {
         match response {
-            Response::Stop(model_arn, answer) => {
+            CallResult::Stop(model_arn, answer) => {
                 self.update(model_arn, |model| {
-                    model.stopped(answer);
+                    model.handle_stop(answer);
                     true
                 });
             }
-            Response::Tag(model_arn, answer) => self.take_tag(model_arn, answer),
-            Response::Projects(list, page) => {
-                let shown = self.discovery.take_projects(list, page);
-                self.take_found(shown);
+            CallResult::Tag(model_arn, answer) => self.take_tag(model_arn, answer),
+            CallResult::ProjectList(list, page) => {
+                let findings = self.discovery.take_projects(list, page);
+                self.take_findings(findings);
             }
-            Response::Versions(list, page) => {
-                let shown = self.discovery.take_versions(list, page);
-                self.take_found(shown);
+            CallResult::VersionList(list, page) => {
+                let findings = self.discovery.take_versions(list, page);
+                self.take_findings(findings);
             }
-            Response::Lookup(lookup, page) => {
-                let (next, shown) = self.looks.take_projects(lookup, page);
-                self.take_shown(next.map(LookCall::Lookup), shown);
+            CallResult::ProjectLookup(lookup, page) => {
+                let (next, results) = self.checks.take_projects(lookup, page);
+                self.take_check_results(next.map(CheckCall::Projects), results);
             }
-            Response::Look(look, page) => {
-                let (next, shown) = self.looks.take_versions(look, page);
-                self.take_shown(next.map(LookCall::Look), shown);
+            CallResult::StatusCheck(check, page) => {
+                let (next, results) = self.checks.take_versions(check, page);
+                self.take_check_results(next.map(CheckCall::Versions), results);
             }
         }
     }
@@ -242,7 +244,7 @@ impl<'run, 'a> Scope<'run, 'a> {
         let now = self.run.now;
         let text = model_arn.clone();
         self.update(model_arn, |model| {
-            let exemption = model.tagged(key, answer, now);
+            let exemption = model.handle_tag(key, answer, now);
             if exemption == Exemption::KeepUnclear {
                 tracing::warn!(
                     requestId = &**request_id,
@@ -256,47 +258,47 @@ impl<'run, 'a> Scope<'run, 'a> {
         });
     }
 
-    fn take_found(&mut self, shown: Shown) {
+    fn take_findings(&mut self, findings: Findings) {
         let may_be_exempt = self.run.settings.keep_running_tag.is_some();
         let known = self.models.len();
-        for (model_arn, observation) in shown.found {
+        for (model_arn, observation) in findings.models {
             self.add(model_arn, Model::found(observation, may_be_exempt));
         }
         self.run
             .caller
             .deadline
             .expect_lines(self.models.len() - known);
-        for next in shown.next {
+        for next in findings.next {
             match next {
-                Continue::Now(list) => self.enqueue(Call::List(list)),
-                Continue::After(pause, list) => self.call_after(pause, Call::List(list)),
+                NextCall::Now(list) => self.enqueue(Call::Discovery(list)),
+                NextCall::After(pause, list) => self.call_after(pause, Call::Discovery(list)),
             }
         }
     }
 
-    fn take_shown(
+    fn take_check_results(
         &mut self,
-        next: Option<LookCall>,
-        shown: Vec<(ModelArn, Result<Observation, CallError>)>,
+        next: Option<CheckCall>,
+        results: Vec<(ModelArn, Result<Observation, CallError>)>,
     ) {
         if let Some(call) = next {
-            self.enqueue(Call::Look(call));
+            self.enqueue(Call::Check(call));
         }
-        for (model_arn, answer) in shown {
-            self.update(model_arn, |model| model.looked(answer));
+        for (model_arn, answer) in results {
+            self.update(model_arn, |model| model.handle_check(answer));
         }
     }
 
     fn add(&mut self, model_arn: ModelArn, model: Model) {
         if !self.models.contains_key(&model_arn) {
-            self.open += 1;
+            self.unfinished += 1;
             self.models.insert(model_arn.clone(), Some(model));
             self.update(model_arn, |_| true);
         }
     }
 
-    /// Notes what has become known of a model, and begins what is next. `note` says whether it is
-    /// news: where one model has changed, others soon may.
+    /// Notes what has become known about a model, and takes the next step. `note` returns whether
+    /// it is news: when one model has changed, others may change soon.
     fn update(&mut self, model_arn: ModelArn, note: impl FnOnce(&mut Model) -> bool) {
         let Some(Some(model)) = self.models.get_mut(&model_arn) else {
             return;
@@ -304,34 +306,34 @@ impl<'run, 'a> Scope<'run, 'a> {
         let is_news = note(model);
         let next = model.next(self.run.rules);
         if is_news && matches!(next, Next::WaitForChange | Next::Done(_)) {
-            self.looks.changed();
+            self.checks.note_change();
         }
         match next {
             Next::ReadTag => self.enqueue(Call::Tag(model_arn)),
             Next::Stop(pause) => self.call_after(pause, Call::Stop(model_arn)),
-            Next::Look => self.looks.look(model_arn),
-            Next::WaitForChange => self.looks.wait(model_arn),
+            Next::Check => self.checks.check_now(model_arn),
+            Next::WaitForChange => self.checks.check_later(model_arn),
             Next::Done(outcome) => {
                 let Some(Some(model)) = self.models.insert(model_arn.clone(), None) else {
                     return;
                 };
-                self.open -= 1;
+                self.unfinished -= 1;
                 self.report(model_arn, outcome, model);
             }
         }
     }
 
     fn report(&mut self, model_arn: ModelArn, outcome: Outcome, model: Model) {
-        let report = ModelReport::of(&model_arn, outcome, model.into_seen());
+        let report = ModelReport::new(&model_arn, outcome, model.into_seen());
         report.log(&self.run.caller.request_id);
         self.reports.push((model_arn, report));
     }
 
-    /// Reports what has no outcome yet.
+    /// Reports whatever has no outcome yet.
     fn finish(mut self) -> ScopeReport<'a> {
-        if let Some(mut more) = self.more.take() {
-            more.close();
-            let patterns = std::iter::from_fn(|| more.try_recv().ok());
+        if let Some(mut later_patterns) = self.later_patterns.take() {
+            later_patterns.close();
+            let patterns = std::iter::from_fn(|| later_patterns.try_recv().ok());
             self.add_patterns(patterns.flatten().collect());
         }
         let queued = self
@@ -339,23 +341,23 @@ impl<'run, 'a> Scope<'run, 'a> {
             .values_mut()
             .flat_map(|(_, queue)| queue.drain(..));
         for call in queued.chain(std::mem::take(&mut self.later).into_values()) {
-            if let Call::List(list) = call {
-                self.discovery.out_of_time(&list);
+            if let Call::Discovery(list) = call {
+                self.discovery.fail_at_deadline(&list);
             }
         }
         for (model_arn, model) in std::mem::take(&mut self.models) {
             if let Some(mut model) = model {
-                let outcome = model.out_of_time(self.looks.last_failure(&model_arn));
+                let outcome = model.out_of_time(self.checks.last_failure(&model_arn));
                 self.report(model_arn, outcome, model);
             }
         }
-        // Patterns may have come in any order; the report does not depend on it.
-        let place = |model_arn: &ModelArn| {
+        // Patterns may have arrived in any order; the report does not depend on it.
+        let entry_index = |model_arn: &ModelArn| {
             let named = self.named.get(model_arn).copied();
             named.or_else(|| self.discovery.first_match(model_arn))
         };
         let models = self.reports.into_iter();
-        let models = models.map(|(arn, report)| (place(&arn).unwrap_or_default(), report));
+        let models = models.map(|(arn, report)| (entry_index(&arn).unwrap_or_default(), report));
         ScopeReport {
             models: models.collect(),
             key: self.key,
@@ -364,12 +366,12 @@ impl<'run, 'a> Scope<'run, 'a> {
     }
 }
 
-/// Waits for the next patterns; for ever where no more can come.
+/// Waits for the next patterns, or forever if there can be no more.
 async fn next_patterns<'a>(
-    more: &mut Option<UnboundedReceiver<Vec<Pattern<'a>>>>,
+    later_patterns: &mut Option<UnboundedReceiver<Vec<Pattern<'a>>>>,
 ) -> Option<Vec<Pattern<'a>>> {
-    match more {
-        Some(more) => more.recv().await,
+    match later_patterns {
+        Some(later_patterns) => later_patterns.recv().await,
         None => std::future::pending().await,
     }
 }
@@ -379,44 +381,44 @@ impl Call {
         match self {
             Self::Stop(_) => Operation::StopProjectVersion,
             Self::Tag(_) => Operation::ListTagsForResource,
-            Self::List(List::Projects(_)) | Self::Look(LookCall::Lookup(_)) => {
+            Self::Discovery(DiscoveryCall::Projects(_)) | Self::Check(CheckCall::Projects(_)) => {
                 Operation::DescribeProjects
             }
-            Self::List(List::Versions(_)) | Self::Look(LookCall::Look(_)) => {
+            Self::Discovery(DiscoveryCall::Versions(_)) | Self::Check(CheckCall::Versions(_)) => {
                 Operation::DescribeProjectVersions
             }
         }
     }
 
-    async fn make(self, service: &Rekognition, tag_key: &str) -> Response {
+    async fn make(self, service: &Rekognition, tag_key: &str) -> CallResult {
         match self {
             Self::Stop(model_arn) => {
                 let answer = service.stop_project_version(&model_arn).await;
-                Response::Stop(model_arn, answer)
+                CallResult::Stop(model_arn, answer)
             }
             Self::Tag(model_arn) => {
                 let answer = service.tag(&model_arn, tag_key).await;
-                Response::Tag(model_arn, answer)
+                CallResult::Tag(model_arn, answer)
             }
-            Self::List(List::Projects(list)) => {
+            Self::Discovery(DiscoveryCall::Projects(list)) => {
                 let page = service.projects(&list.names, list.pages.token()).await;
-                Response::Projects(list, page)
+                CallResult::ProjectList(list, page)
             }
-            Self::List(List::Versions(list)) => {
+            Self::Discovery(DiscoveryCall::Versions(list)) => {
                 let (arn, token) = (&list.project.arn, list.pages.token());
                 let page = service.project_versions(arn, &[], token).await;
-                Response::Versions(list, page)
+                CallResult::VersionList(list, page)
             }
-            Self::Look(LookCall::Lookup(lookup)) => {
+            Self::Check(CheckCall::Projects(lookup)) => {
                 let page = service.projects(&lookup.names, lookup.pages.token()).await;
-                Response::Lookup(lookup, page)
+                CallResult::ProjectLookup(lookup, page)
             }
-            Self::Look(LookCall::Look(look)) => {
-                let token = look.pages.token();
+            Self::Check(CheckCall::Versions(check)) => {
+                let token = check.pages.token();
                 let page = service
-                    .project_versions(&look.project_arn, &look.names, token)
+                    .project_versions(&check.project_arn, &check.names, token)
                     .await;
-                Response::Look(look, page)
+                CallResult::StatusCheck(check, page)
             }
         }
     }

@@ -1,11 +1,11 @@
-//! The scopes of a run: begun when their accounts are entered, and a few at a time, so that memory
-//! grows with the models that run and not with accounts times regions.
+//! The scopes of a run: started a few at a time, once their accounts have been entered, so that
+//! memory grows with the number of running models and not with accounts times regions.
 //!
-//! 1. An account waits to be entered, if it has a role: its scopes are values.
-//! 2. Its scopes wait to be begun.
-//! 3. A scope that has begun is a future, until it ends. The next begins when the first call of one
-//!    of these has had its turn, or waits for a region that does not answer: one that hangs keeps
-//!    no other from beginning.
+//! 1. An account that needs a role waits to be entered; its scopes are values.
+//! 2. Its scopes wait to be started.
+//! 3. A scope that has started is a future, until it ends. The next one starts when the first call
+//!    of a started scope has had its turn, or waits for a region that does not answer: a scope that
+//!    hangs does not keep others from starting.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -22,39 +22,39 @@ use super::scope::{Scope, ScopeReport};
 use super::{Pattern, Run, ScopeKey, Targets};
 use crate::aws::{Aws, CallError, Caller, Session, Sts};
 
-/// How many scopes may wait for the turn of their first call.
+/// How many scopes may be waiting for the turn of their first call.
 const MOST_STARTING: usize = 32;
 
 /// How a scope has ended.
 pub(super) enum ScopeEnd<'a> {
-    /// It was called.
+    /// Calls were made.
     Called(ScopeReport<'a>),
-    /// Nothing is known of what was asked of it.
+    /// Nothing is known about its targets.
     Failed {
         key: ScopeKey,
         targets: Targets<'a>,
         error: CallError,
-        /// Whether the account could not be entered, in whatever region.
-        is_of_account: bool,
+        /// Whether the whole account could not be entered, whatever the region.
+        is_account_failure: bool,
     },
 }
 
-/// A scope that has not begun yet.
-struct Waiting<'a> {
+/// A scope that has not started yet.
+struct PendingScope<'a> {
     key: ScopeKey,
     targets: Targets<'a>,
-    /// Patterns that come later.
-    more: Option<UnboundedReceiver<Vec<Pattern<'a>>>>,
+    /// Patterns that arrive later.
+    later_patterns: Option<UnboundedReceiver<Vec<Pattern<'a>>>>,
 }
 
 /// A partition and an account.
 type AccountKey = (Arc<str>, Arc<str>);
 
 /// An account, which is entered once for all its scopes.
-enum Account<'a> {
-    /// It is not entered yet, and these scopes wait for that.
-    Outside(Vec<Waiting<'a>>),
-    /// It is called by this caller.
+enum AccountState<'a> {
+    /// It has not been entered yet, and these scopes wait for that.
+    Pending(Vec<PendingScope<'a>>),
+    /// It has been entered, and calls are made by this caller.
     Entered(Caller),
     /// It cannot be entered.
     Unreachable(CallError),
@@ -65,20 +65,20 @@ pub(super) struct Scopes<'run, 'a> {
     run: &'run Run<'a>,
     aws: &'run Aws,
     sts: Option<Arc<Sts>>,
-    accounts: HashMap<AccountKey, Account<'a>>,
-    /// The accounts that were tried to be entered, or that a scope has begun of.
-    tried: HashSet<AccountKey>,
-    /// Accounts to be entered, and those that are being.
-    outside: VecDeque<(AccountKey, Session)>,
+    accounts: HashMap<AccountKey, AccountState<'a>>,
+    /// The accounts that the run tried to enter, or in which a scope has started.
+    attempted: HashSet<AccountKey>,
+    /// Accounts to be entered, and accounts that are being entered.
+    to_enter: VecDeque<(AccountKey, Session)>,
     entering: FuturesUnordered<BoxFuture<'run, (AccountKey, Result<Caller, CallError>)>>,
-    /// Scopes to be begun, and those that have.
-    ready: VecDeque<(Caller, Waiting<'a>)>,
+    /// Scopes to be started, and scopes that are running.
+    ready: VecDeque<(Caller, PendingScope<'a>)>,
     starting: Arc<Semaphore>,
-    under_way: FuturesUnordered<BoxFuture<'run, ScopeEnd<'a>>>,
-    /// Scopes that have ended without having begun.
+    running: FuturesUnordered<BoxFuture<'run, ScopeEnd<'a>>>,
+    /// Scopes that have ended without having started.
     ended: VecDeque<ScopeEnd<'a>>,
-    /// Where scopes that may still get patterns get them.
-    open: HashMap<ScopeKey, UnboundedSender<Vec<Pattern<'a>>>>,
+    /// Where to send patterns for scopes that accept them.
+    pattern_senders: HashMap<ScopeKey, UnboundedSender<Vec<Pattern<'a>>>>,
     /// Whether the deadline has passed.
     is_over: bool,
 }
@@ -90,55 +90,59 @@ impl<'run, 'a: 'run> Scopes<'run, 'a> {
             aws,
             sts: None,
             accounts: HashMap::new(),
-            tried: HashSet::new(),
-            outside: VecDeque::new(),
+            attempted: HashSet::new(),
+            to_enter: VecDeque::new(),
             entering: FuturesUnordered::new(),
             ready: VecDeque::new(),
             starting: Arc::new(Semaphore::new(MOST_STARTING)),
-            under_way: FuturesUnordered::new(),
+            running: FuturesUnordered::new(),
             ended: VecDeque::new(),
-            open: HashMap::new(),
+            pattern_senders: HashMap::new(),
             is_over: false,
         }
     }
 
-    /// Adds a scope, which may still be extended where it is `open`.
-    pub(super) fn add(&mut self, key: ScopeKey, targets: Targets<'a>, open: bool) {
-        let more = open.then(|| {
-            let (sender, more) = mpsc::unbounded_channel();
-            self.open.insert(key.clone(), sender);
-            more
+    /// Adds a scope, which may still be extended if it `accepts_patterns`.
+    pub(super) fn add(&mut self, key: ScopeKey, targets: Targets<'a>, accepts_patterns: bool) {
+        let later_patterns = accepts_patterns.then(|| {
+            let (sender, later_patterns) = mpsc::unbounded_channel();
+            self.pattern_senders.insert(key.clone(), sender);
+            later_patterns
         });
         let patterns = targets.patterns.len();
         self.run.caller.deadline.expect_lines(patterns);
-        let scope = Waiting { key, targets, more };
+        let scope = PendingScope {
+            key,
+            targets,
+            later_patterns,
+        };
         let account = (
             Arc::clone(&scope.key.partition),
             Arc::clone(&scope.key.account),
         );
         match self.accounts.get_mut(&account) {
-            Some(Account::Outside(scopes)) => scopes.push(scope),
-            Some(Account::Entered(caller)) => self.ready.push_back((caller.clone(), scope)),
-            Some(Account::Unreachable(error)) => self.ended.push_back(scope.fail(error, true)),
+            Some(AccountState::Pending(scopes)) => scopes.push(scope),
+            Some(AccountState::Entered(caller)) => self.ready.push_back((caller.clone(), scope)),
+            Some(AccountState::Unreachable(error)) => self.ended.push_back(scope.fail(error, true)),
             None => match self.session(&account) {
                 Some(session) => {
                     self.accounts
-                        .insert(account.clone(), Account::Outside(vec![scope]));
-                    self.outside.push_back((account, session));
+                        .insert(account.clone(), AccountState::Pending(vec![scope]));
+                    self.to_enter.push_back((account, session));
                 }
                 None => {
                     let caller = self.run.caller.clone();
                     self.accounts
-                        .insert(account, Account::Entered(caller.clone()));
+                        .insert(account, AccountState::Entered(caller.clone()));
                     self.ready.push_back((caller, scope));
                 }
             },
         }
     }
 
-    /// Has these patterns looked up in a scope, in the one that is open if there is one.
+    /// Has these patterns looked up in a scope: in the one that accepts them, if there is one.
     pub(super) fn extend(&mut self, key: ScopeKey, mut targets: Targets<'a>) {
-        if let Some(sender) = self.open.get(&key) {
+        if let Some(sender) = self.pattern_senders.get(&key) {
             let patterns = targets.patterns.len();
             self.run.caller.deadline.expect_lines(patterns);
             match sender.send(targets.patterns) {
@@ -149,18 +153,18 @@ impl<'run, 'a: 'run> Scopes<'run, 'a> {
         self.add(key, targets, false);
     }
 
-    /// Says that no scope will be extended any more.
+    /// Notes that no scope will be extended any more.
     pub(super) fn close(&mut self) {
-        self.open.clear();
+        self.pattern_senders.clear();
     }
 
-    /// Waits for the next scope to end; none where all have.
+    /// Waits for the next scope to end; none if all have ended.
     ///
-    /// Nothing is lost where this is dropped before it has a result.
+    /// Cancel safe: nothing is lost if this is dropped before it completes.
     pub(super) async fn next(&mut self) -> Option<ScopeEnd<'a>> {
         loop {
             if self.is_over {
-                self.end_waiting();
+                self.fail_pending();
             }
             if let Some(end) = self.ended.pop_front() {
                 return Some(end);
@@ -176,25 +180,26 @@ impl<'run, 'a: 'run> Scopes<'run, 'a> {
                 Ok(turn) = Arc::clone(&self.starting).acquire_owned(), if !self.ready.is_empty() => {
                     self.begin_next(turn);
                 }
-                Some(end) = self.under_way.next() => return Some(end),
-                () = room_changed(self.sts.as_deref()), if !self.outside.is_empty() => {}
+                Some(end) = self.running.next() => return Some(end),
+                () = room_changed(self.sts.as_deref()), if !self.to_enter.is_empty() => {}
             }
         }
     }
 
-    /// The number of accounts in which calls were made, or that were tried to be entered.
+    /// The number of accounts in which calls were made or attempted.
     pub(super) fn accounts(&self) -> usize {
-        self.tried.len()
+        self.attempted.len()
     }
 
     fn is_done(&self) -> bool {
-        self.outside.is_empty()
+        self.to_enter.is_empty()
             && self.entering.is_empty()
             && self.ready.is_empty()
-            && self.under_way.is_empty()
+            && self.running.is_empty()
     }
 
-    /// The session that an account is called in, unless it is called as the function itself.
+    /// The session in which calls to an account are made, unless they are made as the function
+    /// itself.
     fn session(&mut self, (partition, account): &AccountKey) -> Option<Session> {
         let settings = self.run.settings;
         let role = settings.member_role.as_deref()?;
@@ -214,10 +219,10 @@ impl<'run, 'a: 'run> Scopes<'run, 'a> {
     /// Enters as many accounts as will soon have their turn.
     fn enter_accounts(&mut self) {
         let room = self.sts.as_ref().map_or(0, |sts| sts.room());
-        let accounts = self.outside.drain(..room.min(self.outside.len()));
+        let accounts = self.to_enter.drain(..room.min(self.to_enter.len()));
         for (account, session) in accounts {
             let caller = &self.run.caller;
-            self.tried.insert(account.clone());
+            self.attempted.insert(account.clone());
             self.entering.push(Box::pin(async move {
                 let begun = session.begin().await;
                 (account, begun.map(|()| caller.in_session(session)))
@@ -227,10 +232,10 @@ impl<'run, 'a: 'run> Scopes<'run, 'a> {
 
     fn entered(&mut self, account: AccountKey, caller: Result<Caller, CallError>) {
         let entered = match &caller {
-            Ok(caller) => Account::Entered(caller.clone()),
-            Err(error) => Account::Unreachable(error.clone()),
+            Ok(caller) => AccountState::Entered(caller.clone()),
+            Err(error) => AccountState::Unreachable(error.clone()),
         };
-        let Some(Account::Outside(scopes)) = self.accounts.insert(account, entered) else {
+        let Some(AccountState::Pending(scopes)) = self.accounts.insert(account, entered) else {
             return;
         };
         for scope in scopes {
@@ -241,38 +246,45 @@ impl<'run, 'a: 'run> Scopes<'run, 'a> {
         }
     }
 
-    /// Begins the next scope, which has this turn.
+    /// Starts the next scope, with this permit.
     fn begin_next(&mut self, turn: OwnedSemaphorePermit) {
-        let Some((caller, Waiting { key, targets, more })) = self.ready.pop_front() else {
+        let Some((
+            caller,
+            PendingScope {
+                key,
+                targets,
+                later_patterns,
+            },
+        )) = self.ready.pop_front()
+        else {
             return;
         };
         let (run, aws) = (self.run, self.aws);
-        self.tried
+        self.attempted
             .insert((Arc::clone(&key.partition), Arc::clone(&key.account)));
-        let after_panic = Waiting {
+        let after_panic = PendingScope {
             key: key.clone(),
             targets: targets.clone(),
-            more: None,
+            later_patterns: None,
         };
         let scope = async move {
             let max_concurrency = run.settings.max_concurrency.get();
             let service = aws.rekognition(&key.region, caller, max_concurrency);
-            Scope::new(run, &service, key, targets, more, turn)
+            Scope::new(run, &service, key, targets, later_patterns, turn)
                 .run()
                 .await
         };
         let scope = AssertUnwindSafe(scope).catch_unwind();
-        self.under_way
-            .push(Box::pin(scope.map(|report| match report {
-                Ok(report) => ScopeEnd::Called(report),
-                Err(_) => after_panic.fail(&CallError::Panicked, false),
-            })));
+        self.running.push(Box::pin(scope.map(|report| match report {
+            Ok(report) => ScopeEnd::Called(report),
+            Err(_) => after_panic.fail(&CallError::Panicked, false),
+        })));
     }
 
-    /// Ends what has not begun by the deadline.
-    fn end_waiting(&mut self) {
+    /// Fails everything that has not started by the deadline.
+    fn fail_pending(&mut self) {
         let error = CallError::OutOfTime { last_failure: None };
-        for (account, _) in std::mem::take(&mut self.outside) {
+        for (account, _) in std::mem::take(&mut self.to_enter) {
             self.entered(account, Err(error.clone()));
         }
         let ready = std::mem::take(&mut self.ready);
@@ -284,18 +296,18 @@ impl<'run, 'a: 'run> Scopes<'run, 'a> {
     }
 }
 
-impl<'a> Waiting<'a> {
-    fn fail(mut self, error: &CallError, is_of_account: bool) -> ScopeEnd<'a> {
-        if let Some(mut more) = self.more {
-            more.close();
-            let patterns = std::iter::from_fn(|| more.try_recv().ok());
+impl<'a> PendingScope<'a> {
+    fn fail(mut self, error: &CallError, is_account_failure: bool) -> ScopeEnd<'a> {
+        if let Some(mut later_patterns) = self.later_patterns {
+            later_patterns.close();
+            let patterns = std::iter::from_fn(|| later_patterns.try_recv().ok());
             self.targets.patterns.extend(patterns.flatten());
         }
         ScopeEnd::Failed {
             key: self.key,
             targets: self.targets,
             error: error.clone(),
-            is_of_account,
+            is_account_failure,
         }
     }
 }

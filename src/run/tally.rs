@@ -1,4 +1,4 @@
-//! What has become of the entries of a run, put together from its scopes.
+//! The results of a run's entries, collected from its scopes.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -10,22 +10,22 @@ use crate::arn::{InvalidModelArn, ModelPattern};
 use crate::aws::CallError;
 use crate::report::{Failure, ModelReport};
 
-/// Where a report stands among the others: by the entry that it is for, after the models that the
-/// entry found where the entry itself has failed, and then by its text.
+/// The position of a report among the others: by its entry, then models before failures of the
+/// entry itself, and then by its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct Position {
     entry: usize,
     is_failed_entry: bool,
 }
 
-/// What has become of a pattern in all its scopes.
+/// What has been found for a pattern in all its scopes.
 #[derive(Debug)]
-struct Lookup<'a> {
+struct PatternTally<'a> {
     pattern: &'a ModelPattern,
     /// Whether it matches a version anywhere, in any status.
     has_match: bool,
     has_failed: bool,
-    /// The account of the projects that were listed, where it is not the pattern's.
+    /// The account of the projects that were listed, if it is not the pattern's.
     other_account: Option<String>,
 }
 
@@ -33,8 +33,8 @@ struct Lookup<'a> {
 #[derive(Debug)]
 pub(super) struct Tally<'a> {
     request_id: Arc<str>,
-    reports: Vec<(Place, ModelReport)>,
-    lookups: BTreeMap<usize, Lookup<'a>>,
+    reports: Vec<(Position, ModelReport)>,
+    patterns: BTreeMap<usize, PatternTally<'a>>,
     /// The failures of patterns that have been reported.
     failures: HashSet<(usize, String)>,
 }
@@ -44,23 +44,23 @@ impl<'a> Tally<'a> {
         Self {
             request_id: Arc::clone(request_id),
             reports: Vec::new(),
-            lookups: BTreeMap::new(),
+            patterns: BTreeMap::new(),
             failures: HashSet::new(),
         }
     }
 
-    /// Notes a pattern, of which something is to be said in the end.
+    /// Notes a pattern, which may turn out to be unmatched.
     pub(super) fn note_pattern(&mut self, entry: usize, pattern: &'a ModelPattern) {
-        let lookup = Lookup {
+        let tally = PatternTally {
             pattern,
             has_match: false,
             has_failed: false,
             other_account: None,
         };
-        self.lookups.insert(entry, lookup);
+        self.patterns.insert(entry, tally);
     }
 
-    /// Notes an entry that stands for nothing.
+    /// Notes an invalid entry.
     pub(super) fn invalid(&mut self, entry: usize, text: &str, invalid: &InvalidModelArn) {
         self.fail(entry, text, Failure::from(invalid));
     }
@@ -69,13 +69,13 @@ impl<'a> Tally<'a> {
     pub(super) fn add(&mut self, end: ScopeEnd<'a>) {
         match end {
             ScopeEnd::Called(report) => {
-                let place = |entry| Place {
+                let position = |entry| Position {
                     entry,
                     is_failed_entry: false,
                 };
                 let models = report.models.into_iter();
                 self.reports
-                    .extend(models.map(|(entry, report)| (place(entry), report)));
+                    .extend(models.map(|(entry, report)| (position(entry), report)));
                 for search in report.searches {
                     self.add_search(&report.key, search);
                 }
@@ -84,16 +84,16 @@ impl<'a> Tally<'a> {
                 key,
                 targets,
                 error,
-                is_of_account,
+                is_account_failure,
             } => {
                 for (entry, model_arn) in targets.models {
                     let report = ModelReport::failed(model_arn.as_str(), error.clone().into());
                     self.report(entry, false, report);
                 }
                 for (entry, pattern) in targets.patterns {
-                    let text = match is_of_account {
+                    let text = match is_account_failure {
                         true => pattern.with_account(&key.account),
-                        false => pattern.with_place(&key.account, &key.region),
+                        false => pattern.with_location(&key.account, &key.region),
                     };
                     self.fail_lookup(entry, text, &error);
                 }
@@ -101,67 +101,67 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// Notes that not all accounts are known that a pattern stands for.
+    /// Notes that not all accounts that a pattern stands for are known.
     pub(super) fn fail_list(&mut self, entry: usize, pattern: &ModelPattern, error: &CallError) {
-        self.note(entry, |lookup| lookup.has_failed = true);
+        self.note(entry, |tally| tally.has_failed = true);
         let failure = Failure::from(error.clone())
-            .explain("the accounts of the organization could not be listed");
+            .context("the accounts of the organization could not be listed");
         self.fail(entry, pattern.as_str(), failure);
     }
 
-    /// All reports in their order, and the patterns that match nothing, which are warned of; none
-    /// of these where the run was not of all accounts.
+    /// All reports, in order, and the unmatched patterns, each of which is logged as a warning.
+    /// There are none of these if the run did not cover all accounts.
     pub(super) fn into_reports(
         mut self,
-        are_all_accounts: bool,
+        covers_all_accounts: bool,
     ) -> (Vec<ModelReport>, Vec<String>) {
         self.reports.sort_by(|(one, first), (other, second)| {
             one.cmp(other)
                 .then_with(|| first.model_arn.cmp(&second.model_arn))
         });
         let mut unmatched_patterns = Vec::new();
-        for lookup in self.lookups.into_values() {
-            if lookup.has_match || lookup.has_failed || !are_all_accounts {
+        for tally in self.patterns.into_values() {
+            if tally.has_match || tally.has_failed || !covers_all_accounts {
                 continue;
             }
             tracing::warn!(
                 requestId = &*self.request_id,
-                pattern = lookup.pattern.as_str(),
-                other_account = lookup.other_account,
+                pattern = tally.pattern.as_str(),
+                other_account = tally.other_account,
                 "the pattern matches no model version"
             );
-            unmatched_patterns.push(lookup.pattern.as_str().to_owned());
+            unmatched_patterns.push(tally.pattern.as_str().to_owned());
         }
         let reports = self.reports.into_iter().map(|(_, report)| report);
         (reports.collect(), unmatched_patterns)
     }
 
     fn add_search(&mut self, key: &ScopeKey, search: Search<'a>) {
-        self.note(search.entry, |lookup| {
-            lookup.has_match |= search.has_match;
-            lookup.other_account = lookup.other_account.take().or(search.other_account);
+        self.note(search.entry, |tally| {
+            tally.has_match |= search.has_match;
+            tally.other_account = tally.other_account.take().or(search.other_account);
         });
         if let Some(error) = search.error {
             let text = match error {
                 CallError::Unreachable { .. } => search.pattern.with_account(&key.account),
-                _ => search.pattern.with_place(&key.account, &key.region),
+                _ => search.pattern.with_location(&key.account, &key.region),
             };
             self.fail_lookup(search.entry, text, &error);
         }
     }
 
-    /// Notes what of a pattern could not be looked up, each only once.
+    /// Notes a failed lookup of a pattern, each only once.
     fn fail_lookup(&mut self, entry: usize, text: String, error: &CallError) {
-        self.note(entry, |lookup| lookup.has_failed = true);
-        let failure = Failure::from(error.clone()).explain("the pattern could not be looked up");
+        self.note(entry, |tally| tally.has_failed = true);
+        let failure = Failure::from(error.clone()).context("the pattern could not be looked up");
         if self.failures.insert((entry, text.clone())) {
             self.fail(entry, &text, failure);
         }
     }
 
-    fn note(&mut self, entry: usize, note: impl FnOnce(&mut Lookup<'a>)) {
-        if let Some(lookup) = self.lookups.get_mut(&entry) {
-            note(lookup);
+    fn note(&mut self, entry: usize, note: impl FnOnce(&mut PatternTally<'a>)) {
+        if let Some(tally) = self.patterns.get_mut(&entry) {
+            note(tally);
         }
     }
 
@@ -171,11 +171,11 @@ impl<'a> Tally<'a> {
 
     fn report(&mut self, entry: usize, is_failed_entry: bool, report: ModelReport) {
         report.log(&self.request_id);
-        let place = Place {
+        let position = Position {
             entry,
             is_failed_entry,
         };
-        self.reports.push((place, report));
+        self.reports.push((position, report));
     }
 }
 
@@ -245,13 +245,13 @@ mod tests {
         }
     }
 
-    /// The end of a scope with these stopped models, each with the place of its entry.
+    /// The end of a scope with these stopped models, each with the index of its entry.
     fn called<'a>(
         key: ScopeKey,
         models: &[(usize, &str)],
         searches: Vec<Search<'a>>,
     ) -> ScopeEnd<'a> {
-        let report = |version| ModelReport::of(&model(version), Outcome::Stopped, None);
+        let report = |version| ModelReport::new(&model(version), Outcome::Stopped, None);
         let models = models.iter();
         ScopeEnd::Called(ScopeReport {
             key,
@@ -262,8 +262,8 @@ mod tests {
         })
     }
 
-    fn failed<'a>(key: ScopeKey, targets: Targets<'a>, is_of_account: bool) -> ScopeEnd<'a> {
-        let error = if is_of_account {
+    fn failed<'a>(key: ScopeKey, targets: Targets<'a>, is_account_failure: bool) -> ScopeEnd<'a> {
+        let error = if is_account_failure {
             unreachable()
         } else {
             denied()
@@ -272,17 +272,17 @@ mod tests {
             key,
             targets,
             error,
-            is_of_account,
+            is_account_failure,
         }
     }
 
-    /// What the reports are about, in their order.
+    /// The ARNs or entries of the reports, in order.
     fn texts(reports: &[ModelReport]) -> Vec<&str> {
         reports.iter().map(|report| &*report.model_arn).collect()
     }
 
     #[test]
-    fn reports_stand_by_entry_and_then_by_arn_whatever_the_order_of_their_scopes() {
+    fn reports_are_ordered_by_entry_and_then_by_arn_whatever_the_order_of_their_scopes() {
         let all = pattern("*", HERE);
         let ends = || {
             [
@@ -313,8 +313,8 @@ mod tests {
             let (reports, unmatched) = tally.into_reports(true);
             let models = ["v9", "v5", "v0", "v1", "v2"].map(model);
             let [v9, v5, v0, v1, v2] = models.each_ref().map(ModelArn::as_str);
-            let south = all.with_place(HERE, "ap-south-1");
-            let west = all.with_place(HERE, "eu-west-1");
+            let south = all.with_location(HERE, "ap-south-1");
+            let west = all.with_location(HERE, "eu-west-1");
             let expected = [v9, v5, "x", v0, v1, v2, &south, &west];
             assert_eq!(texts(&reports), expected);
             assert!(unmatched.is_empty());
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_unmatched_where_every_scope_was_looked_up_and_none_has_a_match() {
+    fn a_pattern_is_unmatched_if_every_scope_was_searched_and_none_has_a_match() {
         let nowhere = pattern("*", HERE);
         let somewhere = pattern("us-*", HERE);
         let in_part = pattern("eu-*", HERE);
@@ -343,7 +343,7 @@ mod tests {
         tally.add(called(key(HERE, "eu-west-1"), &[], searches));
         let (reports, unmatched) = tally.into_reports(true);
         assert_eq!(unmatched, [nowhere.as_str()]);
-        assert_eq!(texts(&reports), [in_part.with_place(HERE, "eu-west-1")]);
+        assert_eq!(texts(&reports), [in_part.with_location(HERE, "eu-west-1")]);
     }
 
     #[test]
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_that_fails_is_a_failure_for_each_region_and_a_list_of_accounts_one_for_the_entry() {
+    fn a_scope_fails_for_each_region_and_a_list_of_accounts_once_for_the_entry() {
         let all = pattern("*", "*");
         let mut tally = tally(&[(0, &all)]);
         for region in ["us-east-1", "eu-west-1"] {
@@ -391,8 +391,8 @@ mod tests {
         }
         tally.fail_list(0, &all, &denied());
         let (reports, _) = tally.into_reports(true);
-        let west = all.with_place(THERE, "eu-west-1");
-        let east = all.with_place(THERE, "us-east-1");
+        let west = all.with_location(THERE, "eu-west-1");
+        let east = all.with_location(THERE, "us-east-1");
         assert_eq!(texts(&reports), [all.as_str(), &west, &east]);
         let Outcome::Failed(failure) = &reports[0].outcome else {
             panic!("{reports:?}");

@@ -1,0 +1,801 @@
+//! Which call checks the status of which models.
+//!
+//! DescribeProjectVersions describes ten models of one project by name, or a whole project a
+//! hundred at a time, so a call for each model would mean ten to a hundred times as many calls.
+//! Instead, models only register for a check:
+//!
+//! - now, together with the others of their project that are due now;
+//! - in the next round, together with all others that may change.
+//!
+//! If a call for several models has failed, perhaps because of one of them, each is checked on its
+//! own.
+//!
+//! A project's ARN is looked up by name the first time, ten projects per call.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::time::Instant;
+
+use super::cadence::Cadence;
+use super::pages::{Continuation, Pages};
+use crate::arn::ModelArn;
+use crate::aws::{CallError, NAMES_PER_CALL, Observation, Page, Project, Version};
+
+/// A call that looks up projects by name.
+#[derive(Debug)]
+pub(super) struct ProjectLookup {
+    pub(super) names: Vec<String>,
+    pub(super) pages: Pages,
+    found: Vec<Project>,
+}
+
+/// A call that checks models of one project.
+#[derive(Debug)]
+pub(super) struct StatusCheck {
+    pub(super) project_arn: String,
+    /// The versions' names; none if the whole project is listed.
+    pub(super) names: Vec<String>,
+    pub(super) pages: Pages,
+    project: String,
+    /// The models that no page has shown yet.
+    models: BTreeSet<ModelArn>,
+    /// How many pages of the whole project cost no more calls than checking by name.
+    pages_worth: usize,
+}
+
+/// A call to be made.
+#[derive(Debug)]
+pub(super) enum CheckCall {
+    Projects(ProjectLookup),
+    Versions(StatusCheck),
+}
+
+/// What a call has shown about a model.
+pub(super) type CheckResult = (ModelArn, Result<Observation, CallError>);
+
+/// The checks of one project's models.
+#[derive(Debug, Default)]
+struct ProjectChecks {
+    /// The ARNs of the projects with this name, once they are known: there are two if one was
+    /// deleted and created again. The first is queried, and the next one if the first does not list
+    /// a model.
+    arns: Vec<String>,
+    /// The models that the next calls are for: together, and each on its own.
+    together: BTreeSet<ModelArn>,
+    alone: BTreeSet<ModelArn>,
+    /// The number of calls in flight for it. The next ones are made when all of these are answered.
+    calls: usize,
+    /// Why the last call failed, if that may be transient.
+    failure: Option<CallError>,
+    /// Whether listing the whole project has turned out to take more calls than checking by name.
+    is_too_large: bool,
+}
+
+/// The models of a scope that are to be checked. Each is in exactly one place: in its project, in a
+/// call in flight, or among those that wait for the next round.
+#[derive(Debug)]
+pub(super) struct Checks {
+    projects: BTreeMap<String, ProjectChecks>,
+    /// The projects for which there may be calls to make.
+    ready: BTreeSet<String>,
+    waiting: Vec<ModelArn>,
+    cadence: Cadence,
+}
+
+impl Checks {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            projects: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            waiting: Vec::new(),
+            cadence: Cadence::new(now),
+        }
+    }
+
+    /// Has a model checked now.
+    pub(super) fn check_now(&mut self, model_arn: ModelArn) {
+        let name = model_arn.project().to_owned();
+        let project = self.projects.entry(name.clone()).or_default();
+        project.together.insert(model_arn);
+        self.ready.insert(name);
+    }
+
+    /// Has a model checked in the next round.
+    pub(super) fn check_later(&mut self, model_arn: ModelArn) {
+        self.waiting.push(model_arn);
+    }
+
+    /// Notes that a model has changed, so that others may change soon.
+    pub(super) fn note_change(&mut self) {
+        self.cadence.note_change(Instant::now());
+    }
+
+    /// When the next round is due, if any model is waiting for one.
+    pub(super) fn next_round(&self) -> Option<Instant> {
+        (!self.waiting.is_empty()).then(|| self.cadence.next())
+    }
+
+    /// Begins a round.
+    pub(super) fn begin_round(&mut self, now: Instant, deadline: Instant) {
+        for model_arn in std::mem::take(&mut self.waiting) {
+            self.check_now(model_arn);
+        }
+        self.cadence.begin_round(now, deadline);
+    }
+
+    /// Why the last call for a model's project failed, if that may have been transient.
+    pub(super) fn last_failure(&self, model_arn: &ModelArn) -> Option<String> {
+        let project = self.projects.get(model_arn.project())?;
+        project.failure.as_ref().map(CallError::to_string)
+    }
+
+    /// The calls for everything that is to be checked now.
+    pub(super) fn calls(&mut self) -> Vec<CheckCall> {
+        let mut calls = Vec::new();
+        let mut unknown = Vec::new();
+        for name in std::mem::take(&mut self.ready) {
+            let Some(project) = self
+                .projects
+                .get_mut(&name)
+                .filter(|project| project.is_due())
+            else {
+                continue;
+            };
+            if project.arns.is_empty() {
+                project.calls += 1;
+                unknown.push(name);
+                continue;
+            }
+            for check in project.status_checks(&name) {
+                self.cadence.note_call();
+                calls.push(CheckCall::Versions(check));
+            }
+        }
+        let lookups = unknown.chunks(NAMES_PER_CALL).map(|names| ProjectLookup {
+            names: names.to_vec(),
+            pages: Pages::default(),
+            found: Vec::new(),
+        });
+        calls.extend(lookups.map(CheckCall::Projects));
+        calls
+    }
+
+    /// Handles a page of a project lookup. Returns the call for the next page, or the results for
+    /// models.
+    pub(super) fn take_projects(
+        &mut self,
+        mut lookup: ProjectLookup,
+        page: Result<Page<Project>, CallError>,
+    ) -> (Option<ProjectLookup>, Vec<CheckResult>) {
+        let (projects, then) = lookup.pages.take(page);
+        lookup.found.extend(projects);
+        let failure = match then {
+            Continuation::NextPage => return (Some(lookup), Vec::new()),
+            Continuation::End => None,
+            Continuation::Restart { error, repeats, .. } => {
+                self.interrupt(&lookup.names, &error, repeats);
+                return (None, Vec::new());
+            }
+            Continuation::Failed(error) => Some(error),
+        };
+        // The project that is CREATED is most likely the right one.
+        lookup.found.sort_by_key(|project| !project.is_created);
+        let mut results = Vec::new();
+        for name in lookup.names {
+            let Some(project) = self.projects.get_mut(&name) else {
+                continue;
+            };
+            let found = lookup.found.iter().filter(|project| project.name == name);
+            project.arns = found.map(|project| project.arn.clone()).collect();
+            project.failure = None;
+            let error = match &failure {
+                None if !project.arns.is_empty() => None,
+                None => Some(CallError::not_found(format!(
+                    "DescribeProjects finds no Custom Labels project `{name}` in this account and \
+                     region"
+                ))),
+                Some(error) => Some(error.clone()),
+            };
+            if let Some(error) = error {
+                let models = project.take_due().into_iter();
+                results.extend(models.map(|model_arn| (model_arn, Err(error.clone()))));
+            }
+            self.call_ended(&name);
+        }
+        (None, results)
+    }
+
+    /// Handles a page of a status check. Returns the call for the next page, if that is worth it,
+    /// and the results for models.
+    pub(super) fn take_versions(
+        &mut self,
+        mut check: StatusCheck,
+        page: Result<Page<Version>, CallError>,
+    ) -> (Option<StatusCheck>, Vec<CheckResult>) {
+        let Some(project) = self.projects.get_mut(&check.project) else {
+            return (None, Vec::new());
+        };
+        let (versions, then) = check.pages.take(page);
+        let mut results: Vec<CheckResult> = Vec::new();
+        for version in versions {
+            if let Some(model_arn) = check.models.take(&*version.model_arn) {
+                results.push((model_arn, Ok(version.observation)));
+            }
+        }
+        let fail = |models: BTreeSet<ModelArn>, error: CallError| {
+            models
+                .into_iter()
+                .map(move |model_arn| (model_arn, Err(error.clone())))
+        };
+        match then {
+            _ if check.models.is_empty() => project.failure = None,
+            Continuation::NextPage if check.pages_worth > 1 || !check.names.is_empty() => {
+                check.pages_worth = check.pages_worth.saturating_sub(1);
+                return (Some(check), results);
+            }
+            Continuation::NextPage => {
+                project.failure = None;
+                project.is_too_large = true;
+                project.together.extend(check.models);
+            }
+            Continuation::End => {
+                project.failure = None;
+                // If a project is listed twice, the right one is the one that lists the model.
+                if let Some(arn) = project.next_arn(&check.project_arn) {
+                    check.project_arn = arn;
+                    check.pages = Pages::default();
+                    return (Some(check), results);
+                }
+                let error = CallError::not_found(format!(
+                    "DescribeProjectVersions does not list this model in project `{}`",
+                    check.project
+                ));
+                results.extend(fail(check.models, error));
+            }
+            Continuation::Restart { error, repeats, .. } => {
+                self.waiting.extend(check.models);
+                self.note_failure(&check.project, error, repeats);
+            }
+            Continuation::Failed(error)
+                if check.names.len() > 1 && error.may_concern_one_model() =>
+            {
+                project.alone.extend(check.models);
+            }
+            Continuation::Failed(error) => results.extend(fail(check.models, error)),
+        }
+        self.call_ended(&check.project);
+        (None, results)
+    }
+
+    /// Has the models of these projects checked in the next round, because a list was interrupted.
+    fn interrupt(&mut self, names: &[String], error: &CallError, repeats: bool) {
+        for name in names {
+            if let Some(project) = self.projects.get_mut(name) {
+                self.waiting.extend(project.take_due());
+            }
+            self.note_failure(name, error.clone(), repeats);
+            self.call_ended(name);
+        }
+    }
+
+    /// Notes why a list of a project was interrupted. The next round comes soon or, if a token
+    /// `repeats`, after growing pauses.
+    fn note_failure(&mut self, name: &str, error: CallError, repeats: bool) {
+        if let Some(project) = self.projects.get_mut(name) {
+            let is_first = project.failure.replace(error).is_none();
+            if is_first || !repeats {
+                self.cadence.note_change(Instant::now());
+            }
+        }
+    }
+
+    /// Notes that a call for a project has ended, so that there may be others to make.
+    fn call_ended(&mut self, name: &str) {
+        if let Some(project) = self.projects.get_mut(name) {
+            project.calls -= 1;
+            self.ready.insert(name.to_owned());
+        }
+    }
+}
+
+impl ProjectChecks {
+    fn is_due(&self) -> bool {
+        self.calls == 0 && !(self.together.is_empty() && self.alone.is_empty())
+    }
+
+    fn take_due(&mut self) -> Vec<ModelArn> {
+        let mut due = std::mem::take(&mut self.together);
+        due.append(&mut self.alone);
+        due.into_iter().collect()
+    }
+
+    /// The checks of all its models that are due: up to ten by name, and more by listing the
+    /// project.
+    fn status_checks(&mut self, name: &str) -> Vec<StatusCheck> {
+        let together = Vec::from_iter(std::mem::take(&mut self.together));
+        let alone = Vec::from_iter(std::mem::take(&mut self.alone));
+        let whole = together.len() > NAMES_PER_CALL && !self.is_too_large;
+        let at_once = if whole {
+            together.len()
+        } else {
+            NAMES_PER_CALL
+        };
+        let groups = together.chunks(at_once).chain(alone.chunks(1));
+        let project_arn = self.arns.first().cloned().unwrap_or_default();
+        let checks = groups.map(|models| StatusCheck {
+            project_arn: project_arn.clone(),
+            names: match models.len() > NAMES_PER_CALL {
+                true => Vec::new(),
+                false => models.iter().map(|it| it.version().to_owned()).collect(),
+            },
+            pages: Pages::default(),
+            project: name.to_owned(),
+            models: models.iter().cloned().collect(),
+            pages_worth: models.len().div_ceil(NAMES_PER_CALL),
+        });
+        let checks: Vec<StatusCheck> = checks.collect();
+        self.calls += checks.len();
+        checks
+    }
+
+    /// The ARN of the other project with the same name.
+    fn next_arn(&self, arn: &str) -> Option<String> {
+        let mut arns = self.arns.iter().skip_while(|known| *known != arn);
+        arns.nth(1).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::time::Duration;
+
+    use fastrand::Rng;
+
+    use crate::aws::Status;
+
+    const DEADLINE: Duration = Duration::from_secs(900);
+
+    fn model(project: &str, number: usize) -> ModelArn {
+        let arn = format!(
+            "arn:aws:rekognition:us-east-1:123456789012:project/{project}/version/v{number:02}/1"
+        );
+        arn.parse().unwrap()
+    }
+
+    fn models(project: &str, count: usize) -> Vec<ModelArn> {
+        (0..count).map(|number| model(project, number)).collect()
+    }
+
+    /// The checks of these models, and the calls for them.
+    fn begin(models: impl IntoIterator<Item = ModelArn>) -> (Checks, Vec<CheckCall>) {
+        let mut checks = Checks::new(Instant::now());
+        models.into_iter().for_each(|model| checks.check_now(model));
+        let calls = checks.calls();
+        (checks, calls)
+    }
+
+    fn project_lookup(call: CheckCall) -> ProjectLookup {
+        match call {
+            CheckCall::Projects(lookup) => lookup,
+            CheckCall::Versions(check) => panic!("{check:?}"),
+        }
+    }
+
+    fn status_check(call: CheckCall) -> StatusCheck {
+        match call {
+            CheckCall::Versions(check) => check,
+            CheckCall::Projects(lookup) => panic!("{lookup:?}"),
+        }
+    }
+
+    /// The calls for models whose projects have already been looked up.
+    fn checks_of(models: impl IntoIterator<Item = ModelArn>) -> (Checks, Vec<StatusCheck>) {
+        let (mut checks, calls) = begin(models);
+        for call in calls {
+            let lookup = project_lookup(call);
+            let projects = lookup.names.iter().map(|name| project(name, 1, true));
+            let page = page(projects.collect(), None);
+            let (next, results) = checks.take_projects(lookup, page);
+            assert!(next.is_none() && results.is_empty());
+        }
+        let calls = checks.calls().into_iter().map(status_check).collect();
+        (checks, calls)
+    }
+
+    fn project(name: &str, number: u32, is_created: bool) -> Project {
+        Project {
+            name: name.to_owned(),
+            arn: project_arn(name, number),
+            is_created,
+        }
+    }
+
+    fn project_arn(name: &str, number: u32) -> String {
+        format!("arn:aws:rekognition:us-east-1:123456789012:project/{name}/{number}")
+    }
+
+    fn version(model_arn: &ModelArn) -> Version {
+        Version {
+            model_arn: model_arn.as_str().to_owned(),
+            observation: Observation {
+                status: Status::new("STOPPING"),
+                inference_units: None,
+                at: Instant::now(),
+            },
+        }
+    }
+
+    fn page<T>(items: Vec<T>, next_token: Option<&str>) -> Result<Page<T>, CallError> {
+        Ok(Page {
+            items,
+            next_token: next_token.map(str::to_owned),
+        })
+    }
+
+    /// A page with these models.
+    fn versions(models: &[ModelArn], next_token: Option<&str>) -> Result<Page<Version>, CallError> {
+        page(models.iter().map(version).collect(), next_token)
+    }
+
+    fn refused<T>(code: &str) -> Result<Page<T>, CallError> {
+        Err(CallError::Refused {
+            code: code.to_owned(),
+            message: String::new(),
+        })
+    }
+
+    fn unreadable<T>() -> Result<Page<T>, CallError> {
+        Err(CallError::Unclear {
+            message: "garbage".to_owned(),
+        })
+    }
+
+    /// The result for each model: its status, or why there is none.
+    fn words(results: &[CheckResult]) -> BTreeMap<&str, String> {
+        let words = results.iter().map(|(model_arn, seen)| {
+            let word = match seen {
+                Ok(observation) => observation.status.as_str().to_owned(),
+                Err(error) => error.to_string(),
+            };
+            (model_arn.version(), word)
+        });
+        words.collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn projects_are_looked_up_ten_a_call_and_each_only_once() {
+        let each_of_25 = || (0..25).map(|number| model(&format!("p{number:02}"), 0));
+        let (mut checks, calls) = begin(each_of_25());
+        let names: Vec<usize> = calls
+            .into_iter()
+            .map(|call| {
+                let lookup = project_lookup(call);
+                let count = lookup.names.len();
+                let projects = lookup.names.iter().map(|name| project(name, 1, true));
+                let page = page(projects.collect(), None);
+                checks.take_projects(lookup, page);
+                count
+            })
+            .collect();
+        assert_eq!(names, [10, 10, 5]);
+        let calls = checks.calls();
+        assert_eq!(calls.len(), 25);
+        for call in calls {
+            let check = status_check(call);
+            let seen = versions(&Vec::from_iter(check.models.clone()), None);
+            checks.take_versions(check, seen);
+        }
+        each_of_25().for_each(|model| checks.check_now(model));
+        assert!(checks.calls().into_iter().map(status_check).count() == 25);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn up_to_ten_models_are_looked_at_by_name_and_more_by_listing_their_project() {
+        for (count, names) in [(1, vec![1]), (10, vec![10]), (11, vec![0]), (40, vec![0])] {
+            let (_, calls) = checks_of(models("shelf", count));
+            let asked: Vec<usize> = calls.iter().map(|check| check.names.len()).collect();
+            assert_eq!(asked, names, "{count} models");
+            assert!(calls.iter().all(|check| check.models.len() == count));
+            assert_eq!(calls[0].project_arn, project_arn("shelf", 1));
+        }
+        let all = ["dock", "shelf"]
+            .into_iter()
+            .flat_map(|name| models(name, 3));
+        let (_, calls) = checks_of(all);
+        let projects: Vec<&str> = calls.iter().map(|check| &*check.project).collect();
+        assert_eq!(projects, ["dock", "shelf"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_is_read_on_for_as_many_pages_as_asking_by_name_would_take_calls() {
+        let arns = models("shelf", 25);
+        let (mut checks, mut calls) = checks_of(arns.clone());
+        let mut next = calls.pop();
+        for (number, token) in ["2", "3"].into_iter().enumerate() {
+            let check = next.unwrap();
+            let (call, results) =
+                checks.take_versions(check, versions(&arns[number..=number], Some(token)));
+            assert_eq!(results.len(), 1);
+            next = call;
+        }
+        // After the third page the project is known to be too large.
+        let (call, results) = checks.take_versions(next.unwrap(), versions(&[], Some("4")));
+        assert!(call.is_none() && results.is_empty());
+        for _ in 0..2 {
+            let calls = checks.calls().into_iter().map(status_check);
+            let calls: Vec<StatusCheck> = calls.collect();
+            let names: Vec<usize> = calls.iter().map(|check| check.names.len()).collect();
+            assert_eq!(names, [10, 10, 3]);
+            for check in calls {
+                let seen = Vec::from_iter(check.models.clone());
+                let (_, results) = checks.take_versions(check, versions(&seen, None));
+                assert_eq!(results.len(), seen.len());
+                results
+                    .into_iter()
+                    .for_each(|(model, _)| checks.check_later(model));
+            }
+            checks.begin_round(Instant::now(), Instant::now() + DEADLINE);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_has_shown_all_of_its_models_is_not_read_on() {
+        let arns = models("shelf", 25);
+        let (mut checks, mut calls) = checks_of(arns.clone());
+        let (next, results) =
+            checks.take_versions(calls.pop().unwrap(), versions(&arns, Some("2")));
+        assert!(next.is_none());
+        assert_eq!(results.len(), 25);
+        assert!(checks.calls().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_models_of_a_list_that_is_broken_off_are_looked_at_in_the_next_round() {
+        let start = Instant::now();
+        let arns = models("shelf", 12);
+        let (mut checks, mut calls) = checks_of(arns.clone());
+        let check = calls.pop().unwrap();
+        let (check, results) = checks.take_versions(check, versions(&arns[..5], Some("2")));
+        assert_eq!(results.len(), 5);
+        let (next, results) = checks.take_versions(check.unwrap(), unreadable());
+        assert!(next.is_none() && results.is_empty() && checks.calls().is_empty());
+        assert_eq!(checks.last_failure(&arns[11]).as_deref(), Some("garbage"));
+        assert_eq!(checks.next_round(), Some(start + Duration::from_secs(1)));
+        checks.begin_round(Instant::now(), start + DEADLINE);
+        let [CheckCall::Versions(check)] = &checks.calls()[..] else {
+            panic!("{checks:?}");
+        };
+        assert_eq!(check.names.len(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lookup_that_is_broken_off_is_made_anew_in_the_next_round() {
+        let arn = model("shelf", 0);
+        let (mut checks, calls) = begin([arn.clone()]);
+        for call in calls {
+            let broken = refused("InvalidPaginationTokenException");
+            let (next, results) = checks.take_projects(project_lookup(call), broken);
+            assert!(next.is_none() && results.is_empty() && checks.calls().is_empty());
+        }
+        let failure = checks.last_failure(&arn);
+        assert_eq!(failure.as_deref(), Some("InvalidPaginationTokenException"));
+        checks.begin_round(Instant::now(), Instant::now() + DEADLINE);
+        assert_eq!(
+            project_lookup(checks.calls().pop().unwrap()).names,
+            ["shelf"]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_breaks_off_is_begun_anew_soon_and_later_and_later_where_a_token_repeats() {
+        for (repeats, expected) in [
+            (false, [1, 2, 3, 4, 5, 6, 7]),
+            (true, [1, 3, 7, 15, 31, 61, 91]),
+        ] {
+            let start = Instant::now();
+            let (mut checks, calls) = checks_of(models("shelf", 12));
+            let mut calls: Vec<CheckCall> = calls.into_iter().map(CheckCall::Versions).collect();
+            let mut rounds = Vec::new();
+            for _ in 0..7 {
+                let check = status_check(calls.pop().unwrap());
+                let (next, results) = if repeats {
+                    let (check, _) = checks.take_versions(check, versions(&[], Some("2")));
+                    checks.take_versions(check.unwrap(), versions(&[], Some("2")))
+                } else {
+                    checks.take_versions(check, unreadable())
+                };
+                assert!(next.is_none() && results.is_empty());
+                let next = checks.next_round().unwrap();
+                rounds.push((next - start).as_secs());
+                tokio::time::sleep_until(next).await;
+                checks.begin_round(next, start + DEADLINE);
+                calls = checks.calls();
+            }
+            assert_eq!(rounds, expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_bad_name_among_several_is_looked_at_alone_and_fails_alone() {
+        for code in ["ResourceNotFoundException", "InvalidParameterException"] {
+            let (mut checks, mut calls) = checks_of(models("shelf", 3));
+            let (_, results) = checks.take_versions(calls.pop().unwrap(), refused(code));
+            assert!(results.is_empty());
+            let calls = checks.calls();
+            assert_eq!(calls.len(), 3);
+            let mut all = Vec::new();
+            for call in calls {
+                let check = status_check(call);
+                let answer = match &*check.names[0] {
+                    "v01" => refused(code),
+                    _ => versions(&Vec::from_iter(check.models.clone()), None),
+                };
+                all.extend(checks.take_versions(check, answer).1);
+            }
+            let expected = [("v00", "STOPPING"), ("v01", code), ("v02", "STOPPING")];
+            let expected = expected.map(|(version, word)| (version, word.to_owned()));
+            assert_eq!(words(&all), BTreeMap::from(expected));
+            assert!(checks.calls().is_empty());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn any_other_error_fails_all_models_of_its_call_at_once() {
+        let (mut checks, mut calls) = checks_of(models("shelf", 3));
+        let denied = refused("AccessDeniedException");
+        let (_, results) = checks.take_versions(calls.pop().unwrap(), denied);
+        assert_eq!(results.len(), 3);
+        assert!(checks.calls().is_empty() && checks.next_round().is_none());
+
+        let (mut checks, mut calls) = begin([model("dock", 0), model("shelf", 0)]);
+        let denied = refused("AccessDeniedException");
+        let (_, results) = checks.take_projects(project_lookup(calls.pop().unwrap()), denied);
+        assert_eq!(results.len(), 2);
+        assert!(checks.calls().is_empty() && checks.next_round().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_project_or_a_model_that_is_not_listed_is_not_there() {
+        let (mut checks, mut calls) = begin([model("dock", 0), model("shelf", 0)]);
+        let lookup = project_lookup(calls.pop().unwrap());
+        let only_shelf = page(vec![project("shelf", 1, true)], None);
+        let (_, results) = checks.take_projects(lookup, only_shelf);
+        assert!(words(&results)["v00"].starts_with(
+            "ResourceNotFoundException: DescribeProjects finds no Custom Labels project `dock`"
+        ));
+        let check = status_check(checks.calls().pop().unwrap());
+        let (_, results) = checks.take_versions(check, versions(&[], None));
+        assert!(words(&results)["v00"].starts_with(
+            "ResourceNotFoundException: DescribeProjectVersions does not list this model"
+        ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_project_that_is_listed_twice_the_created_one_is_asked_first_and_then_the_other() {
+        for deleting_first in [true, false] {
+            let mut projects = vec![project("shelf", 1, false), project("shelf", 2, true)];
+            if !deleting_first {
+                projects.reverse();
+            }
+            let (mut checks, mut calls) = begin(models("shelf", 2));
+            let lookup = project_lookup(calls.pop().unwrap());
+            let other = projects.pop().unwrap();
+            let (lookup, _) = checks.take_projects(lookup, page(projects, Some("2")));
+            checks.take_projects(lookup.unwrap(), page(vec![other], None));
+
+            let check = status_check(checks.calls().pop().unwrap());
+            assert_eq!(check.project_arn, project_arn("shelf", 2));
+            let (next, results) = checks.take_versions(check, versions(&[model("shelf", 0)], None));
+            assert_eq!(results.len(), 1);
+            let check = next.unwrap();
+            assert_eq!(check.project_arn, project_arn("shelf", 1));
+            let (next, results) = checks.take_versions(check, versions(&[model("shelf", 1)], None));
+            assert!(next.is_none() && results[0].1.is_ok());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_model_that_is_asked_for_while_its_project_is_called_waits_for_the_answer() {
+        let (mut checks, mut calls) = checks_of([model("shelf", 0)]);
+        checks.check_now(model("shelf", 1));
+        assert!(checks.calls().is_empty());
+        checks.take_versions(calls.pop().unwrap(), versions(&[model("shelf", 0)], None));
+        assert_eq!(status_check(checks.calls().pop().unwrap()).names, ["v01"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_the_answers_each_model_is_in_exactly_one_place() {
+        for seed in 0..200 {
+            let mut rng = Rng::with_seed(seed);
+            let all = [("dock", 1), ("hall", 9), ("shelf", 30), ("yard", 12)];
+            let all: BTreeSet<ModelArn> = all
+                .into_iter()
+                .flat_map(|(name, count)| models(name, count))
+                .collect();
+            let (mut checks, mut under_way) = begin(all.iter().cloned());
+            let mut done = BTreeSet::new();
+            for _ in 0..300 {
+                let locations = locations(&checks, &under_way, &done);
+                assert!(locations.iter().eq(&all), "seed {seed}: {locations:?}");
+                if under_way.is_empty() {
+                    checks.begin_round(Instant::now(), Instant::now() + DEADLINE);
+                    under_way.extend(checks.calls());
+                    if under_way.is_empty() {
+                        break;
+                    }
+                }
+                let call = under_way.swap_remove(rng.usize(..under_way.len()));
+                let (next, results) = answer(&mut checks, call, &mut rng);
+                under_way.extend(next);
+                for (model, _) in results {
+                    match rng.u8(..4) {
+                        0 => checks.check_now(model),
+                        1 => checks.check_later(model),
+                        _ => drop(done.insert(model)),
+                    }
+                }
+                under_way.extend(checks.calls());
+            }
+            assert!(done.len() > all.len() / 2, "seed {seed}: {}", done.len());
+        }
+    }
+
+    /// All models, once for each place that they are in. The models of a lookup in flight are in
+    /// their projects.
+    fn locations(
+        checks: &Checks,
+        under_way: &[CheckCall],
+        done: &BTreeSet<ModelArn>,
+    ) -> Vec<ModelArn> {
+        let mut locations = Vec::from_iter(done.iter().cloned());
+        locations.extend(checks.waiting.iter().cloned());
+        for project in checks.projects.values() {
+            locations.extend(project.together.iter().cloned());
+            locations.extend(project.alone.iter().cloned());
+        }
+        for call in under_way {
+            if let CheckCall::Versions(check) = call {
+                locations.extend(check.models.iter().cloned());
+            }
+        }
+        locations.sort();
+        locations
+    }
+
+    /// Answers a call in any way that the service may.
+    fn answer(
+        checks: &mut Checks,
+        call: CheckCall,
+        rng: &mut Rng,
+    ) -> (Option<CheckCall>, Vec<CheckResult>) {
+        let token = rng.bool().then(|| rng.u8(..9).to_string());
+        let fault = rng.u8(..8);
+        match call {
+            CheckCall::Projects(lookup) => {
+                let names = lookup.names.iter().filter(|_| rng.u8(..8) > 0);
+                let projects = names.map(|name| project(name, 1, true)).collect();
+                let page = match fault {
+                    0 => unreadable(),
+                    1 => refused("AccessDeniedException"),
+                    _ => page(projects, token.as_deref()),
+                };
+                let (next, results) = checks.take_projects(lookup, page);
+                (next.map(CheckCall::Projects), results)
+            }
+            CheckCall::Versions(check) => {
+                let models = check.models.iter().filter(|_| rng.bool());
+                let models: Vec<ModelArn> = models.cloned().collect();
+                let page = match fault {
+                    0 => unreadable(),
+                    1 => refused("ResourceNotFoundException"),
+                    2 => refused("InvalidPaginationTokenException"),
+                    _ => versions(&models, token.as_deref()),
+                };
+                let (next, results) = checks.take_versions(check, page);
+                (next.map(CheckCall::Versions), results)
+            }
+        }
+    }
+}
