@@ -15,18 +15,19 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use regex::Regex;
 use rekognition_stopper::aws::Aws;
 use rekognition_stopper::handler::{Error, Response};
-use rekognition_stopper::report::{Code, Failure, Outcome, Summary};
+use rekognition_stopper::report::Summary;
 use rekognition_stopper::request::Request;
 use rekognition_stopper::settings::Settings;
 use rekognition_stopper::{Handler, log};
 use serde_json::{Value, json};
-use support::{PLENTY, invocation, payload};
+use support::{PLENTY, enums, invocation, payload};
 
 const README: &str = include_str!("../README.md");
 const REFERENCE: &str = include_str!("../docs/reference.md");
 const DEPLOYING: &str = include_str!("../docs/deploying.md");
 const TEMPLATE: &str = include_str!("../template.yaml");
-const OPERATIONS: &str = include_str!("../src/aws/operation.rs");
+const MEMBER_ACCOUNT: &str = include_str!("../member-account.yaml");
+const SECURITY: &str = include_str!("../SECURITY.md");
 
 /// A reader of the README reads this far.
 const LONGEST_README: usize = 150;
@@ -253,29 +254,17 @@ fn the_reference_names_every_sample_event() {
     }
 }
 
-/// The outcome that follows this one. A new outcome cannot be left out: the match would not
-/// compile.
-fn next(outcome: &Outcome) -> Option<Outcome> {
-    let failure = Failure {
-        code: Code::Panicked,
-        message: String::new(),
-    };
-    let reason = String::new();
-    Some(match outcome {
-        Outcome::Stopped => Outcome::Stopping,
-        Outcome::Stopping => Outcome::AlreadyStopped,
-        Outcome::AlreadyStopped => Outcome::Kept { reason },
-        Outcome::Kept { .. } => Outcome::WouldStop,
-        Outcome::WouldStop => Outcome::Failed(failure),
-        Outcome::Failed(_) => return None,
-    })
+#[test]
+fn the_reference_has_every_outcome_and_no_other() {
+    assert_eq!(first_column(REFERENCE, "| outcome |"), enums::outcomes());
 }
 
 #[test]
-fn the_reference_has_every_outcome_and_no_other() {
-    let outcomes = std::iter::successors(Some(Outcome::Stopped), next);
-    let names = set(outcomes.map(|outcome| outcome.name()));
-    assert_eq!(first_column(REFERENCE, "| outcome |"), names);
+fn the_reference_has_every_code_and_no_other() {
+    let mut documented = first_column(REFERENCE, "| code of `failed` |");
+    // Codes with this ending are the service's.
+    documented.retain(|code| !code.ends_with("Exception"));
+    assert_eq!(documented, enums::codes());
 }
 
 #[test]
@@ -328,17 +317,33 @@ async fn the_reference_has_every_error_and_no_other() {
     assert_eq!(documented, errors);
 }
 
-#[test]
-fn the_reference_has_the_permission_of_every_operation_and_no_other() {
-    let operations = regex(r#"Self::\w+ => "([A-Z]\w+)""#);
-    let operations = operations.captures_iter(OPERATIONS);
-    let operations = set(operations.map(|operation| operation[1].to_owned()));
+/// The actions in the tables of permissions, each as its service and its operation.
+fn actions() -> BTreeSet<(String, String)> {
     let (_, permissions) = REFERENCE.split_once("\n## Permissions\n").unwrap();
     let rows = permissions.lines().filter(|line| line.starts_with("| `"));
-    let actions = regex("`(?:rekognition|sts|organizations):(\\w+)`");
+    let actions = regex("`(rekognition|sts|organizations):(\\w+)`");
     let actions = rows.flat_map(|row| actions.captures_iter(row.split('|').nth(1).unwrap()));
-    let actions = set(actions.map(|action| action[1].to_owned()));
-    assert_eq!(actions, operations);
+    actions
+        .map(|action| (action[1].to_owned(), action[2].to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_reference_has_the_permission_of_every_operation_and_no_other() {
+    let operations = actions().into_iter().map(|(_, operation)| operation);
+    assert_eq!(set(operations), enums::operations());
+}
+
+#[test]
+fn the_templates_and_the_security_page_have_the_permission_of_every_operation() {
+    for (service, operation) in actions() {
+        let action = format!("{service}:{operation}");
+        assert!(TEMPLATE.contains(&action), "template.yaml: {action}");
+        assert!(SECURITY.contains(&operation), "SECURITY.md: {operation}");
+        // Only the function itself calls the other services.
+        let is_in_members = service != "rekognition" || MEMBER_ACCOUNT.contains(&action);
+        assert!(is_in_members, "member-account.yaml: {action}");
+    }
 }
 
 #[test]

@@ -317,17 +317,6 @@ mod tests {
 
     type Error = SdkError<StopProjectVersionError>;
 
-    const ALL: [Operation; 8] = [
-        StopProjectVersion,
-        ListTagsForResource,
-        DescribeProjects,
-        DescribeProjectVersions,
-        AssumeRole,
-        ListAccounts,
-        ListAccountsForParent,
-        ListOrganizationalUnitsForParent,
-    ];
-
     /// Codes with their documented statuses, whatever the operation.
     const CODES: [(u16, &str, Verdict); 51] = [
         // Codes for throttling.
@@ -480,7 +469,7 @@ mod tests {
 
     #[test]
     fn a_code_means_the_same_for_every_operation() {
-        for operation in ALL {
+        for operation in Operation::all() {
             for (status, code, expected) in CODES.into_iter().chain(ODD) {
                 let verdict = verdict(operation, error(status, Some(code)));
                 assert_eq!(verdict, expected, "{operation:?}: {status} {code}");
@@ -521,6 +510,10 @@ mod tests {
 
     #[test]
     fn the_operation_says_what_an_unreadable_response_means() {
+        for operation in Operation::all() {
+            let is_in_table = UNREADABLE.iter().any(|(listed, _)| *listed == operation);
+            assert!(is_in_table, "{operation:?}");
+        }
         for (operation, expected) in UNREADABLE {
             for error in [
                 SdkError::response_error("no JSON", response(200)),
@@ -569,7 +562,7 @@ mod tests {
         for (case, error, expected) in table {
             assert_eq!(verdict(StopProjectVersion, error), expected, "{case}");
         }
-        for operation in ALL {
+        for operation in Operation::all() {
             assert_eq!(judge(&AttemptFailure::Unanswered, operation), Retry);
             assert_eq!(judge(&AttemptFailure::Panicked, operation), Final);
         }

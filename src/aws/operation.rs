@@ -17,6 +17,24 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
+    /// Every operation.
+    #[cfg(test)]
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        // A new operation cannot be left out: the match would not compile.
+        std::iter::successors(Some(Self::StopProjectVersion), |operation| {
+            Some(match operation {
+                Self::StopProjectVersion => Self::ListTagsForResource,
+                Self::ListTagsForResource => Self::DescribeProjects,
+                Self::DescribeProjects => Self::DescribeProjectVersions,
+                Self::DescribeProjectVersions => Self::AssumeRole,
+                Self::AssumeRole => Self::ListAccounts,
+                Self::ListAccounts => Self::ListAccountsForParent,
+                Self::ListAccountsForParent => Self::ListOrganizationalUnitsForParent,
+                Self::ListOrganizationalUnitsForParent => return None,
+            })
+        })
+    }
+
     /// The operation's name.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -176,47 +176,7 @@ impl fmt::Display for Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-
-    /// The next of our own codes. A new code cannot be left out: the match would not compile.
-    fn next(code: &Code) -> Option<Code> {
-        Some(match code {
-            Code::InvalidModelArn => Code::AccountUnreachable,
-            Code::AccountUnreachable => Code::StillStarting,
-            Code::StillStarting => Code::NotConfirmed,
-            Code::NotConfirmed => Code::DeadlineExceeded,
-            Code::DeadlineExceeded => Code::UnexpectedStatus,
-            Code::UnexpectedStatus => Code::UnexpectedAnswer,
-            Code::UnexpectedAnswer => Code::DispatchFailure,
-            Code::DispatchFailure => Code::ConstructionFailure,
-            Code::ConstructionFailure => Code::Panicked,
-            Code::Panicked | Code::Service(_) => return None,
-        })
-    }
-
-    #[test]
-    fn the_documentation_has_each_of_our_codes_and_no_others() {
-        let codes: BTreeSet<String> = std::iter::successors(Some(Code::InvalidModelArn), next)
-            .map(|code| code.to_string())
-            .collect();
-
-        let page = include_str!("../../docs/reference.md");
-        let table = page
-            .lines()
-            .skip_while(|line| !line.starts_with("| code of `failed`"));
-        let documented: BTreeSet<String> = table
-            .skip(2)
-            .take_while(|line| line.starts_with('|'))
-            .filter_map(|line| line.split('|').nth(1))
-            .flat_map(|cell| cell.split('`').skip(1).step_by(2))
-            // Codes with this ending are the service's.
-            .filter(|code| !code.ends_with("Exception"))
-            .map(str::to_owned)
-            .collect();
-        assert_eq!(documented, codes);
-    }
 
     #[test]
     fn a_call_that_was_not_sent_has_one_of_our_codes() {

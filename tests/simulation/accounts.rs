@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::night::Model;
 use super::view::{Phase, Row, View, phase};
@@ -193,7 +193,15 @@ fn metrics(view: &View, wrong: &mut Vec<String>) {
         ));
         return;
     };
-    for (name, value) in right.as_object().unwrap() {
+    let right = right.as_object().unwrap();
+    // What every record has.
+    let others = ["_aws", "FunctionName", "Duration"];
+    for name in record.as_object().into_iter().flat_map(Map::keys) {
+        if !right.contains_key(name) && !others.contains(&&**name) {
+            wrong.push(format!("the metric {name} should not be there"));
+        }
+    }
+    for (name, value) in right {
         if record[name] != *value {
             let found = &record[name];
             wrong.push(format!(

@@ -3,6 +3,7 @@
 // Each test binary uses its part of this.
 #![allow(dead_code)]
 
+pub mod enums;
 pub mod log;
 pub mod process;
 pub mod runtime_api;
