@@ -2,7 +2,7 @@
 //! process.
 //!
 //! Run it with `cargo run --example nightly`. It needs no AWS account, no Docker and no network. It
-//! shows the function's log as it happens, and then what became of each model.
+//! prints the function's log as it is written, and then what happened to each model.
 
 use std::env::VarError;
 use std::error::Error;
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 /// The event of an EventBridge schedule. It names no models, so `MODEL_ARNS` does.
 const EVENT: &str = include_str!("../events/schedule-scheduler.json");
 
-/// The models of the account. Somebody left most of them running.
+/// The models of the account. Someone left most of them running.
 const V1: &str =
     "arn:aws:rekognition:us-east-1:123456789012:project/shelf-audit/version/v1/1759309953000";
 const V2: &str =
@@ -37,8 +37,8 @@ const PALLETS: &str =
 const SEAMS: &str =
     "arn:aws:rekognition:eu-west-1:123456789012:project/weld-seams/version/v1/1787209319000";
 
-/// What the operator has set, as environment variables: three models by their own ARNs, and a
-/// pattern for every version of a project.
+/// What the operator has configured, as environment variables: three models by their own ARNs, and
+/// a pattern for every version of a project.
 fn variable(name: &str) -> Result<String, VarError> {
     let shelf_audit = "arn:aws:rekognition:us-east-1:123456789012:project/shelf-audit/version/*/*";
     match name {
@@ -48,7 +48,7 @@ fn variable(name: &str) -> Result<String, VarError> {
     }
 }
 
-/// The service with those models, quicker than the real one, and with a quota that makes the
+/// The service with those models, faster than the real one, and with a quota that makes the
 /// function slow down.
 async fn service() -> Result<Emulator, Box<dyn Error>> {
     let emulator = Emulator::builder()
@@ -70,8 +70,8 @@ async fn service() -> Result<Emulator, Box<dyn Error>> {
     Ok(emulator)
 }
 
-/// The function, as Lambda would make it, but with the emulator as its service and with credentials
-/// made up.
+/// The function, as Lambda would set it up, but with the emulator as its service and with made-up
+/// credentials.
 fn function(emulator: &Emulator) -> Handler {
     let credentials = Credentials::from_keys("AKIDEXAMPLE", "a-secret-key", None);
     let config = SdkConfig::builder()
@@ -109,9 +109,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for ((arn, before), after) in before.iter().zip(after.values()) {
         let region = arn.split(':').nth(3).unwrap_or_default();
         let names = arn.split('/').skip(1).step_by(2).collect::<Vec<_>>();
-        let told = report.models.iter().find(|model| *model.model_arn == **arn);
-        // A version that is not running is nothing to a pattern.
-        let outcome = told.map_or("-", |model| model.outcome.name());
+        let reported = report.models.iter().find(|model| *model.model_arn == **arn);
+        // A pattern does not find a version that is not running.
+        let outcome = reported.map_or("-", |model| model.outcome.name());
         println!(
             "{region:<10}{:<19}{before:<10}{outcome:<17}{after}",
             names.join(" ")
@@ -119,7 +119,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let summary = &report.summary;
     println!(
-        "\n{} models of {} inference units were stopped, which saves {:.2} an hour.",
+        "\n{} models with {} inference units were stopped, which saves {:.2} an hour.",
         summary.stopped,
         summary.inference_units_stopped,
         summary.estimated_savings_per_hour.unwrap_or_default()

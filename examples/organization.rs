@@ -2,7 +2,7 @@
 //! services, in this process.
 //!
 //! Run it with `cargo run --example organization`. It needs no AWS account, no Docker and no
-//! network. It shows the function's progress, and then what became of each account.
+//! network. It shows the function's progress, and then what happened in each account.
 
 use std::collections::BTreeMap;
 use std::env::VarError;
@@ -25,8 +25,8 @@ use tokio::time::{Instant, sleep};
 /// The event of an EventBridge schedule. It names no models, so `MODEL_ARNS` does.
 const EVENT: &str = include_str!("../events/schedule-scheduler.json");
 
-/// The function's own account, and what is known of the others: a name, and the models that
-/// somebody left running.
+/// The function's own account and the others, each with its name and the models that someone left
+/// running.
 const OWN: &str = "123456789012";
 const ACCOUNTS: [(&str, &str, &[&str]); 12] = [
     (OWN, "security", &[]),
@@ -62,11 +62,12 @@ const ACCOUNTS: [(&str, &str, &[&str]); 12] = [
         &["ap-southeast-2/cats", "ap-southeast-2/dogs"],
     ),
 ];
-/// The account that nobody has put the role into, and the one that is no longer in use.
+/// The account in which no one has created the role, and the one that is no longer in use.
 const WITHOUT_ROLE: &str = "200000000006";
 const SUSPENDED: &str = "200000000010";
 
-/// What the operator has set, as environment variables: every model of every account and region.
+/// What the operator has configured, as environment variables: every model of every account and
+/// region.
 fn variable(name: &str) -> Result<String, VarError> {
     match name {
         "MODEL_ARNS" => Ok("arn:aws:rekognition:*:*:project/*/version/*/*".to_owned()),
@@ -76,7 +77,7 @@ fn variable(name: &str) -> Result<String, VarError> {
     }
 }
 
-/// The services with those accounts, each with its own quotas, and quicker than the real ones.
+/// The services with those accounts, each with its own quotas, and faster than the real ones.
 async fn services() -> Result<Emulator, Box<dyn Error>> {
     let mut builder = Emulator::builder()
         .stop_takes(Duration::from_millis(800))
@@ -105,8 +106,8 @@ async fn services() -> Result<Emulator, Box<dyn Error>> {
     Ok(builder.start().await?)
 }
 
-/// The function, as Lambda would make it, but with the emulator as its services and with
-/// credentials made up.
+/// The function, as Lambda would set it up, but with the emulator as its services and with made-up
+/// credentials.
 fn function(emulator: &Emulator) -> Handler {
     let credentials = Credentials::from_keys("AKIDEXAMPLE", "a-secret-key", None);
     let config = SdkConfig::builder()
@@ -118,8 +119,8 @@ fn function(emulator: &Emulator) -> Handler {
     Handler::new(Settings::read(variable), Aws::new(config), io::stdout())
 }
 
-/// Says every now and then how far the function has come.
-async fn tell_progress(emulator: &Emulator) {
+/// Prints the function's progress every now and then.
+async fn report_progress(emulator: &Emulator) {
     loop {
         sleep(Duration::from_millis(300)).await;
         let entered = ACCOUNTS
@@ -152,7 +153,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let function = function(&emulator);
     let response = tokio::select! {
         response = function.invoke(event, invocation) => response,
-        () = tell_progress(&emulator) => return Ok(()),
+        () = report_progress(&emulator) => return Ok(()),
     };
     let report = match response {
         Err(handler::Error::NotAllStopped(report)) | Ok(handler::Response::Report(report)) => {
@@ -162,11 +163,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Err(error) => return Err(error.into()),
     };
     print_table(&emulator, &report);
-    println!("\nThe function's error, which somebody gets by mail:\n{report}");
+    println!("\nThe function's error, which is sent by email:\n{report}");
     Ok(())
 }
 
-/// What became of each account.
+/// Prints what happened in each account.
 fn print_table(emulator: &Emulator, report: &Report) {
     let account_of = |arn: &str| arn.split(':').nth(4).unwrap_or_default().to_owned();
     let mut by_account: BTreeMap<String, Vec<&ModelReport>> = BTreeMap::new();
@@ -203,7 +204,7 @@ fn print_table(emulator: &Emulator, report: &Report) {
     }
     let summary = &report.summary;
     println!(
-        "\n{} models of {} inference units were stopped in {} accounts, which saves {:.2} an hour.",
+        "\n{} models with {} inference units were stopped in {} accounts, which saves {:.2} an hour.",
         summary.stopped,
         summary.inference_units_stopped,
         summary.accounts,

@@ -1,4 +1,4 @@
-//! What goes in and what comes out: events, settings, the report, the error, and the log.
+//! Input and output: events, settings, the report, the error, and the log.
 
 mod support;
 
@@ -24,7 +24,7 @@ const BOTTLE_CAPS: &str = "arn:aws:rekognition:us-east-1:123456789012:project/bo
 const OF_THE_SETTINGS: &str =
     "arn:aws:rekognition:us-east-1:123456789012:project/dock/version/v1/1700000000000";
 
-/// One invocation with these settings, of models that all run and stop at once.
+/// One invocation with these settings, for models that are all running and stop at once.
 async fn answer(variables: &[(&str, &str)], event: Value) -> (Emulator, Result<Report, Error>) {
     let models = [SHELF_AUDIT, WELD_SEAMS, BOTTLE_CAPS, OF_THE_SETTINGS];
     let emulator = emulator(models.map(running)).await;
@@ -49,7 +49,7 @@ async fn stopped(variables: &[(&str, &str)], event: Value) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_sample_event_is_accepted_as_it_is() {
+async fn every_sample_event_works_as_is() {
     let table: [(&str, &[&str], &str); 5] = [
         ("dry-run.json", &[SHELF_AUDIT], "would_stop"),
         ("model-arns.json", &[SHELF_AUDIT, WELD_SEAMS], "stopped"),
@@ -98,7 +98,7 @@ async fn an_envelope_of_aws_is_an_empty_request_and_any_other_carries_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_events_list_replaces_that_of_the_settings() {
+async fn the_list_of_the_event_replaces_that_of_the_settings() {
     let list = format!(" {OF_THE_SETTINGS},\n\t{BOTTLE_CAPS} ,, {WELD_SEAMS}");
     let settings = [("MODEL_ARNS", &*list)];
     assert_eq!(
@@ -107,14 +107,14 @@ async fn the_events_list_replaces_that_of_the_settings() {
     );
     let event = json!({"model_arns": [SHELF_AUDIT]});
     assert_eq!(stopped(&settings, event).await, [SHELF_AUDIT]);
-    // A dry run without a list of its own is one of the settings' list.
+    // A dry run without a list of its own uses that of the settings.
     let (emulator, result) = answer(&settings, json!({"dry_run": true})).await;
     assert_eq!(outcomes(&result.unwrap()), ["would_stop"; 3]);
     assert_eq!(emulator.count(Operation::StopProjectVersion), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_does_not_say_is_a_dry_run_where_the_settings_do() {
+async fn a_request_without_dry_run_is_a_dry_run_if_the_settings_say_so() {
     let settings = [("DRY_RUN", "true")];
     for (dry_run, outcome) in [
         (None, "would_stop"),
@@ -133,7 +133,7 @@ async fn a_request_that_does_not_say_is_a_dry_run_where_the_settings_do() {
 }
 
 #[tokio::test]
-async fn an_empty_list_means_none_and_is_warned_of() {
+async fn an_empty_list_means_no_models_and_is_a_warning() {
     let log = Log::new("JSON", "INFO");
     let settings = [("MODEL_ARNS", OF_THE_SETTINGS)];
     let (emulator, result) = answer(&settings, json!({"model_arns": []})).await;
@@ -163,7 +163,7 @@ async fn a_run_without_a_list_in_either_place_is_invalid() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_no_request_is_refused_with_what_is_wrong() {
+async fn an_event_that_is_not_a_request_is_refused_with_the_reason() {
     for (event, part) in [
         (json!({"model_arn": [SHELF_AUDIT]}), "`model_arns`"),
         (json!({"model_arns": [], "dryRun": true}), "`dry_run`"),
@@ -213,7 +213,7 @@ async fn bad_settings_are_named_on_every_invocation_and_nothing_is_called() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn entries_that_stand_for_no_model_fail_alone_and_in_their_place() {
+async fn invalid_entries_fail_on_their_own_and_in_their_position() {
     let no_arn = "arn:aws:lambda:us-east-1:123456789012:function:shelf";
     let entries = json!([
         null,
@@ -261,7 +261,7 @@ async fn an_entry_that_is_given_twice_is_one_model() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn models_stand_in_the_order_of_the_request_whenever_they_are_done() {
+async fn models_are_in_the_order_of_the_request_whatever_the_order_in_which_they_finish() {
     let mut entries = arns(12);
     entries.reverse();
     let models = entries.iter().enumerate().map(|(number, arn)| {
@@ -278,7 +278,7 @@ async fn models_stand_in_the_order_of_the_request_whenever_they_are_done() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_report_tells_each_outcome_and_adds_them_up() {
+async fn the_report_has_each_outcome_and_adds_them_up() {
     let arns = arns(4);
     let emulator = emulator([
         running(&arns[0]).inference_units(2),
@@ -343,7 +343,7 @@ async fn the_error_is_one_sentence_that_names_what_was_not_stopped() {
 }
 
 #[tokio::test]
-async fn no_error_message_can_spoil_the_template_of_an_e_mail() {
+async fn no_error_message_can_break_the_template_of_an_email() {
     const SPOILER: &str = "\" \\ \n \u{1b} \u{85}";
     for (variables, event) in [
         (&[][..], json!({"model_arns": [SPOILER]})),
@@ -360,7 +360,7 @@ async fn no_error_message_can_spoil_the_template_of_an_e_mail() {
 }
 
 #[tokio::test]
-async fn a_long_sentence_is_cut_and_the_log_has_all() {
+async fn a_long_sentence_is_cut_and_the_log_has_everything() {
     let log = Log::new("JSON", "INFO");
     let entries: Vec<String> = (0..300)
         .map(|number| format!("not an ARN, number {number}"))
@@ -375,7 +375,7 @@ async fn a_long_sentence_is_cut_and_the_log_has_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_answer_comes_before_the_deadline_and_names_what_was_not_reached() {
+async fn the_response_comes_before_the_deadline_and_names_what_was_not_reached() {
     for seconds in [2, 60] {
         let limit = Duration::from_secs(seconds);
         let arns = arns(20);
@@ -389,7 +389,7 @@ async fn the_answer_comes_before_the_deadline_and_names_what_was_not_reached() {
     }
 }
 
-/// The fields of a line beside those that every line has.
+/// The fields of a line other than those that every line has.
 fn fields(line: &Value) -> Map<String, Value> {
     let mut fields = line.as_object().unwrap().clone();
     assert!(fields.remove("timestamp").is_some_and(|it| it.is_string()));
@@ -490,7 +490,7 @@ async fn a_good_run_without_a_price_is_an_info_line_without_savings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_json_the_log_is_lines_that_can_be_read() {
+async fn without_json_the_log_is_readable_lines() {
     let (log, arns) = a_night("Text", "INFO").await;
     let text = log.text();
     let lines: Vec<&str> = text.lines().collect();
@@ -508,7 +508,7 @@ async fn without_json_the_log_is_lines_that_can_be_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_level_fatal_leaves_the_errors() {
+async fn at_the_level_fatal_errors_are_still_logged() {
     let (log, _) = a_night("JSON", "FATAL").await;
     let levels: Vec<Value> = log.lines().iter().map(|it| it["level"].clone()).collect();
     assert_eq!(levels, ["ERROR"; 3]);
@@ -538,7 +538,7 @@ async fn no_credential_no_signature_and_no_whole_event_is_logged_at_any_level() 
         invoke(&handler, not_an_event, PLENTY).await.unwrap_err();
 
         let text = log.text();
-        // It does say something at this level, and that is of the attempts.
+        // Something is logged at this level: the attempts.
         assert!(text.contains("DEBUG") && text.contains("attempt"), "{text}");
         if format == "JSON" {
             assert_flat(&log.lines());

@@ -11,7 +11,7 @@ use support::runtime_api::{Function, lines_of};
 use support::{PLENTY, arns, emulator, model, running};
 use tokio::process::Command;
 
-/// The function against this emulator, without waiting for a confirmation.
+/// The function against this emulator, without waiting for confirmation.
 async fn function(emulator: &Emulator, variables: &[(&str, &str)]) -> Function {
     let url = emulator.url();
     let mut environment = vec![
@@ -61,7 +61,7 @@ async fn a_process_answers_one_invocation_after_another_over_the_same_connection
 }
 
 #[tokio::test]
-async fn what_a_schedule_names_in_the_environment_is_seen_stopped() {
+async fn a_scheduled_run_stops_the_models_of_the_environment_and_confirms_it() {
     let arns = arns(2);
     let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
     let variables = [
@@ -120,14 +120,14 @@ async fn a_failed_run_is_a_function_error_and_its_metrics_are_written_all_the_sa
     assert_eq!(records[0]["ModelsFailed"], 1);
     assert_eq!(records[0]["ModelsStopped"], 2);
     assert_eq!(lines_of(&log, "run")[0]["level"], "ERROR");
-    // The runtime's own line of the error is one as well.
+    // One of them is the runtime's own line for the error.
     let runtimes = log.lines().find(|line| line.contains("NotAllStopped"));
     let runtimes: Value = serde_json::from_str(runtimes.unwrap()).unwrap();
     assert_eq!(runtimes["level"], "ERROR");
 }
 
 #[tokio::test]
-async fn what_a_dry_run_would_stop_is_in_its_report_and_no_saving_in_its_metrics() {
+async fn what_a_dry_run_would_stop_is_in_its_report_and_not_in_its_metrics() {
     let arns = arns(1);
     let emulator = emulator([running(&arns[0]).inference_units(2)]).await;
     let mut function = function(&emulator, &[]).await;
@@ -155,7 +155,7 @@ async fn a_run_that_hangs_is_answered_before_the_deadline() {
 }
 
 #[tokio::test]
-async fn bad_settings_are_told_on_every_invocation() {
+async fn invalid_settings_are_reported_on_every_invocation() {
     let arns = arns(1);
     let emulator = emulator([running(&arns[0])]).await;
     let variables = [("MAX_CONCURRENCY", "none"), ("CONFIRM_STOPPED", "1")];
@@ -271,7 +271,7 @@ async fn the_log_is_json_or_text_as_lambda_says() {
 }
 
 #[tokio::test]
-async fn outside_lambda_it_says_in_one_line_what_it_is_and_how_to_run_it() {
+async fn outside_lambda_it_prints_one_line_on_what_it_is_and_how_to_run_it() {
     for environment in [
         &[][..],
         &[

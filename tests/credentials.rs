@@ -1,4 +1,4 @@
-//! Where credentials come from: Lambda's environment, or the SDK's default chain on somebody's own
+//! Where credentials come from: Lambda's environment, or the SDK's default chain on a developer's
 //! machine.
 
 mod support;
@@ -30,7 +30,7 @@ const NOT_IN_THE_ENVIRONMENT: [(&str, &str); 3] = [
     ("AWS_SESSION_TOKEN", ""),
 ];
 
-/// Writes the AWS configuration of somebody's own machine, and tells its path.
+/// Writes the AWS configuration of a developer's machine, and returns its path.
 fn configuration(test: &str, text: &str) -> String {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let file: PathBuf = directory.join(format!("credentials-{test}"));
@@ -38,7 +38,7 @@ fn configuration(test: &str, text: &str) -> String {
     file.into_os_string().into_string().unwrap()
 }
 
-/// Stops one model with these variables; the answer, and the access keys of the calls.
+/// Stops one model with these variables. Returns the answer, and the access keys of the calls.
 async fn stop(variables: &[(&str, &str)]) -> (Answer, Vec<String>) {
     let arns = arns(1);
     let emulator = Emulator::builder().model(running(&arns[0])).start().await;
@@ -59,7 +59,7 @@ async fn stop(variables: &[(&str, &str)]) -> (Answer, Vec<String>) {
 }
 
 #[tokio::test]
-async fn those_of_the_environment_come_first() {
+async fn credentials_of_the_environment_come_first() {
     let file = configuration(
         "environment",
         "[default]\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = any\n",
@@ -70,7 +70,7 @@ async fn those_of_the_environment_come_first() {
 }
 
 #[tokio::test]
-async fn without_them_a_profile_is_asked() {
+async fn a_profile_is_used_if_the_environment_has_none() {
     let file = configuration(
         "profile",
         "[profile work]\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = any\n",
@@ -105,7 +105,7 @@ async fn a_profile_may_name_a_role() {
 }
 
 #[tokio::test]
-async fn where_there_are_none_the_error_says_so() {
+async fn the_error_says_that_there_are_no_credentials() {
     let (answer, access_keys) = stop(&NOT_IN_THE_ENVIRONMENT).await;
     assert!(!answer.is_ok, "{answer:?}");
     let message = answer.body["errorMessage"].as_str().unwrap();
@@ -116,7 +116,7 @@ async fn where_there_are_none_the_error_says_so() {
     assert_eq!(access_keys, [""; 0]);
 }
 
-/// A provider that has none for some time, and then some.
+/// A provider that has no credentials for some time, and then has them.
 #[derive(Debug)]
 struct FailsAtFirst {
     until: Instant,
@@ -136,8 +136,8 @@ impl ProvideCredentials for FailsAtFirst {
     }
 }
 
-/// The report of a run in which this provider fails for so many seconds, and the seconds that it
-/// took.
+/// The report of a run in which this provider fails for this many seconds, and the seconds that the
+/// run took.
 async fn stop_ten(error: fn() -> CredentialsError, seconds: u64) -> (Report, f64) {
     let arns = arns(10);
     let emulator = emulator_in_process(arns.iter().map(|arn| running(arn)));
@@ -159,7 +159,7 @@ async fn stop_ten(error: fn() -> CredentialsError, seconds: u64) -> (Report, f64
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_that_cannot_be_loaded_for_a_few_seconds_fail_no_model() {
+async fn credentials_that_cannot_be_loaded_for_a_few_seconds_fail_no_model() {
     let errors: [fn() -> CredentialsError; 3] = [
         || CredentialsError::provider_error("HTTP 500"),
         || CredentialsError::provider_timed_out(Duration::from_secs(1)),
@@ -173,7 +173,7 @@ async fn those_that_cannot_be_loaded_for_a_few_seconds_fail_no_model() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_that_there_are_none_of_fail_every_model_at_once() {
+async fn missing_credentials_fail_every_model_at_once() {
     let errors: [fn() -> CredentialsError; 2] = [
         || CredentialsError::not_loaded("nobody has any"),
         || CredentialsError::invalid_configuration("nobody has any"),

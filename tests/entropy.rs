@@ -1,12 +1,13 @@
-//! What the build makes of the TLS library's sources of entropy, read off the built binary.
+//! Which of the TLS library's sources of entropy are in the build, as shown by the built binary.
 
 use object::{File, Object, ObjectSection, ObjectSymbol, SectionKind};
 
-/// Functions of the library that measures the processor's jitter, as their names end.
+/// The endings of the names of the functions that measure the processor's jitter.
 const JITTER: [&str; 2] = ["jent_entropy_init_ex", "jent_read_entropy"];
-/// How the library's table of cutoffs for its own health test begins. It is there also where symbols are stripped.
+/// The beginning of that library's table of cutoffs for its own health test, which is there even if
+/// symbols are stripped.
 const CUTOFFS: [u32; 4] = [325, 422, 459, 477];
-/// The function that asks the kernel.
+/// The function that gets entropy from the kernel.
 const KERNEL: &str = "CRYPTO_sysrand";
 
 #[test]
@@ -22,7 +23,7 @@ fn entropy_comes_from_the_kernel_and_not_from_the_processors_jitter() {
             "{function}: is AWS_LC_SYS_NO_JITTER_ENTROPY set?"
         );
     }
-    // What is not found would be found if it were there, unless the profile strips symbols.
+    // A missing function would be found if it were there, unless the profile strips symbols.
     assert!(has(KERNEL) || !cfg!(debug_assertions), "{KERNEL}");
 
     let cutoffs = CUTOFFS.map(u32::to_ne_bytes).concat();

@@ -1,4 +1,4 @@
-//! The way to the service through TLS and proxies, as the environment describes it: the built
+//! Reaching the service through TLS and proxies, as configured in the environment: the built
 //! function, a private certificate authority and a proxy.
 
 mod support;
@@ -14,7 +14,7 @@ use support::runtime_api::{Answer, Function};
 use support::{PLENTY, arn_in, arns, running};
 use tls::{Authority, Proxy, TlsFront};
 
-/// Where one test writes its certificates.
+/// The directory into which a test writes its certificates.
 fn directory(test: &str) -> PathBuf {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
     let _ = std::fs::remove_dir_all(&directory);
@@ -31,7 +31,7 @@ async fn emulator() -> (Emulator, String) {
     (emulator, arn)
 }
 
-/// Stops one model that is reached at this address, with these variables.
+/// Stops one model with the service at this address, with these variables.
 async fn stop(
     arn: &str,
     url: &str,
@@ -75,7 +75,7 @@ async fn a_private_authority_is_trusted_by_ssl_cert_dir() {
 }
 
 #[tokio::test]
-async fn an_authority_that_is_not_trusted_is_told_in_the_error_and_nothing_is_sent() {
+async fn an_untrusted_authority_is_named_in_the_error_and_nothing_is_sent() {
     let file = Authority::new("another").write_to(&directory("another-authority"));
     let (emulator, arn) = emulator().await;
     let front = TlsFront::start(&emulator.url(), &Authority::new("not trusted")).await;
@@ -130,7 +130,7 @@ async fn a_proxy_may_itself_be_reached_over_tls() {
 }
 
 #[tokio::test]
-async fn no_proxy_names_what_is_reached_directly() {
+async fn hosts_in_no_proxy_are_reached_directly() {
     let authority = Authority::new("private");
     let file = authority.write_to(&directory("no-proxy"));
     let (emulator, arn) = emulator().await;
@@ -146,8 +146,7 @@ async fn no_proxy_names_what_is_reached_directly() {
     assert_eq!(proxy.asked(), [""; 0]);
 }
 
-/// What the log says each time that the certificates are read, with `SSL_CERT_DIR` naming no
-/// directory.
+/// What is logged each time the certificates are read, if `SSL_CERT_DIR` names no directory.
 const READ: &str = "native root CA certificate loading errors";
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! A process that lives on from one invocation to the next, as Lambda keeps it warm: nothing in it
-//! may grow.
+//! A process that lives from one invocation to the next, as Lambda keeps it warm: nothing in it may
+//! grow.
 
 #![cfg(target_os = "linux")]
 mod support;
@@ -14,10 +14,10 @@ use support::{PLENTY, arns, pattern, running};
 
 /// The models of every invocation.
 const MODELS: usize = 50;
-/// The most that the memory may grow by, in kB.
+/// The most that memory may grow by, in kB.
 const GROWTH: u64 = 1024;
-/// Twice as many as there may be calls at once: the HTTP client makes one for a call that finds
-/// none free, and keeps it where another becomes free before it is made.
+/// Twice as many as there may be calls at once: the HTTP client opens a connection for a call that
+/// finds none free, and keeps it even if another becomes free before it is established.
 const MOST_CONNECTIONS: usize = 16;
 
 async fn emulator(arns: &[String]) -> Emulator {
@@ -37,21 +37,21 @@ async fn function(emulator: &Emulator, confirm_stopped: &str) -> Function {
     .await
 }
 
-/// Sets every model running again: somebody has left them so.
+/// Sets every model running again, as if someone had left them so.
 fn leave_running(emulator: &Emulator, arns: &[String]) {
     for arn in arns {
         emulator.set_status(arn, "RUNNING");
     }
 }
 
-/// One invocation, which has to give all models this outcome.
+/// One invocation, in which all models must have this outcome.
 async fn invoke(function: &mut Function, event: &Value, outcome: &str) {
     let answer = function.invoke(event.to_string(), PLENTY).await;
     assert!(answer.is_ok, "{answer:?}");
     assert_eq!(answer.body["summary"][outcome], MODELS, "{answer:?}");
 }
 
-/// What the process took after its first invocations, and at most later.
+/// What the process used after its first invocations, and its maximum later.
 struct Growth {
     id: u32,
     first: Resources,
@@ -76,7 +76,7 @@ impl Growth {
         self.files = self.files.max(now.files);
     }
 
-    /// Nothing has grown: not between invocations, and not within one.
+    /// Asserts that nothing has grown, neither between invocations nor within one.
     fn end(&self, invocations: usize) {
         let last = Resources::of(self.id);
         println!(
@@ -86,7 +86,7 @@ impl Growth {
         );
         assert!(self.memory <= self.first.memory + GROWTH);
         assert!(last.peak <= self.first.peak + GROWTH);
-        // The first invocations may have needed fewer connections than the function may make.
+        // The first invocations may have needed fewer connections than the function may open.
         assert!(self.files < self.first.files + MOST_CONNECTIONS);
     }
 }
@@ -102,7 +102,7 @@ async fn a_thousand_invocations_take_no_more_than_the_first_fifty() {
         (json!({"model_arns": arns, "dry_run": true}), "would_stop"),
     ];
     // Mostly what a schedule does; and now and then a pattern, with its lists and tags, and a dry
-    // run, with its looks.
+    // run, with its status checks.
     let kind = |number: usize| match number % 10 {
         8 => &events[1],
         9 => &events[2],
@@ -136,7 +136,7 @@ async fn invocations_that_wait_for_their_models_take_no_more_than_the_first() {
     let emulator = emulator(&arns).await;
     let mut function = function(&emulator, "true").await;
     let event = json!({ "model_arns": arns });
-    // Few, since each takes the first pause before a look.
+    // Only a few, because each takes the first pause before a poll.
     for _ in 0..2 {
         leave_running(&emulator, &arns);
         invoke(&mut function, &event, "stopped").await;
@@ -156,7 +156,7 @@ async fn invocations_that_wait_for_their_models_take_no_more_than_the_first() {
 }
 
 #[tokio::test]
-async fn an_invocation_that_the_deadline_ended_leaves_nothing_behind_for_the_next() {
+async fn an_invocation_that_ran_into_its_deadline_leaves_nothing_behind_for_the_next() {
     const STOPS: Operation = Operation::StopProjectVersion;
     let arns = arns(MODELS);
     let emulator = emulator(&arns).await;
@@ -174,7 +174,7 @@ async fn an_invocation_that_the_deadline_ended_leaves_nothing_behind_for_the_nex
             message.starts_with("50 of 50 models were not stopped"),
             "{message}"
         );
-        // The calls that were given up are gone, with their connections.
+        // The abandoned calls are gone, and so are their connections.
         emulator
             .wait_until(|emulator| emulator.in_flight("us-east-1") == 0)
             .await;
@@ -195,7 +195,7 @@ async fn an_invocation_that_the_deadline_ended_leaves_nothing_behind_for_the_nex
     }
     growth.unwrap().end(21);
 
-    // Every line belongs to the invocation that was running.
+    // Every line belongs to the invocation that was running at the time.
     let log = function.end().await;
     let requests = log
         .lines()

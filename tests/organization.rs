@@ -1,5 +1,5 @@
-//! Many accounts and regions: what wildcards stand for, by whose role each is entered, and what an
-//! account's failure means.
+//! Many accounts and regions: what wildcards stand for, with which role each account is entered,
+//! and what an account's failure means.
 
 mod support;
 
@@ -115,7 +115,7 @@ async fn a_session_is_kept_from_one_run_to_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expired_session_is_renewed_and_the_call_is_made_again() {
+async fn an_expired_session_is_renewed_and_the_call_is_retried() {
     let emulator = organization(&MEMBERS[..1]).start().await.unwrap();
     let handler = handler(&emulator, &[ROLE, REGIONS]);
     let dry_run = json!({"model_arns": [EVERYTHING], "dry_run": true});
@@ -152,7 +152,7 @@ async fn a_session_that_expires_again_in_the_middle_of_a_call_is_renewed_again()
     let builder = organization(&[member]);
     let emulator = builder.role(role(member).session_length(Duration::from_secs(5)));
     let emulator = emulator.in_process();
-    // The call is made again for half a minute.
+    // The call is retried for half a minute.
     let broken = Fault::http_status(502, "").operation(Operation::StopProjectVersion);
     emulator.add_fault(broken);
     let handler = handler_in_process(&emulator, &[ROLE, ("CONFIRM_STOPPED", "false")]);
@@ -170,7 +170,7 @@ async fn a_session_that_expires_again_in_the_middle_of_a_call_is_renewed_again()
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_whose_role_cannot_be_assumed_is_one_failure_and_no_other_is_lost() {
+async fn an_account_whose_role_cannot_be_assumed_is_one_failure_and_the_others_are_swept() {
     let closed = MEMBERS[1];
     let trusts_another = Role::new(&role_arn(closed))
         .unwrap()
@@ -200,7 +200,7 @@ async fn an_account_whose_role_cannot_be_assumed_is_one_failure_and_no_other_is_
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_that_hangs_holds_up_no_other_and_is_out_of_time() {
+async fn an_account_that_hangs_does_not_hold_up_others_and_fails_at_the_deadline() {
     let hanging = role_arn(MEMBERS[0]);
     let fault = Fault::hang()
         .operation(Operation::AssumeRole)
@@ -229,7 +229,7 @@ async fn an_account_that_hangs_holds_up_no_other_and_is_out_of_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_region_that_hangs_is_a_failure_of_its_own_for_each_account() {
+async fn a_region_that_hangs_is_a_separate_failure_for_each_account() {
     let fault = Fault::hang().region("eu-west-1");
     let emulator = organization(&MEMBERS[..2])
         .fault(fault)
@@ -246,7 +246,7 @@ async fn a_region_that_hangs_is_a_failure_of_its_own_for_each_account() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_region_that_hangs_in_two_hundred_accounts_keeps_no_other_waiting() {
+async fn a_region_that_hangs_in_two_hundred_accounts_does_not_hold_up_others() {
     let accounts: Vec<String> = (0..200)
         .map(|number| format!("{:012}", 1000 + number))
         .collect();
@@ -265,7 +265,7 @@ async fn a_region_that_hangs_in_two_hundred_accounts_keeps_no_other_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn patterns_that_match_nothing_in_the_accounts_of_a_request_are_not_said_to_match_nothing() {
+async fn patterns_that_match_nothing_in_the_accounts_of_a_request_are_not_unmatched() {
     let emulator = organization(&MEMBERS).start().await.unwrap();
     let log = Log::new("JSON", "INFO");
     let typo = "arn:aws:rekognition:*:*:project/shlef/version/*/*";
@@ -301,7 +301,7 @@ async fn accounts_that_are_excluded_or_not_active_are_skipped_and_logged() {
     let log = Log::new("JSON", "INFO");
     let named = arn(MEMBERS[0], "us-east-1");
     let variables = [("EXCLUDED_ACCOUNTS", "111111111111 222222222222")];
-    // An exclusion binds wildcards only.
+    // Exclusions apply to wildcards only.
     let event = json!({"model_arns": [EVERYTHING, named]});
     let report = sweep(&emulator, &variables, event).await;
     assert_eq!(report.summary.stopped, 5);
@@ -333,7 +333,7 @@ async fn accounts_that_are_excluded_or_not_active_are_skipped_and_logged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn organizational_units_stand_for_all_that_is_under_them() {
+async fn organizational_units_stand_for_everything_under_them() {
     let emulator = organization(&[])
         .organizational_unit(OrganizationalUnit::new("ou-emul-11111111"))
         .organizational_unit(OrganizationalUnit::new("ou-emul-22222222").parent("ou-emul-11111111"))
@@ -349,7 +349,7 @@ async fn organizational_units_stand_for_all_that_is_under_them() {
         .start()
         .await
         .unwrap();
-    // The third is under the second: nothing is asked twice.
+    // The third is under the second: nothing is listed twice.
     let units = [("ORGANIZATIONAL_UNITS", "ou-emul-11111111,ou-emul-33333333")];
     let report = sweep_everything(&emulator, &units).await;
     assert_eq!(outcomes(&report), ["stopped"; 2]);
@@ -401,7 +401,7 @@ async fn a_wildcard_in_the_account_needs_a_member_role() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_external_id_goes_with_the_role() {
+async fn the_external_id_is_sent_with_the_role() {
     let account = MEMBERS[0];
     let role = role(account).external_id("nightly-stop");
     let emulator = organization(&[])
@@ -422,7 +422,7 @@ async fn the_external_id_goes_with_the_role() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn accounts_of_the_request_narrow_the_wildcard_and_those_it_does_not_know_are_warned_of() {
+async fn accounts_of_the_request_narrow_the_wildcard_and_unknown_ones_are_a_warning() {
     let emulator = organization(&MEMBERS).start().await.unwrap();
     let log = Log::new("JSON", "INFO");
     let event = json!({
@@ -448,7 +448,7 @@ async fn an_account_that_is_named_and_that_a_wildcard_stands_for_is_swept_once()
     let event = json!({"model_arns": [EVERYTHING, of_account, named]});
     let report = sweep(&emulator, &[], event).await;
     assert_eq!(outcomes(&report), ["stopped"; 8]);
-    // A model stands at its own ARN, and one that only patterns found at the first of them.
+    // A model is listed at its own ARN, and one that only patterns found at the first of them.
     assert_eq!(reported(&report)[7], named);
     assert_eq!(emulator.count(Operation::StopProjectVersion), 8);
     assert_eq!(emulator.assume_role_count(MEMBERS[0]), 1);
@@ -508,7 +508,7 @@ async fn plan(emulator: &Emulator, event: &Value) -> Result<Value, Error> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plan_is_requests_that_together_are_this_one() {
+async fn a_plan_is_requests_that_together_make_up_this_one() {
     let emulator = organization(&MEMBERS).start().await.unwrap();
     let named = arn(MEMBERS[0], "us-east-1");
     let event = json!({
@@ -526,7 +526,7 @@ async fn a_plan_is_requests_that_together_are_this_one() {
             {"model_arns": of_all, "dry_run": true, "accounts": [MEMBERS[2]]},
         ]})
     );
-    // Nothing is looked at, and no account is entered.
+    // No model is checked, and no account is entered.
     let calls = emulator.calls();
     assert!(
         calls
@@ -535,7 +535,7 @@ async fn a_plan_is_requests_that_together_are_this_one() {
         "{calls:?}"
     );
 
-    // Each part is a request, and together they are the run.
+    // Each part is a valid request, and together they make up the run.
     let mut stopped = 0;
     for run in plan["runs"].as_array().unwrap() {
         let mut run = run.clone();

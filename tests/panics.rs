@@ -1,8 +1,8 @@
-//! A panic that happens all the same.
+//! What happens if the program panics.
 //!
-//! Nothing that can be done to the function from outside is known to make it panic. So its HTTP
-//! client does here, in a process that is otherwise what `main` makes of it: the same log, the same
-//! handler, the same runtime.
+//! There is no known way to make the function panic from outside. So its HTTP client panics here,
+//! in a process that is otherwise set up like `main`: the same log, the same handler, the same
+//! runtime.
 
 mod support;
 
@@ -67,7 +67,7 @@ impl HttpConnector for PanicsOnceConnector {
     }
 }
 
-/// The function with such a client, as `main` runs it.
+/// The function with such a client, run as in `main`.
 async fn function(endpoint_url: &str) {
     let subscriber = log::subscriber(|name| std::env::var(name), std::io::stdout);
     tracing::subscriber::set_global_default(subscriber).unwrap();
@@ -87,8 +87,8 @@ async fn function(endpoint_url: &str) {
     Runtime::new(serve).run().await.unwrap();
 }
 
-/// The function in a process of its own, since it needs Lambda's environment: the test of this
-/// name, once more.
+/// The function in a process of its own, because it needs Lambda's environment: it runs the test
+/// with this name again.
 async fn start(test: &str, emulator: &Emulator, format: &str, last_straw: &str) -> Function {
     let url = emulator.url();
     let variables = [
@@ -102,7 +102,7 @@ async fn start(test: &str, emulator: &Emulator, format: &str, last_straw: &str) 
     Function::start_program(program, &variables).await
 }
 
-/// Fails unless the log has one line for the panic, in its own format.
+/// Asserts that the log has one line for the panic, in its own format.
 fn check_panic_line(log: &str, format: &str) {
     if format == "JSON" {
         let panics = lines_of(log, "panic");
@@ -124,11 +124,11 @@ fn check_panic_line(log: &str, format: &str) {
 }
 
 #[tokio::test]
-async fn a_panic_over_one_model_fails_that_model_and_keeps_no_other_from_being_stopped() {
+async fn a_panic_over_one_model_fails_that_model_and_the_others_are_stopped() {
     if let Ok(endpoint_url) = std::env::var(ENDPOINT) {
         return function(&endpoint_url).await;
     }
-    let test = "a_panic_over_one_model_fails_that_model_and_keeps_no_other_from_being_stopped";
+    let test = "a_panic_over_one_model_fails_that_model_and_the_others_are_stopped";
     for format in ["JSON", "Text"] {
         let arns = arns(5);
         let emulator = running_emulator(&arns).await;
@@ -159,11 +159,11 @@ async fn a_panic_over_one_model_fails_that_model_and_keeps_no_other_from_being_s
 }
 
 #[tokio::test]
-async fn a_panic_over_a_pattern_fails_that_pattern_and_the_process_goes_on() {
+async fn a_panic_over_a_pattern_fails_that_pattern_and_the_process_carries_on() {
     if let Ok(endpoint_url) = std::env::var(ENDPOINT) {
         return function(&endpoint_url).await;
     }
-    let test = "a_panic_over_a_pattern_fails_that_pattern_and_the_process_goes_on";
+    let test = "a_panic_over_a_pattern_fails_that_pattern_and_the_process_carries_on";
     for format in ["JSON", "Text"] {
         let arns = arns(5);
         let emulator = running_emulator(&arns).await;

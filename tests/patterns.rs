@@ -1,4 +1,5 @@
-//! Patterns: which models they find, which of those their tags keep, and what a look alone tells.
+//! Patterns: which models they find, which of those are kept by their tags, and what a dry run
+//! shows.
 
 mod support;
 
@@ -17,13 +18,13 @@ use tokio::time::Instant;
 
 const KEEP: &str = "keep-running";
 
-/// One invocation with other settings than the default ones.
+/// One invocation with settings other than the defaults.
 async fn stop_with(emulator: &Emulator, variables: &[(&str, &str)], event: Value) -> Report {
     let handler = handler(emulator, variables);
     report(invoke(&handler, event, PLENTY).await)
 }
 
-/// What the report is about, in its order.
+/// The ARNs and entries of the report, in order.
 fn reported(report: &Report) -> Vec<&str> {
     let models = report.models.iter();
     models.map(|model| &*model.model_arn).collect()
@@ -47,7 +48,7 @@ async fn every_page_of_projects_and_of_versions_is_read() {
     let mut arns = versions("shelf", 250);
     arns.extend((0..120).map(|number| arn(&format!("project-{number:03}"), "v1")));
     let emulator = emulator(arns.iter().map(|arn| model(arn, "STOPPED"))).await;
-    // The first and the last of each list, and some between.
+    // The first and the last of each list, and some in between.
     let running: BTreeSet<&str> = [0, 99, 100, 201, 249, 250, 300, 369]
         .into_iter()
         .map(|position| &*arns[position])
@@ -62,7 +63,7 @@ async fn every_page_of_projects_and_of_versions_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_runs_starts_or_stops_is_found() {
+async fn only_models_that_are_running_starting_or_stopping_are_found() {
     let statuses = [
         "RUNNING",
         "STARTING",
@@ -91,7 +92,7 @@ async fn only_what_runs_starts_or_stops_is_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_custom_labels_projects_are_looked_at() {
+async fn only_custom_labels_projects_are_listed() {
     let (label, adapter) = (arn("shelf", "v1"), arn("moderation", "v1"));
     let moderation = running(&adapter).feature("CONTENT_MODERATION");
     let emulator = emulator([moderation, running(&label)]).await;
@@ -105,13 +106,12 @@ async fn only_custom_labels_projects_are_looked_at() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn overlapping_entries_are_each_model_once_at_its_own_arn_or_at_the_first_pattern_that_found_it()
- {
+async fn overlapping_entries_report_each_model_once_at_its_own_arn_or_at_the_first_pattern() {
     let shelf = versions("shelf", 4);
     let dock = versions("dock", 3);
     let models = shelf.iter().chain(&dock).map(|arn| running(arn));
     let emulator = emulator(models).await;
-    // Those that are named are still stopping when the patterns are looked up.
+    // The models given by ARN are still stopping when the patterns are looked up.
     emulator.set_stop_takes(Duration::from_secs(5));
     let report = stop(
         &emulator,
@@ -138,7 +138,7 @@ async fn overlapping_entries_are_each_model_once_at_its_own_arn_or_at_the_first_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pattern_is_of_one_region_and_an_entry_a_region_is_all_of_them() {
+async fn a_pattern_covers_one_region_and_one_entry_per_region_covers_all_of_them() {
     let here = arn("shelf", "v1");
     let there = arn_in("eu-west-1", "shelf", "v1");
     let emulator = emulator([running(&here), running(&there)]).await;
@@ -155,7 +155,7 @@ async fn a_pattern_is_of_one_region_and_an_entry_a_region_is_all_of_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn projects_that_patterns_name_are_looked_up_ten_a_call() {
+async fn projects_that_patterns_name_are_looked_up_ten_per_call() {
     let projects: Vec<String> = (0..12).map(|number| format!("shelf-{number}")).collect();
     let arns: Vec<String> = projects.iter().map(|project| arn(project, "v1")).collect();
     let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
@@ -164,12 +164,12 @@ async fn projects_that_patterns_name_are_looked_up_ten_a_call() {
     let report = stop_with(&emulator, &[("CONFIRM_STOPPED", "false")], event).await;
     assert_eq!(reported(&report), arns);
     assert_eq!(emulator.count(Operation::DescribeProjects), 2);
-    // The list has told what each of them costs.
+    // The list has shown what each of them costs.
     assert_eq!(report.summary.inference_units_stopped, 12);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pattern_that_matches_nothing_is_a_warning_and_no_failure() {
+async fn a_pattern_that_matches_nothing_is_a_warning_and_not_a_failure() {
     let arns = versions("shelf", 1);
     let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
     let log = Log::new("JSON", "INFO");
@@ -189,7 +189,7 @@ async fn a_pattern_that_matches_nothing_is_a_warning_and_no_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pattern_that_matches_only_stopped_models_is_no_warning() {
+async fn a_pattern_that_matches_only_stopped_models_is_not_a_warning() {
     let emulator = emulator([model(&arn("shelf", "v1"), "STOPPED")]).await;
     let log = Log::new("JSON", "INFO");
     let report = stop(&emulator, &[&pattern("shelf", "*")]).await.unwrap();
@@ -198,7 +198,7 @@ async fn a_pattern_that_matches_only_stopped_models_is_no_warning() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pattern_of_another_account_is_a_warning_that_names_the_one_at_hand() {
+async fn a_pattern_for_another_account_is_a_warning_that_names_the_account_of_the_projects() {
     let emulator = emulator([running(&arn("shelf", "v1"))]).await;
     let log = Log::new("JSON", "INFO");
     let theirs = pattern("*", "*").replace("123456789012", "210987654321");
@@ -225,7 +225,7 @@ async fn a_pattern_whose_projects_cannot_be_listed_fails_under_its_own_text() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_project_whose_versions_cannot_be_listed_fails_the_patterns_that_it_matters_to() {
+async fn a_project_whose_versions_cannot_be_listed_fails_the_patterns_that_it_concerns() {
     let shelf = versions("shelf", 2);
     let dock = versions("dock", 2);
     let emulator = emulator(shelf.iter().chain(&dock).map(|arn| running(arn))).await;
@@ -275,7 +275,7 @@ async fn pages_that_fail_half_way_are_read_again_and_nothing_is_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_a_list_is_never_taken_for_a_whole_one() {
+async fn a_partial_list_is_never_taken_for_a_complete_one() {
     let arns = versions("shelf", 120);
     for code in ["AccessDeniedException", "ResourceNotFoundException"] {
         let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
@@ -283,7 +283,7 @@ async fn half_a_list_is_never_taken_for_a_whole_one() {
         emulator.add_fault(half_way.page(2).attempts(..=1));
         let entry = pattern("shelf", "*");
         let report = report(stop(&emulator, &[&entry]).await);
-        // What the first page showed is stopped, and the run is not good.
+        // The models of the first page are stopped, and the run is not good.
         assert_eq!(report.summary.stopped, 100);
         assert_eq!(report.summary.failed, 1);
         let failed = report.models.iter();
@@ -315,7 +315,8 @@ async fn an_empty_token_ends_a_list() {
     }
 }
 
-/// Nobody knows what would come after such a page, so the pattern is not looked up to its end.
+/// There is no telling what would come after such a page, so the lookup of the pattern is
+/// incomplete.
 #[tokio::test(start_paused = true)]
 async fn a_token_that_repeats_fails_the_pattern_after_a_few_calls() {
     for operation in [
@@ -339,7 +340,7 @@ async fn a_token_that_repeats_fails_the_pattern_after_a_few_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_project_that_is_listed_twice_the_one_that_is_created_is_meant() {
+async fn of_a_project_that_is_listed_twice_the_one_that_is_created_is_used() {
     let arns = versions("shelf", 3);
     for namesake_first in [true, false] {
         let emulator = emulator([]).await;
@@ -402,7 +403,7 @@ async fn a_listed_version_without_a_readable_arn_fails_the_patterns_of_its_proje
 }
 
 #[tokio::test]
-async fn a_found_status_that_nobody_knows_is_unexpected() {
+async fn a_found_model_with_an_unknown_status_is_unexpected() {
     let arn = arn("shelf", "v1");
     let emulator = emulator([model(&arn, "HIBERNATING")]).await;
     let report = report(stop(&emulator, &[&pattern("*", "*")]).await);
@@ -484,7 +485,7 @@ async fn a_model_whose_tags_cannot_be_read_fails_and_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tags_whose_answer_goes_wrong_are_read_again_before_anything_is_stopped() {
+async fn tags_whose_response_goes_wrong_are_read_again_before_anything_is_stopped() {
     for fault in [
         Fault::error("InternalServerError"),
         Fault::garbage("{\"Tags\":"),
@@ -516,7 +517,7 @@ async fn a_model_named_by_its_own_arn_is_never_exempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_tags_key_is_the_operators_and_an_empty_one_turns_exemptions_off() {
+async fn the_operator_sets_the_tag_key_and_an_empty_one_turns_exemptions_off() {
     let arns = versions("shelf", 2);
     for (key, expected, tags_read) in [
         ("do-not-stop", ["stopped", "kept"], 2),
@@ -553,7 +554,7 @@ async fn tags_are_read_only_of_models_that_a_pattern_found_and_that_would_be_sto
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dry_run_looks_and_decides_and_stops_nothing() {
+async fn a_dry_run_checks_and_decides_and_stops_nothing() {
     let shelf = versions("shelf", 5);
     let named = versions("dock", 4);
     let emulator = emulator([
@@ -608,7 +609,7 @@ async fn a_dry_run_looks_and_decides_and_stops_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn savings_are_told_with_a_price_and_not_made_up_without() {
+async fn savings_are_reported_with_a_price_and_not_made_up_without() {
     for (variables, savings) in [
         (&[("INFERENCE_UNIT_HOUR_PRICE", "4.5")][..], Some(13.5)),
         (&[("INFERENCE_UNIT_HOUR_PRICE", "0")][..], Some(0.0)),
@@ -634,7 +635,7 @@ async fn savings_are_told_with_a_price_and_not_made_up_without() {
 
 /// How long it takes is printed.
 #[tokio::test]
-async fn the_tenth_of_many_models_that_runs_is_found_and_stopped() {
+async fn the_running_tenth_of_many_models_is_found_and_stopped() {
     let mut arns: Vec<String> = (0..400)
         .map(|number| {
             arn(

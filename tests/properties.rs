@@ -1,5 +1,5 @@
-//! What holds for every input: ARNs and patterns against the service's own rules, and any event,
-//! bytes, environment and tag: an answer or a clear error, and never a panic.
+//! Properties that hold for every input: ARNs and patterns follow the service's own rules, and any
+//! event, bytes, environment or tag leads to an answer or a clear error, and never to a panic.
 
 mod support;
 
@@ -33,7 +33,7 @@ fn accepts(form: &str, text: &str) -> bool {
     (20..=2048).contains(&text.chars().count()) && Regex::new(form).unwrap().is_match(text)
 }
 
-/// Texts that are ARNs or patterns, nearly so, and nothing of the kind.
+/// Texts that are ARNs or patterns, nearly so, or nothing of the kind.
 fn near_arns() -> impl Strategy<Value = String> {
     let field = prop_oneof![
         4 => "[a-zA-Z0-9_.-]{1,20}",
@@ -60,7 +60,7 @@ fn near_arns() -> impl Strategy<Value = String> {
     prop_oneof![12 => built, 1 => "\\PC{0,80}"]
 }
 
-/// The names and numbers of a few models that resemble each other, so that patterns come near to
+/// The names and numbers of a few models that resemble each other, so that patterns come close to
 /// them.
 fn resource() -> impl Strategy<Value = (String, String, String)> {
     ("[ab.-]{1,8}", "[ab_]{1,8}", "[01]{1,6}")
@@ -72,8 +72,8 @@ fn arn(project: &str, version: &str, number: &str) -> String {
     )
 }
 
-/// IAM's wildcards over the whole text, by a regular expression: `*` is any run of characters, `?`
-/// any one.
+/// IAM's wildcards over the whole text, as a regular expression: `*` is any run of characters, `?`
+/// any single one.
 fn iam_matches(pattern: &str, text: &str) -> bool {
     let translated = regex::escape(pattern)
         .replace(r"\*", ".*")
@@ -83,7 +83,7 @@ fn iam_matches(pattern: &str, text: &str) -> bool {
         .is_match(text)
 }
 
-/// The models that there are.
+/// The models that exist.
 const MODELS: [(&str, &str); 2] = [
     (
         "arn:aws:rekognition:us-east-1:123456789012:project/a/version/b/0",
@@ -128,7 +128,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Events, and what comes near to them.
+/// Events, and values that are nearly events.
 fn near_events() -> impl Strategy<Value = Value> {
     let entry = prop_oneof![
         4 => prop::sample::select(MODELS.as_slice()).prop_map(|(arn, _)| Value::from(arn)),
@@ -184,18 +184,18 @@ fn answer(payload: Payload) -> (Result<Response, Error>, usize) {
     })
 }
 
-/// Whether an error's message has nothing that could spoil the template of an e-mail.
+/// Whether an error's message has nothing that could break the template of an email.
 fn is_plain(error: &Error) -> bool {
     let spoils = |character: char| character.is_control() || matches!(character, '"' | '\\');
     !error.to_string().contains(spoils)
 }
 
-/// A payload, read as the runtime does it.
+/// A payload, parsed as the runtime does.
 fn payload(bytes: &[u8]) -> Payload {
     Payload::deserialize(&mut serde_json::Deserializer::from_slice(bytes)).unwrap()
 }
 
-/// The last day of a tag's value that is a date, worked out without a calendar's help.
+/// The last day of a tag value that is a date, worked out without a calendar library.
 fn last_day(value: &str) -> Option<Date> {
     let form = Regex::new("^([0-9]{4})-([0-9]{2})-([0-9]{2})$").unwrap();
     let parts = form.captures(value)?;
@@ -222,7 +222,7 @@ const OWN: &str = "123456789012";
 struct PlanCase {
     /// The numbers of the organization's accounts, and whether each is ACTIVE.
     accounts: Vec<(u64, bool)>,
-    /// The accounts that the request names, if it names any.
+    /// The accounts in the request, if there are any.
     named: Option<Vec<u64>>,
     entries: Vec<String>,
     accounts_per_run: usize,
@@ -256,8 +256,8 @@ fn account_id(number: u64) -> String {
     format!("{number:012}")
 }
 
-/// The response to a request in an organization of these accounts, and how many calls were no lists
-/// of accounts.
+/// The response to a request in an organization of these accounts, and the number of calls other
+/// than lists of accounts.
 fn plan(accounts: &[(u64, bool)], request: &Value) -> (Result<Response, Error>, usize) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -286,8 +286,8 @@ fn plan(accounts: &[(u64, bool)], request: &Value) -> (Result<Response, Error>, 
     })
 }
 
-/// Each entry with each account that it leads to by a wildcard, and each entry that leads to none
-/// as it is.
+/// Each entry with each account that its wildcard stands for, and each entry without a wildcard on
+/// its own.
 fn pairs(runs: &[Value], accounts: &[String]) -> Vec<(String, Option<String>)> {
     let mut pairs = Vec::new();
     for run in runs {
@@ -317,7 +317,7 @@ fn pairs(runs: &[Value], accounts: &[String]) -> Vec<(String, Option<String>)> {
 
 proptest! {
     #[test]
-    fn a_model_arn_is_valid_exactly_where_the_service_says_so(text in near_arns()) {
+    fn a_model_arn_is_valid_exactly_if_the_service_accepts_it(text in near_arns()) {
         let parsed = text.parse::<ModelArn>();
         prop_assert_eq!(parsed.is_ok(), accepts(SERVICE_PATTERN, &text), "{}: {:?}", text, parsed);
         if let Ok(parsed) = parsed {
@@ -331,9 +331,9 @@ proptest! {
     }
 
     #[test]
-    fn an_entry_is_a_model_a_pattern_or_an_error_in_words(text in near_arns()) {
+    fn an_entry_is_a_model_a_pattern_or_a_readable_error(text in near_arns()) {
         let is_model = accepts(SERVICE_PATTERN, &text);
-        // More characters than an account has match none.
+        // A pattern with more characters than an account ID matches none.
         let account = text.split(':').nth(4).unwrap_or_default().replace('*', "");
         let is_pattern = !is_model && account.len() <= 12 && accepts(WILD_PATTERN, &text);
         match text.parse::<Target>() {
@@ -406,7 +406,7 @@ proptest! {
     }
 
     #[test]
-    fn any_environment_gives_settings_or_names_the_bad_variable(
+    fn any_environment_gives_settings_or_names_the_invalid_variable(
         values in prop::collection::vec(prop::option::of(prop_oneof![
             "\\PC{0,20}|[0-9.,e-]{0,4}|true|false|[0-9]{30,400}|é{120,140}".prop_map(OsString::from),
             prop::collection::vec(any::<u8>(), 0..9).prop_map(OsString::from_vec),
@@ -445,7 +445,7 @@ proptest! {
         event in near_events(),
         (at, byte, end) in (any::<prop::sample::Index>(), any::<u8>(), any::<prop::sample::Index>()),
     ) {
-        // Anything, and an event of which one byte is wrong and the end is missing.
+        // Anything, and an event with one wrong byte and a missing end.
         let mut torn = event.to_string().into_bytes();
         let at = at.index(torn.len());
         torn[at] = byte;
@@ -473,7 +473,7 @@ proptest! {
             prop_assert!(is_plain(error), "{}", error);
         }
         match answer {
-            // Nothing here asks for a plan but by chance, and then there is one.
+            // Only by chance does anything here request a plan, and then there is one.
             Ok(Response::Plan(plan)) => prop_assert!(plan.runs.len() <= 1),
             Ok(Response::Report(report)) => {
                 prop_assert!(report.is_good());
@@ -499,7 +499,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn the_runs_of_a_plan_are_valid_requests_that_together_are_the_whole(
+    fn the_runs_of_a_plan_are_valid_requests_that_together_make_up_the_whole(
         PlanCase { accounts, named, entries, accounts_per_run } in plan_cases(),
         dry_run in any::<bool>(),
     ) {
@@ -517,7 +517,7 @@ proptest! {
         let (answer, other_calls) = plan(&accounts, &request);
         prop_assert_eq!(other_calls, 0);
 
-        // The accounts that there are for a wildcard.
+        // The accounts that a wildcard can stand for.
         let there = accounts.iter().filter(|(number, is_active)| *is_active && *number != 7);
         let mut there: Vec<String> = there.map(|(number, _)| account_id(*number)).collect();
         there.push(OWN.to_owned());
@@ -540,7 +540,7 @@ proptest! {
         };
         let runs = serde_json::to_value(&plan).unwrap()["runs"].as_array().unwrap().clone();
 
-        // Each once, in runs that are full but for the last.
+        // Each of them once, in runs that are all full except the last.
         let of_accounts: Vec<&Value> = runs.iter().filter_map(|run| run.get("accounts")).collect();
         let planned: Vec<&str> =
             of_accounts.iter().flat_map(|it| it.as_array().unwrap()).map(|it| it.as_str().unwrap()).collect();
@@ -551,11 +551,11 @@ proptest! {
         }
         prop_assert!(runs.len() - of_accounts.len() <= 1);
 
-        // Together they are the whole.
+        // Together they make up the whole.
         let whole = json!({"model_arns": entries});
         let mut of_whole = pairs(&[whole], &there);
         of_whole.dedup();
-        // A run that `accounts` narrows is of wildcards alone.
+        // A run that `accounts` narrows has only entries with wildcards.
         of_whole.retain(|(_, account)| named.is_none() || account.is_some());
         let mut of_runs = pairs(&runs, &[]);
         let before = of_runs.len();
@@ -563,7 +563,7 @@ proptest! {
         prop_assert_eq!(&of_runs, &of_whole);
         prop_assert_eq!(before, of_runs.len(), "an entry is made twice in an account");
 
-        // Each is a request as it is.
+        // Each is a valid request as is.
         for run in runs {
             let request = Request::read(&support::payload(&run)).map_err(|error| TestCaseError::fail(error.to_string()))?;
             prop_assert_eq!(request.dry_run, Some(dry_run));
@@ -574,7 +574,7 @@ proptest! {
 }
 
 #[test]
-fn a_payload_of_any_depth_is_no_json_and_no_panic() {
+fn a_payload_of_any_depth_is_an_error_and_not_a_panic() {
     for open in ["[", r#"{"detail":"#] {
         let payload = payload(open.repeat(100_000).as_bytes());
         let error = Request::read(&payload).unwrap_err().to_string();
@@ -582,13 +582,13 @@ fn a_payload_of_any_depth_is_no_json_and_no_panic() {
     }
 }
 
-/// A matcher that tries every way to spread the stars would take longer on these than the universe
-/// has lasted. This one goes back to the last star only, so that its steps are at most as many as
-/// the pattern's characters times the name's, and on the first of these no more than their sum.
+/// A matcher that tried every way to distribute the stars would take longer on these than the age
+/// of the universe. This one only goes back to the last star, so it takes at most as many steps as
+/// the pattern has characters times the name's, and on the first of these no more than their sum.
 #[test]
 fn a_hostile_pattern_is_matched_without_trying_every_way() {
     let cut = |text: String, most: usize| text[text.len().saturating_sub(most)..].to_owned();
-    // As long as a name may be, and as a number may be in an ARN of 2,048 characters.
+    // As long as a name may be, and as long as a number may be in an ARN of 2,048 characters.
     for (one, other, most) in [("a", "b", 255), ("1", "2", 1950)] {
         for (like, matches) in [
             (format!("{}{other}", format!("*{one}").repeat(most)), false),

@@ -1,4 +1,5 @@
-//! What the built function writes at the level TRACE, to standard output and to standard error: everything but secrets.
+//! What the built function writes at the level TRACE, to standard output and to standard error,
+//! contains no secrets.
 
 mod support;
 
@@ -9,10 +10,10 @@ use serde_json::{Value, json};
 use support::runtime_api::Function;
 use support::{ACCESS_KEY, PLENTY, SECRET_KEY, SESSION_TOKEN, arns, pattern, running_emulator};
 
-/// What nobody may log of an event: it can hold anything.
+/// Part of an event that must not be logged, because an event can contain anything.
 const OF_THE_EVENT: &str = "something that only the event says";
 
-/// The words that go with secrets: the headers of a signed request, and the parts of a signature.
+/// Words that accompany secrets: the headers of a signed request, and the parts of a signature.
 const WORDS: [&str; 6] = [
     "authorization",
     "signature",
@@ -36,14 +37,14 @@ async fn function(emulator: &Emulator, format: &str) -> Function {
     .await
 }
 
-/// All that a function wrote, after it was made sure that there are no secrets in it.
+/// Everything that a function wrote, after asserting that it contains no secrets.
 async fn written(function: Function) -> String {
     let output = function.end_with_output().await;
     let written = output.stdout + &output.stderr;
     for secret in [SECRET_KEY, SESSION_TOKEN, ACCESS_KEY, OF_THE_EVENT] {
         assert!(!written.contains(secret), "{secret}: {written}");
     }
-    // A signature, and a hash that it is made of, is 64 hexadecimal digits.
+    // A signature, like the hashes behind it, is 64 hexadecimal digits.
     let hexadecimal =
         |piece: &str| piece.len() >= 64 && piece.bytes().all(|it| it.is_ascii_hexdigit());
     let mut pieces = written.split(|character: char| !character.is_ascii_alphanumeric());
@@ -65,7 +66,8 @@ async fn at_the_level_trace_nothing_secret_is_written() {
             event.to_string()
         };
 
-        // A run that succeeds at once, one that tries again after every kind of failure, and one with all the looks.
+        // A run that succeeds at once, one that retries after every kind of failure, and one with
+        // all kinds of status checks.
         assert!(function.invoke(event(json!([arns[0]])), PLENTY).await.is_ok);
         let faults = [
             Fault::reset(),
@@ -83,7 +85,7 @@ async fn at_the_level_trace_nothing_secret_is_written() {
         let all = event(json!([pattern("shelf", "*")]));
         assert!(function.invoke(all, PLENTY).await.is_ok);
 
-        // Runs that fail: refused, hanging up to the deadline, and requests that are none.
+        // Runs that fail: refused, hanging up to the deadline, and invalid requests.
         emulator.deny("rekognition:StopProjectVersion", Some(&arns[0]));
         assert!(!function.invoke(event(json!([arns[0]])), PLENTY).await.is_ok);
         emulator.add_fault(Fault::hang());
@@ -98,7 +100,7 @@ async fn at_the_level_trace_nothing_secret_is_written() {
             assert!(!function.invoke(no_request, PLENTY).await.is_ok);
         }
 
-        // All of them were signed, with the key whose secret must not show.
+        // All of them were signed with the key whose secret must not appear.
         let calls = emulator.calls();
         assert!(calls.len() > 15, "{calls:?}");
         assert!(
@@ -114,7 +116,7 @@ async fn at_the_level_trace_nothing_secret_is_written() {
     }
 }
 
-/// The service's word on a wrong signature repeats what should have been signed.
+/// The service's message about a wrong signature repeats what should have been signed.
 #[tokio::test]
 async fn an_error_that_repeats_the_requests_headers_is_written_without_their_secrets() {
     let arns = arns(1);

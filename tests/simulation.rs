@@ -1,13 +1,13 @@
-//! Simulated nights: whole runs of the real handler and the real SDK, thrown by dice, against the
-//! emulator in the same process and on a paused clock. A night of 15 minutes takes milliseconds.
+//! Simulated nights: whole runs of the real handler and the real SDK, generated at random, against
+//! the emulator in the same process and on a paused clock. A night of 15 minutes takes
+//! milliseconds.
 //!
-//! `cargo test --test simulation` lives through the same 1,000 nights every time, `SEED=7
-//! NIGHTS=10000` before it through others, and `SEED=7 NIGHTS=1` before it and `no_night --
-//! --nocapture` behind it through one, and tells all of it. `tests/simulation/README.md` says how
-//! it works.
+//! `cargo test --test simulation` simulates the same 1,000 nights every time. With `SEED=7
+//! NIGHTS=10000` it simulates others, and with `SEED=7 NIGHTS=1` and `no_night -- --nocapture` a
+//! single one, of which it prints everything. `tests/simulation/README.md` says how it works.
 
 mod support;
-/// In the order in which they come into play.
+/// In the order in which they are used.
 mod simulation {
     // What happens.
     pub mod chance;
@@ -26,7 +26,7 @@ mod simulation {
     // How it happens.
     pub mod clock;
     pub mod run;
-    // What is asked of it.
+    // What it must satisfy.
     pub mod accounts;
     pub mod limits;
     pub mod operations;
@@ -36,7 +36,7 @@ mod simulation {
     pub mod verdict;
     pub mod view;
     pub mod wanted;
-    // What is told of it.
+    // How it is reported.
     pub mod many;
     pub mod single;
     pub mod tally;
@@ -50,7 +50,7 @@ use simulation::{many, single, tally, verdict};
 /// Seeds of nights that once failed.
 const ONCE_FAILED: [u64; 3] = [261, 883, 931];
 
-/// What lives through one of the nights over one account, and over many.
+/// The tests that run one of the nights over one account, and over many.
 const NIGHTS: &str = "no_night_breaks";
 const NIGHTS_OVER_MANY: &str = "no_night_over";
 
@@ -65,14 +65,14 @@ fn no_night_over_an_organization_breaks_a_promise() {
 }
 
 #[test]
-fn nights_that_once_failed_fail_no_more() {
+fn nights_that_once_failed_pass() {
     many::judge(NIGHTS, &ONCE_FAILED, |seed| {
         verdict::of_night(|| Night::new(seed))
     });
 }
 
 #[test]
-fn a_seed_gives_the_same_night_again() {
+fn a_seed_always_gives_the_same_night() {
     let seeds: Vec<u64> = (1..=30).collect();
     many::judge(NIGHTS, &seeds, |seed| {
         verdict::of_repetition(|| Night::new(seed))
@@ -94,7 +94,7 @@ fn the_nights_over_organizations_meet_all_that_can_break_a_promise() {
     assert!(missing.is_empty(), "\n{}", missing.join("\n"));
 }
 
-/// Lives through the nights that the environment names, or through so many from the first.
+/// Runs the nights that the environment names, or this many from the first.
 fn live(test: &str, night: impl Fn(u64) -> Night + Sync, nights: u64) {
     let first = number("SEED").unwrap_or(1);
     match number("NIGHTS").unwrap_or(nights) {

@@ -1,4 +1,4 @@
-//! One model and many: stopped, tried again, refused, or told.
+//! One model and many: stopped, retried, refused, or reported.
 
 mod support;
 
@@ -10,7 +10,7 @@ use support::{
     PLENTY, arn, arn_in, arns, failure, handler, invoke, model, outcomes, report, running, stop,
 };
 
-/// Settings under which a stop is accepted and nobody waits for more.
+/// Settings under which an accepted stop is enough.
 const UNCONFIRMED: [(&str, &str); 1] = [("CONFIRM_STOPPED", "false")];
 
 async fn emulator(models: impl IntoIterator<Item = Model>) -> Emulator {
@@ -42,7 +42,7 @@ async fn a_throttled_stop_is_retried_until_it_succeeds() {
     ] {
         let arn = arn("shelf", "v1");
         let emulator = emulator([running(&arn)]).await;
-        // More often than the three attempts that the SDK makes as it comes.
+        // More often than the three attempts that the SDK makes by default.
         emulator.add_fault(
             Fault::error(code)
                 .operation(Operation::StopProjectVersion)
@@ -84,7 +84,7 @@ async fn server_errors_and_broken_connections_are_retried() {
 }
 
 #[tokio::test]
-async fn what_the_service_will_not_take_back_is_not_retried() {
+async fn what_the_service_refuses_for_good_is_not_retried() {
     for code in [
         "AccessDeniedException",
         "InvalidParameterException",
@@ -101,7 +101,7 @@ async fn what_the_service_will_not_take_back_is_not_retried() {
 }
 
 #[tokio::test]
-async fn what_the_service_will_not_take_back_is_not_retried_where_a_clock_is_wrong() {
+async fn what_the_service_refuses_for_good_is_not_retried_if_a_clock_is_wrong() {
     let ten_minutes = Duration::from_secs(600);
     let now = SystemTime::now();
     for clock in [now - ten_minutes, now, now + ten_minutes] {
@@ -122,7 +122,7 @@ async fn what_the_service_will_not_take_back_is_not_retried_where_a_clock_is_wro
 }
 
 #[tokio::test]
-async fn a_signature_that_a_wrong_clock_spoilt_is_made_again_once() {
+async fn a_signature_that_a_wrong_clock_made_invalid_is_retried_once() {
     let now = SystemTime::now();
     let code = "InvalidSignatureException";
     for (minutes, spoilt, calls, outcome) in
@@ -143,7 +143,7 @@ async fn a_signature_that_a_wrong_clock_spoilt_is_made_again_once() {
 }
 
 #[tokio::test]
-async fn a_model_that_does_not_run_is_already_stopped() {
+async fn a_model_that_is_not_running_is_already_stopped() {
     for status in [
         "STOPPED",
         "TRAINING_COMPLETED",
@@ -167,7 +167,7 @@ async fn a_model_that_does_not_exist_fails_with_the_services_code() {
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_read_is_settled_by_looking() {
+async fn a_response_that_cannot_be_read_is_resolved_by_a_status_check() {
     for (fault, outcome) in [
         (Fault::garbage("{\"Status\":"), "already_stopped"),
         (Fault::garbage("[]"), "already_stopped"),
@@ -194,7 +194,7 @@ async fn an_answer_that_cannot_be_read_is_settled_by_looking() {
 }
 
 #[tokio::test]
-async fn a_stop_that_is_answered_with_another_status_is_settled_by_looking() {
+async fn a_stop_that_returns_another_status_is_resolved_by_a_status_check() {
     let arn = arn("shelf", "v1");
     let emulator = emulator([running(&arn)]).await;
     emulator.add_fault(Fault::status_override("STOPPED").operation(Operation::StopProjectVersion));
@@ -204,7 +204,7 @@ async fn a_stop_that_is_answered_with_another_status_is_settled_by_looking() {
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_read_and_had_no_effect_is_followed_by_another_stop() {
+async fn an_unreadable_response_to_a_stop_without_effect_is_followed_by_another_stop() {
     let arn = arn("shelf", "v1");
     let emulator = emulator([running(&arn)]).await;
     emulator.add_fault(
@@ -218,7 +218,7 @@ async fn an_answer_that_cannot_be_read_and_had_no_effect_is_followed_by_another_
 }
 
 #[tokio::test]
-async fn an_unknown_status_is_told_verbatim_and_not_taken_for_stopped() {
+async fn an_unknown_status_is_reported_verbatim_and_not_taken_for_stopped() {
     let arn = arn("shelf", "v1");
     let emulator = emulator([model(&arn, "HIBERNATING")]).await;
     let report = report(stop(&emulator, &[&arn]).await);
@@ -263,7 +263,7 @@ async fn each_model_is_called_in_the_region_of_its_arn() {
 }
 
 #[tokio::test]
-async fn no_more_calls_are_in_flight_than_the_operator_allows_and_no_fewer() {
+async fn exactly_as_many_calls_are_in_flight_as_the_operator_allows() {
     let arns = arns(40);
     let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
     emulator.set_latency(Duration::from_millis(20));
@@ -276,7 +276,7 @@ async fn no_more_calls_are_in_flight_than_the_operator_allows_and_no_fewer() {
 }
 
 #[tokio::test]
-async fn models_whose_calls_keep_failing_hold_up_nobody() {
+async fn models_whose_calls_keep_failing_do_not_hold_up_others() {
     let arns = arns(20);
     let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
     for bad in &arns[..8] {
@@ -341,7 +341,7 @@ async fn a_call_that_hangs_is_given_up_in_time_for_another() {
 }
 
 #[tokio::test]
-async fn what_was_not_reached_by_the_deadline_is_named() {
+async fn models_that_were_not_reached_by_the_deadline_are_named() {
     let arns = arns(6);
     let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
     emulator.add_fault(Fault::hang());

@@ -1,5 +1,5 @@
-//! Events that nobody in their right mind sends: the built function refuses them or does them
-//! whole, in bounded memory.
+//! Events that no one in their right mind sends: the built function refuses them or handles them
+//! completely, in bounded memory.
 
 #![cfg(target_os = "linux")]
 mod support;
@@ -12,16 +12,16 @@ use support::process::Resources;
 use support::runtime_api::{Answer, Function, LARGEST_ANSWER, lines_of};
 use support::{PLENTY, arn, arns, pattern, running_emulator};
 
-/// The largest event that Lambda hands on.
+/// The largest event that Lambda accepts.
 const LARGEST_EVENT: usize = LARGEST_ANSWER;
-/// The function's memory, which Lambda ends it for exceeding, in kB.
+/// The function's memory, in kB. Lambda kills a function that exceeds it.
 const MEMORY: u64 = 128 * 1024;
-/// The most that an event which is refused may take of it.
+/// The most memory that a refused event may take.
 const MEMORY_TO_REFUSE: u64 = 64 * 1024;
 /// The longest line of the log.
 const LONGEST_LINE: usize = 64 * 1024;
 
-/// The function with the settings that it has by itself.
+/// The function with its default settings.
 async fn function(emulator: &Emulator, format: &str) -> Function {
     let url = emulator.url();
     Function::start(&[
@@ -56,7 +56,7 @@ fn refused(answer: &Answer) -> &str {
 }
 
 #[tokio::test]
-async fn six_megabytes_of_anything_are_refused_in_bounded_memory_and_in_few_words() {
+async fn six_megabytes_of_anything_are_refused_in_bounded_memory_with_a_short_message() {
     let long = "x".repeat(LARGEST_EVENT - 100);
     let events = [
         ("no JSON", filled("", "garbage ", "")),
@@ -159,11 +159,11 @@ async fn one_entry_too_many_is_refused_with_the_number_and_nothing_is_stopped() 
 }
 
 #[tokio::test]
-async fn an_entry_may_have_2048_characters_and_a_longer_one_fails_alone() {
+async fn an_entry_may_have_2048_characters_and_a_longer_one_fails_on_its_own() {
     let arns = arns(1);
     let emulator = running_emulator(&arns).await;
     let mut function = function(&emulator, "JSON").await;
-    // The number at the end is the only part without a length of its own.
+    // The number at the end is the only part without a maximum length of its own.
     let longest = |length: usize| {
         let arn = arn("shelf", "v");
         format!("{arn}{}", "0".repeat(length - arn.len()))
@@ -188,13 +188,13 @@ async fn an_entry_may_have_2048_characters_and_a_longer_one_fails_alone() {
         line.unwrap()["code"].as_str().unwrap()
     };
     assert_eq!(code(&longest(2048)), "ResourceNotFoundException");
-    // Shown cut.
+    // It is cut in the message.
     assert_eq!(code(&format!("{}...", longest(2048))), "InvalidModelArn");
     assert!(log.lines().all(|line| line.len() < LONGEST_LINE));
 }
 
 #[tokio::test]
-async fn the_largest_list_that_an_event_can_hold_is_stopped_whole() {
+async fn every_model_of_the_largest_list_that_an_event_can_hold_is_stopped() {
     // Ten thousand entries that fill the six megabytes.
     let arns: Vec<String> = (0..10_000)
         .map(|number| arn(&"p".repeat(255), &format!("{number:0>255}")))
@@ -215,7 +215,7 @@ async fn the_largest_list_that_an_event_can_hold_is_stopped_whole() {
     assert_eq!(answer.body["summary"]["stopped"], 10_000);
     assert_eq!(emulator.count(Operation::StopProjectVersion), 10_000);
     assert!(emulator.statuses().values().all(|it| it == "STOPPED"));
-    // What the answer has no room for is counted in it, and in the log.
+    // What does not fit into the response is counted in it, and is in the log.
     let named = answer.body["models"].as_array().unwrap().len();
     assert_eq!(answer.body["models_left_out"], 10_000 - named);
     assert!(
@@ -241,8 +241,8 @@ async fn a_list_that_is_hard_to_compare_is_stopped_all_the_same() {
         .collect();
     entries.extend(models.iter().cloned());
     let event = json!({ "model_arns": entries }).to_string();
-    // All comparisons would take more than a minute of a debug build: where a model stands in the
-    // report is given up, and no model is.
+    // All the comparisons would take a debug build more than a minute, so a model's position in the
+    // report may be given up, but no model is.
     let answer = function.invoke(event, Duration::from_secs(30)).await;
     assert_eq!(answer.body["errorType"], "NotAllStopped");
     assert!(
@@ -253,7 +253,7 @@ async fn a_list_that_is_hard_to_compare_is_stopped_all_the_same() {
 }
 
 #[tokio::test]
-async fn nobody_can_forge_a_line_of_the_log() {
+async fn a_line_of_the_log_cannot_be_forged() {
     const FORGED: &str = "\nERROR run forged\r\n\u{1b}[31m{\"message\":\"run\"}\n";
     let arns = arns(1);
     for format in ["JSON", "Text"] {
@@ -277,7 +277,7 @@ async fn nobody_can_forge_a_line_of_the_log() {
 }
 
 #[tokio::test]
-async fn a_word_of_the_service_of_any_length_is_cut() {
+async fn a_message_of_the_service_is_cut_whatever_its_length() {
     let arns = arns(1);
     let emulator = running_emulator(&arns).await;
     let message = "\"\n".repeat(500_000);

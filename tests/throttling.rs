@@ -1,8 +1,8 @@
-//! Throttled: every code for it, quotas and outages; and that no call waits for the quota of
-//! another operation.
+//! Throttling: every code for it, quotas and outages; and no call waits for the quota of another
+//! operation.
 //!
-//! The clock is paused and the service is in the same process, so that the times are those of the
-//! quotas alone.
+//! The clock is paused and the service is in the same process, so the times depend on the quotas
+//! alone.
 
 mod support;
 
@@ -52,7 +52,7 @@ fn emulator(arns: &[String]) -> Emulator {
     emulator_in_process(arns.iter().map(|arn| running(arn)))
 }
 
-/// A run that has so much time; its report, and the seconds that it took.
+/// A run that has this much time. Returns its report, and the seconds that it took.
 async fn run(handler: &Handler, event: &Value, time: Duration) -> (Report, f64) {
     let start = Instant::now();
     let response = handler.invoke(payload(event), invocation(time)).await;
@@ -81,12 +81,12 @@ fn let_through(emulator: &Emulator, operation: Operation, start: Instant) -> Vec
         .collect()
 }
 
-/// A service that throttles with another answer than the emulator's.
+/// A service that throttles with a response different from the emulator's.
 #[derive(Clone, Debug)]
 struct Throttles {
     wire: Wire,
     status: u16,
-    /// The code; none for a bare answer.
+    /// The code; none for a bare status.
     code: Option<&'static str>,
 }
 
@@ -190,7 +190,7 @@ async fn a_few_throttled_calls_without_a_quota_cost_a_few_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn found_models_are_stopped_while_the_tags_of_others_are_still_to_be_read() {
+async fn found_models_are_stopped_while_the_tags_of_others_have_yet_to_be_read() {
     let arns = arns(300);
     let emulator = emulator(&arns);
     for operation in [TAGS, STOP] {
@@ -207,7 +207,7 @@ async fn found_models_are_stopped_while_the_tags_of_others_are_still_to_be_read(
 }
 
 #[tokio::test(start_paused = true)]
-async fn named_models_are_seen_stopped_while_tags_are_throttled_to_one_a_second() {
+async fn named_models_are_confirmed_while_tags_are_throttled_to_one_per_second() {
     let mut arns = arns(100);
     arns.extend(["v1", "v2"].map(|version| arn("dock", version)));
     let emulator = emulator(&arns);
@@ -217,14 +217,14 @@ async fn named_models_are_seen_stopped_while_tags_are_throttled_to_one_a_second(
     let event = json!({"model_arns": [arns[100], arns[101], pattern("shelf", "*")]});
     let (report, _) = run(&handler, &event, Duration::from_secs(30)).await;
     assert_eq!(outcomes(&report)[..2], ["stopped"; 2]);
-    // Meanwhile tags are read as fast as their quota lets them.
+    // Meanwhile tags are read as fast as their quota allows.
     let (calls, throttled) = throttled(&emulator, TAGS);
     assert!(calls - throttled > 20, "{throttled} of {calls} throttled");
     assert!(report.summary.failed > 60, "{}", report.summary.failed);
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_model_that_is_throttled_for_ever_slows_down_no_other() {
+async fn one_model_that_is_throttled_forever_does_not_slow_down_others() {
     let arns = arns(201);
     for (bad, latency) in [(0, 0), (0, 20), (100, 20), (200, 20)] {
         let emulator = emulator(&arns);
@@ -242,7 +242,7 @@ async fn one_model_that_is_throttled_for_ever_slows_down_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn never_are_more_than_128_calls_in_flight_in_the_process_and_no_fewer() {
+async fn up_to_128_calls_are_in_flight_in_the_process_and_never_more() {
     let arns: Vec<String> = (0..30)
         .flat_map(|region| {
             let region = format!("xx-test-{region}");

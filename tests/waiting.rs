@@ -1,4 +1,4 @@
-//! Between a stop and its end: models are waited for, looked at with few calls, and stopped again.
+//! Between a stop and its end: models are waited for, polled with few calls, and stopped again.
 //!
 //! The clock is paused, so that minutes pass at once.
 
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 /// More than a stop takes, and less than a test waits for.
 const SHORT: Duration = Duration::from_secs(5);
 
-/// So many models, spread over so many projects.
+/// This many models, spread over this many projects.
 fn spread(models: usize, projects: usize) -> Vec<String> {
     let arns = (0..models).map(|number| {
         let project = format!("project-{:02}", number % projects);
@@ -72,7 +72,7 @@ async fn without_confirmation_a_starting_model_is_waited_out_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_model_that_is_starting_up_to_the_deadline_is_told_as_still_starting() {
+async fn a_model_that_is_starting_up_to_the_deadline_fails_as_still_starting() {
     let arn = arn("shelf", "v1");
     let emulator = emulator([model(&arn, "STARTING").start_takes(Duration::MAX)]).await;
     let handler = handler(&emulator, &[]);
@@ -87,12 +87,12 @@ async fn a_model_that_is_starting_up_to_the_deadline_is_told_as_still_starting()
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_time_runs_out_for_is_told_by_when_it_was_last_seen() {
+async fn a_model_that_is_unfinished_at_the_deadline_says_when_it_was_last_seen() {
     let arn = arn("shelf", "v1");
     let starting = model(&arn, "STARTING").start_takes(Duration::from_secs(57));
     let refused =
         || Fault::error("ResourceInUseException").operation(Operation::StopProjectVersion);
-    // The last look is 5 seconds before the deadline, which is a second before the end.
+    // The last poll is 5 seconds before the deadline, which is a second before the end.
     for (model, seen) in [
         (
             starting,
@@ -160,7 +160,7 @@ async fn a_model_that_starts_again_after_its_stop_is_waited_out_and_stopped_agai
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_that_is_not_seen_done_by_the_deadline_is_not_confirmed() {
+async fn a_model_that_is_still_stopping_at_the_deadline_is_not_confirmed() {
     let arn = arn("shelf", "v1");
     let emulator = emulator([running(&arn).stop_takes(Duration::MAX)]).await;
     let handler = handler(&emulator, &[]);
@@ -172,7 +172,7 @@ async fn a_stop_that_is_not_seen_done_by_the_deadline_is_not_confirmed() {
         "STOPPING"
     );
 
-    // The repeated run finds it where the first has left it.
+    // The repeated run finds it as the first left it.
     let again = invoke(&handler, event.clone(), SHORT);
     let at_last = async {
         let stops = Operation::StopProjectVersion;
@@ -189,9 +189,9 @@ async fn a_stop_that_is_not_seen_done_by_the_deadline_is_not_confirmed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stops_after_the_last_regular_look_is_seen_stopped_shortly_before_the_deadline() {
+async fn a_model_that_stops_after_the_last_regular_poll_is_confirmed_shortly_before_the_deadline() {
     let arn = arn("shelf", "v1");
-    // Looks come after 1, 3, 7, 15, 31, 61 and 91 seconds, and the next would come after 121.
+    // Polls come after 1, 3, 7, 15, 31, 61 and 91 seconds, and the next would come after 121.
     let slow = running(&arn).stop_takes(Duration::from_secs(105));
     let emulator = emulator([slow]).await;
     let handler = handler(&emulator, &[]);
@@ -218,7 +218,7 @@ async fn a_model_found_stopping_ends_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_running_model_whose_stop_is_refused_as_in_use_is_tried_again() {
+async fn a_running_model_whose_stop_is_refused_as_in_use_is_stopped_again() {
     let arn = arn("shelf", "v1");
     let emulator = emulator([running(&arn)]).await;
     let in_use = Fault::error("ResourceInUseException").operation(Operation::StopProjectVersion);
@@ -228,21 +228,21 @@ async fn a_running_model_whose_stop_is_refused_as_in_use_is_tried_again() {
     let calls = emulator.calls().into_iter();
     let stops = calls.filter(|call| call.operation == Operation::StopProjectVersion);
     let times: Vec<Instant> = stops.map(|call| call.at).collect();
-    // At once, then after one second and after two.
+    // At once, then after one second, and then after two.
     let pauses = times.windows(2).map(|two| (two[1] - two[0]).as_secs());
     assert_eq!(pauses.collect::<Vec<_>>(), [0, 1, 2]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_model_that_is_said_to_run_to_the_end_is_never_reported_stopped() {
+async fn a_model_that_is_reported_running_to_the_end_is_never_reported_stopped() {
     let arn = arn("shelf", "v1");
     for (fault, is_accepted) in [
-        // Refused and running, for ever.
+        // Refused and running, forever.
         (
             Fault::error("ResourceInUseException").operation(Operation::StopProjectVersion),
             false,
         ),
-        // Accepted, then refused and said to be running, for ever.
+        // Accepted, then refused and reported as running, forever.
         (
             Fault::status_override("RUNNING").operation(Operation::DescribeProjectVersions),
             true,
@@ -263,7 +263,7 @@ async fn a_model_that_is_said_to_run_to_the_end_is_never_reported_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_status_that_becomes_one_that_nobody_knows_is_unexpected() {
+async fn a_status_that_becomes_unknown_is_unexpected() {
     let arn = arn("shelf", "v1");
     let stopping = running(&arn).stop_takes(Duration::MAX);
     let emulator = emulator([stopping.becomes(SHORT, "HIBERNATING")]).await;
@@ -296,7 +296,7 @@ async fn without_permission_to_describe_the_stop_is_sent_and_the_failure_names_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_project_that_cannot_be_looked_at_costs_no_other_its_confirmation() {
+async fn a_project_that_cannot_be_checked_does_not_keep_others_from_being_confirmed() {
     let arns = spread(6, 3);
     let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
     let project_arn = emulator.project_arn(&arns[1]).unwrap();
@@ -312,7 +312,7 @@ async fn a_project_that_cannot_be_looked_at_costs_no_other_its_confirmation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_model_that_is_gone_when_it_is_looked_at_fails_with_the_services_code() {
+async fn a_model_that_is_gone_when_it_is_checked_fails_with_the_services_code() {
     let arn = arn("shelf", "v1");
     let emulator = emulator([]).await;
     // The stop is accepted, and then neither the project nor the model is listed.
@@ -329,7 +329,7 @@ async fn a_model_that_is_gone_when_it_is_looked_at_fails_with_the_services_code(
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_project_that_is_listed_twice_the_one_that_lists_the_model_is_meant() {
+async fn of_a_project_that_is_listed_twice_the_one_that_lists_the_model_is_used() {
     let arns = spread(3, 1);
     for (namesake_first, status) in [
         (true, "DELETING"),
@@ -385,7 +385,7 @@ async fn a_list_whose_token_repeats_does_not_spin() {
         let arns = spread(2, 1);
         let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
         emulator.set_list_end(operation, ListEnd::RepeatedToken);
-        // A model that is not listed is looked for on every page.
+        // A model that is not listed is searched for on every page.
         let entries = [&*arns[0], &arns[1], &arn("project-00", "v0002")];
         let fault = Fault::garbage(r#"{"Status": "STOPPING"}"#).resource(entries[2]);
         emulator.add_fault(fault.operation(Operation::StopProjectVersion));
@@ -398,7 +398,7 @@ async fn a_list_whose_token_repeats_does_not_spin() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn sixty_models_that_take_six_seconds_are_confirmed_in_time_and_with_few_looks() {
+async fn sixty_models_that_take_six_seconds_are_confirmed_in_time_and_with_few_polls() {
     let arns = spread(60, 3);
     let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
     let six_seconds = Duration::from_secs(6);
@@ -415,7 +415,7 @@ async fn sixty_models_that_take_six_seconds_are_confirmed_in_time_and_with_few_l
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_fails_is_tried_again_and_loses_nobody() {
+async fn a_check_that_fails_is_retried_and_loses_no_model() {
     let faults = [
         Fault::error("InternalServerError"),
         Fault::error("ThrottlingException"),
@@ -462,7 +462,7 @@ async fn under_a_small_quota_every_model_is_confirmed() {
     assert!(emulator.calls().iter().any(|call| call.answer == throttled));
 }
 
-/// Without a pace nine of ten are throttled, and with it one of four.
+/// Without pacing, nine of ten are throttled, and with it one of four.
 #[tokio::test(start_paused = true)]
 async fn under_a_small_quota_most_calls_are_let_through() {
     let arns = spread(60, 1);
@@ -481,9 +481,9 @@ async fn under_a_small_quota_most_calls_are_let_through() {
     );
 }
 
-/// The call itself is not made again for these: the list has to be begun anew.
+/// The call itself is not retried for these: the list has to be restarted.
 #[tokio::test(start_paused = true)]
-async fn a_look_whose_list_is_refused_half_way_or_is_none_is_begun_anew() {
+async fn a_check_whose_list_is_refused_half_way_or_is_unreadable_is_restarted() {
     for operation in [
         Operation::DescribeProjects,
         Operation::DescribeProjectVersions,
@@ -502,7 +502,7 @@ async fn a_look_whose_list_is_refused_half_way_or_is_none_is_begun_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_cannot_be_read_until_the_deadline_is_the_reason_that_is_told() {
+async fn a_list_that_cannot_be_read_until_the_deadline_is_the_reason_in_the_report() {
     for operation in [
         Operation::DescribeProjects,
         Operation::DescribeProjectVersions,
@@ -527,11 +527,11 @@ async fn a_list_that_cannot_be_read_until_the_deadline_is_the_reason_that_is_tol
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_model_that_fails_a_look_at_several_fails_alone() {
+async fn a_model_that_makes_a_check_of_several_fail_fails_on_its_own() {
     for code in ["ResourceNotFoundException", "InvalidParameterException"] {
         let arns = spread(3, 1);
         let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
-        // The look at all three, and then that at one of them.
+        // The check of all three, and then that of one of them.
         let fault = Fault::error(code).operation(Operation::DescribeProjectVersions);
         emulator.add_fault(fault.attempts(..=2));
         let handler = handler(&emulator, &[]);
@@ -584,9 +584,8 @@ async fn a_page_that_fails_half_way_through_a_large_project_is_read_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_models_of_a_project_are_looked_at_by_the_page_and_a_few_by_name() {
-    // Of 250 versions, newest first; the ones that are asked for are the last that a list would
-    // show.
+async fn many_models_of_a_project_are_checked_by_the_page_and_a_few_by_name() {
+    // Of 250 versions, newest first; the ones that are checked are the last that a list would show.
     for (running_ones, looks_a_round) in [(120, 3), (12, 2), (10, 1)] {
         let arns: Vec<String> = (0..250)
             .map(|number| {
@@ -608,7 +607,7 @@ async fn many_models_of_a_project_are_looked_at_by_the_page_and_a_few_by_name() 
         let entries: Vec<&str> = arns[..running_ones].iter().map(String::as_str).collect();
         let report = stop(&emulator, &entries).await.unwrap();
         assert_eq!(report.summary.stopped, running_ones);
-        // Rounds after 1, 3 and 7 seconds, and one more where listing turned out to be no gain.
+        // Rounds after 1, 3 and 7 seconds, and one more if listing turned out to gain nothing.
         let looks = emulator.count(Operation::DescribeProjectVersions);
         assert!(
             looks <= 4 * looks_a_round,
@@ -618,9 +617,9 @@ async fn many_models_of_a_project_are_looked_at_by_the_page_and_a_few_by_name() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_a_model_has_changed_the_next_looks_come_soon_again() {
+async fn when_a_model_has_changed_the_next_poll_comes_soon() {
     let arns = spread(2, 1);
-    // Looks come after 31 and 61 seconds, and would come after 91 if the first model's end changed
+    // Polls come after 31 and 61 seconds, and would come after 91 if the first model's end changed
     // nothing.
     let takes = [50, 63].map(Duration::from_secs);
     let models = arns.iter().zip(takes);
@@ -635,8 +634,8 @@ async fn when_a_model_has_changed_the_next_looks_come_soon_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn looks_that_take_many_calls_come_less_often() {
-    // A look at all of them is a call for each project.
+async fn polls_that_take_many_calls_are_less_frequent() {
+    // A check of all of them is one call per project.
     let arns = spread(100, 100);
     let slow = Duration::from_secs(60);
     let emulator = emulator(arns.iter().map(|arn| running(arn).stop_takes(slow))).await;
@@ -645,12 +644,12 @@ async fn looks_that_take_many_calls_come_less_often() {
     let report = report(invoke(&handler, event, 5 * slow).await);
     assert_eq!(report.summary.stopped, 100);
     let looks = emulator.count(Operation::DescribeProjectVersions);
-    // With the short pauses of a few models the last of them would be the sixth of all.
+    // With the short pauses for a few models, the last of these would be the sixth.
     assert!(looks <= 500, "{looks} looks");
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_projects_arn_is_looked_up_once_and_ten_of_them_with_a_call() {
+async fn each_projects_arn_is_looked_up_once_and_ten_per_call() {
     let arns = spread(25, 25);
     let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
     emulator.set_stop_takes(Duration::from_secs(6));
@@ -662,7 +661,7 @@ async fn each_projects_arn_is_looked_up_once_and_ten_of_them_with_a_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn looks_and_lists_count_among_the_calls_that_the_operator_allows() {
+async fn checks_and_lists_count_towards_the_calls_that_the_operator_allows() {
     let arns = spread(30, 15);
     let models = arns.iter().enumerate().map(|(number, arn)| {
         let status = ["RUNNING", "STOPPED"][number / 15];
@@ -690,7 +689,7 @@ async fn looks_and_lists_count_among_the_calls_that_the_operator_allows() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_region_has_the_calls_that_the_operator_allows_for_itself() {
+async fn each_region_has_its_own_limit_of_calls_in_flight() {
     let regions = ["us-east-1", "eu-west-1"];
     let entries: Vec<String> = (0..8)
         .map(|number| arn_in(regions[number % 2], "shelf", &format!("v{number}")))

@@ -1,4 +1,4 @@
-//! Every entry is accounted for, exactly once and in its place, and the summary adds up.
+//! Every entry is accounted for, exactly once and in its position, and the summary adds up.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
     totals(view, wrong);
 }
 
-/// What is said of the rows as a whole is what they say.
+/// What the report says about its rows as a whole is what they say.
 pub fn totals(view: &View, wrong: &mut Vec<String>) {
     unmatched(view, wrong);
     summary(view, wrong);
@@ -65,7 +65,7 @@ fn nothing_left_out(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// No model is in the report that nobody asked for.
+/// Every model in the report was asked for.
 fn nothing_unasked(view: &View, wrong: &mut Vec<String>) {
     for row in &view.rows {
         let is_entry = (view.wanted.entries.iter()).any(|(text, _)| *text == row.model_arn);
@@ -80,7 +80,7 @@ fn nothing_unasked(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// Rows stand in the order of the list, and those of a pattern by ARN.
+/// Rows are in the order of the list, and those of a pattern in the order of their ARNs.
 fn in_order(view: &View, wrong: &mut Vec<String>) {
     let mut last = ((None, false), "");
     for row in &view.rows {
@@ -92,8 +92,8 @@ fn in_order(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// The patterns that match no model, in any status, and could be looked up. A run of some of the
-/// accounts cannot say.
+/// The patterns that match no model, in any status, and whose lookup was complete. A run of some of
+/// the accounts cannot tell.
 fn unmatched(view: &View, wrong: &mut Vec<String>) {
     let is_narrowed = view.night.accounts().is_some();
     let entries = view.wanted.entries.iter().filter(|_| !is_narrowed);
@@ -138,8 +138,8 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
     ] {
         right[outcome] = count(outcome).into();
     }
-    // The units of a model that nobody looked at are not known, which only happens where it was
-    // named and stops are not confirmed.
+    // The units of a model that was never described are unknown, which only happens if it was given
+    // by its ARN and stops are not confirmed.
     let all = units(&|row| ["stopped", "stopping", "would_stop"].contains(&&*row.outcome));
     let unknown = units(&|row| row.outcome == "stopping" && view.wanted.names(&row.model_arn));
     let at_least = all - unknown;
@@ -166,7 +166,7 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// One metric record, which counts what the summary counts.
+/// There is one metric record, which counts what the summary counts.
 fn metrics(view: &View, wrong: &mut Vec<String>) {
     let summary = &view.report["summary"];
     let count = |name: &str| summary[name].as_u64().unwrap_or_default();

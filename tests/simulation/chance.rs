@@ -1,9 +1,9 @@
-//! Chance that repeats: the same seed gives the same throws.
+//! Repeatable chance: the same seed gives the same draws.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// A thrower of dice.
+/// A source of random draws.
 pub struct Chance(fastrand::Rng);
 
 impl Chance {
@@ -11,7 +11,7 @@ impl Chance {
         Self(fastrand::Rng::with_seed(seed))
     }
 
-    /// True in so many of a hundred cases.
+    /// True in this many cases out of a hundred.
     pub fn percent(&mut self, percent: u32) -> bool {
         self.0.u32(0..100) < percent
     }

@@ -1,4 +1,4 @@
-//! The SDK's clock and its timers: those of the runtime, which is paused, so that a wait of an hour
+//! The SDK's clock and timers: those of the runtime, which is paused, so that waiting for an hour
 //! takes no time.
 
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub struct Timers {
 }
 
 impl Timers {
-    /// The sleeps that have neither ended nor been given up.
+    /// The sleeps that have neither ended nor been dropped.
     pub fn running(&self) -> usize {
         Arc::strong_count(&self.held) - 1
     }

@@ -1,5 +1,5 @@
-//! The list of a night: ARNs and patterns, some twice, some of nothing that there is, some no ARNs
-//! at all.
+//! The list of a night: ARNs and patterns, some repeated, some of things that do not exist, some
+//! that are not ARNs at all.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::chance::Chance;
 use super::night::{ACCOUNT, Model, arn};
 
-/// What is asked for, and where it stands.
+/// The list, and where it is given.
 #[derive(Debug)]
 pub struct List {
     /// The items; none is a `null`.
@@ -20,7 +20,7 @@ pub struct List {
 enum Place {
     /// In the event.
     Event,
-    /// In the `detail` of somebody's own event.
+    /// In the `detail` of a custom event.
     Detail,
     /// In the environment, with an event of a schedule. The text separates the items.
     Environment(&'static str),
@@ -38,7 +38,7 @@ const INVALID: [Option<&str>; 8] = [
 ];
 
 impl List {
-    /// The variable `MODEL_ARNS`, if the list stands there.
+    /// The variable `MODEL_ARNS`, if the list is given there.
     pub fn in_environment(&self) -> Option<String> {
         match self.place {
             Place::Environment(separator) => {
@@ -70,7 +70,7 @@ impl List {
         }
     }
 
-    /// These items, at a place where they can stand.
+    /// These items, given in a place that can express them.
     pub fn somewhere(chance: &mut Chance, items: Vec<Option<String>>) -> Self {
         let is_plain = |text: &String| !text.is_empty() && !text.contains(char::is_whitespace);
         let plain =
@@ -139,7 +139,7 @@ pub fn patterns_and_some_models(chance: &mut Chance, models: &[Model]) -> List {
     }
 }
 
-/// A pattern that stands for one model at least.
+/// A pattern that stands for at least one model.
 fn pattern(chance: &mut Chance, models: &[Model]) -> String {
     let model = chance.one_of(models);
     let parts: Vec<&str> = model.arn.rsplit('/').collect();
@@ -164,7 +164,7 @@ fn pattern(chance: &mut Chance, models: &[Model]) -> String {
     arn(model.region, ACCOUNT, &project, &version, &number)
 }
 
-/// The ARN of a model, or a pattern for models, that do not exist or are another's.
+/// The ARN of a model, or a pattern for models, that do not exist or belong to someone else.
 fn stranger(chance: &mut Chance) -> String {
     let region = *chance.one_of(&["us-east-1", "eu-west-1", "af-south-1"]);
     let account = chance.weighed(&[(3, ACCOUNT), (1, "999999999999")]);

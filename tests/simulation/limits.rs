@@ -1,5 +1,5 @@
-//! The limits: time, concurrency, what may be called at all, what may be tried again, and what may
-//! be left behind.
+//! The limits: time, concurrency, what may be called at all, what may be retried, and what may be
+//! left behind.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use rekognition_emulator::{Answer, Call, Operation, Service};
 use super::run::Left;
 use super::view::View;
 
-/// An attempt without an answer is given up after this long.
+/// An attempt that is not answered is given up after this long.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// What the service will not take back.
+/// Refusals that are final.
 const FINAL: [&str; 3] = [
     "AccessDeniedException",
     "InvalidParameterException",
@@ -26,7 +26,7 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
     leftovers(view, wrong);
 }
 
-/// The answer comes before the deadline, and no call is waited for longer than it is worth.
+/// The answer comes before the deadline, and no call is waited for too long.
 fn time(view: &View, wrong: &mut Vec<String>) {
     let (took, time) = (view.took(), view.run.time);
     if took >= time {
@@ -38,7 +38,7 @@ fn time(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// The bound is on each account, and those that are not known answer in the same region.
+/// The limit applies to each account, and unknown accounts answer in the same region.
 fn turns(view: &View, wrong: &mut Vec<String>) {
     let most = view.night.settings.max_concurrency.get() as usize;
     for ((account, region), calls) in &view.run.most_in_flight {
@@ -66,7 +66,7 @@ fn turns(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// Every call may be made, and none again that the service has refused for good.
+/// Every call is allowed, and none is repeated that the service has refused for good.
 fn calls(view: &View, wrong: &mut Vec<String>) {
     let mut refusals: BTreeMap<String, usize> = BTreeMap::new();
     for call in &view.run.calls {
@@ -77,7 +77,7 @@ fn calls(view: &View, wrong: &mut Vec<String>) {
         }
         let refused = refusals.entry(what.clone()).or_default();
         if *refused > others_who_may_ask(view, call.operation) {
-            wrong.push(format!("{what} is tried again after {refused} refusals"));
+            wrong.push(format!("{what} is retried after {refused} refusals"));
         }
         if matches!(&call.answer, Answer::Error(code) if FINAL.contains(&&**code)) {
             *refused += 1;
@@ -85,7 +85,7 @@ fn calls(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// A model that was refused twice as in use is given time before it is tried again.
+/// A model that was refused twice as in use is given time before it is stopped again.
 fn pauses(view: &View, wrong: &mut Vec<String>) {
     let mut stops: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
     let calls = view.run.calls.iter();
@@ -99,7 +99,7 @@ fn pauses(view: &View, wrong: &mut Vec<String>) {
             let refused = three[..2].iter().all(|call| call.answer == in_use);
             if refused && pause < Duration::from_secs(1) {
                 wrong.push(format!(
-                    "{arn} was refused twice as in use, and is tried again after {pause:?}"
+                    "{arn} was refused twice as in use, and is stopped again after {pause:?}"
                 ));
             }
         }
@@ -114,8 +114,8 @@ fn leftovers(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// How often a call may be made after a refusal: not for the same model or list, but a look is for
-/// many models, of which each asks for itself.
+/// How often a call may be made after a refusal: not for the same model or list, but a status check
+/// covers many models, each of which may be checked again on its own.
 fn others_who_may_ask(view: &View, operation: Operation) -> usize {
     match operation {
         Operation::StopProjectVersion | Operation::ListTagsForResource => 0,

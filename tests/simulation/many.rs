@@ -1,16 +1,16 @@
-//! Many nights, side by side in as many threads as the machine has processors. A night is the same
-//! whichever thread it runs in: what it throws in a thread's own dice it seeds first.
+//! Many nights, in parallel in as many threads as the machine has processors. A night is the same
+//! whichever thread it runs in: it seeds the thread's random generator first.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// Once so many nights have failed, no further one begins.
+/// Once this many nights have failed, no further one begins.
 const ENOUGH: usize = 10;
 
-/// Judges the night of each seed, and panics with all that is wrong; `test` is what lives through
-/// one of them again.
+/// Judges the night of each seed, and panics with everything that is wrong; `test` is the test that
+/// runs one of them again.
 pub fn judge(test: &str, seeds: &[u64], judge: impl Fn(u64) -> Vec<String> + Sync) {
     let next = AtomicUsize::new(0);
     let failed: Mutex<BTreeMap<u64, Vec<String>>> = Mutex::default();

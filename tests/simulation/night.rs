@@ -1,4 +1,4 @@
-//! A night: the models that there are, what is asked of a run, and how much time it has. All
+//! A night: the models that exist, what a run is asked to do, and how much time it has. Everything
 //! follows from a seed.
 
 use std::num::NonZeroU32;
@@ -21,7 +21,7 @@ pub struct Night {
     pub models: Vec<Model>,
     pub list: List,
     pub settings: Settings,
-    /// The other accounts, if it is a night over many.
+    /// The other accounts, if it is a night over an organization.
     pub organization: Option<Organization>,
     pub dry_run: bool,
     pub weather: Weather,
@@ -31,7 +31,7 @@ pub struct Night {
     pub again: bool,
 }
 
-/// A model, and what it will do by itself.
+/// A model, and what it will do on its own.
 #[derive(Debug)]
 pub struct Model {
     pub arn: String,
@@ -43,7 +43,7 @@ pub struct Model {
     pub stop_takes: Duration,
     /// The value of the tag that the settings name, and whether it exempts the model.
     pub tag: Option<(&'static str, bool)>,
-    /// The statuses that it goes to without being asked, each after that time.
+    /// The statuses that it changes to on its own, each after this time.
     pub becomes: Vec<(Duration, &'static str)>,
 }
 
@@ -109,7 +109,7 @@ impl Night {
         let models = models(chance, count, time);
         let weather = Weather::new(chance, &models);
         let list = entries::list(chance, &models);
-        // A service that fails for ever is tried for ever: without this a few nights would take
+        // A service that fails forever is retried forever: without this, a few nights would take
         // most of the time.
         let affordable = Duration::from_secs_f64(150.0 / weather.storm(models.len()).max(0.3));
         let mut night = Self {
@@ -123,7 +123,7 @@ impl Night {
             models,
             again: chance.percent(20),
         };
-        // Thrown last, so that every other night is what it was.
+        // Drawn last, so that all other nights stay the same.
         if chance.percent(4) && night.models.len() > 4 {
             night.befall_many(chance);
         } else if chance.percent(6) {
@@ -134,8 +134,8 @@ impl Night {
         night
     }
 
-    /// Makes the stops of many models fail for ever, more than calls may be in flight, and the
-    /// others' go well.
+    /// Makes the stops of many models fail forever, more than calls may be in flight, and the
+    /// others succeed.
     fn befall_many(&mut self, chance: &mut Chance) {
         self.settings.max_concurrency = NonZeroU32::new(chance.number(1..=2)).unwrap();
         self.time = chance.duration(30..=60);
@@ -144,13 +144,14 @@ impl Night {
         self.weather = Weather::for_ever(chance, &self.models[..befallen as usize]);
     }
 
-    /// Gives operations quotas of their own, and so many models that these are what takes time.
+    /// Gives operations quotas of their own, and enough models for these to determine how long it
+    /// takes.
     fn set_operations_apart(&mut self, chance: &mut Chance) {
         self.time = chance.duration(40..=90);
         let count = chance.number(20..=60);
         self.models = models(chance, count, self.time);
         self.list = entries::patterns_and_some_models(chance, &self.models);
-        // Few, or places that are kept would not be missed.
+        // Few, or slots that are kept would not be missed.
         let places = chance.weighed(&[(1, 1), (1, 2), (1, 4)]);
         self.settings.max_concurrency = NonZeroU32::new(places).unwrap();
         self.weather = Weather::of_operations(chance);
@@ -182,7 +183,7 @@ impl Night {
         self.models.iter().find(|model| model.arn == arn)
     }
 
-    /// Whether the model is to be left alone when only patterns ask for it.
+    /// Whether the model must be left alone if only patterns match it.
     pub fn is_exempt(&self, model: &Model) -> bool {
         !self.settings.keep_running_tag.is_empty() && model.tag.is_some_and(|(_, exempts)| exempts)
     }
@@ -202,7 +203,7 @@ impl Settings {
         }
     }
 
-    /// The key of the models' tags, also where the settings do not ask for it.
+    /// The key of the models' tags, even if the settings do not use it.
     pub fn key_on_models(&self) -> &'static str {
         match self.keep_running_tag {
             "" => "keep-running",
@@ -212,7 +213,7 @@ impl Settings {
 }
 
 impl Model {
-    /// The model of this ARN, with all else thrown.
+    /// The model with this ARN, and everything else drawn at random.
     pub fn new(chance: &mut Chance, region: &'static str, arn: String, time: Duration) -> Self {
         let changes = chance.weighed(&[(92, 0), (6, 1), (2, 2)]);
         Self {

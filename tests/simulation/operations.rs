@@ -1,10 +1,10 @@
-//! No operation waits for another: the calls of each come as its own quota lets them, whatever the
-//! quota, the faults and the hanging calls of the others.
+//! No operation waits for another: its calls are made as its own quota allows, whatever the quota,
+//! the faults and the hanging calls of the others.
 //!
-//! For each operation of a region the calls are listed that have to be made, each with the time
+//! For each operation of a region, this lists the calls that have to be made, each with the time
 //! from which the program knew enough to make it. The calls before it and the operation's own quota
-//! give the time by which it is due. That is asked only of operations that nothing troubles
-//! themselves.
+//! give the time by which it is due. This is only required of operations that have no trouble of
+//! their own.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,19 +17,19 @@ use super::view::{Phase, View, phase};
 use super::wanted::Kind;
 use super::weather::Weather;
 
-/// What a program may need to learn a quota, and to come to a call besides.
+/// The extra time that a program may need to learn a quota and to get to a call.
 const SLACK: Duration = Duration::from_secs(2);
 /// The same in calls.
 const SLACK_IN_CALLS: u32 = 3;
-/// How much longer than its quota asks for an operation may take.
+/// How much longer than its quota requires an operation may take.
 const FACTOR: f64 = 1.25;
-/// The operations that take turns at the places.
+/// The operations that compete for slots.
 const OPERATIONS: u32 = 4;
-/// The places that an operation has at least, where there are so many.
+/// The minimum number of slots of an operation, if there are that many.
 const PLACES: u32 = 2;
-/// The longest pause between two looks at a model.
+/// The longest pause between two polls of a model.
 const LOOK: Duration = Duration::from_secs(35);
-/// The places that a hanging operation may hold.
+/// The slots that a hanging operation may hold.
 const PLACES_OF_HANGING: usize = 2;
 
 /// Something that has to be called or seen, and by when.
@@ -55,10 +55,10 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// All that was due before the time was up.
+/// Everything that was due before time was up.
 pub fn dues(view: &View) -> Vec<Due> {
     let regions: BTreeSet<&str> = view.night.models.iter().map(|it| it.region).collect();
-    // A stranger's calls would count for the same quotas.
+    // A stranger's calls would count towards the same quotas.
     let regions = (regions.into_iter()).filter(|it| view.wanted.accounts_in(it).len() == 1);
     let dues = regions.flat_map(|region| {
         let mut dues = stops(view, region);
@@ -70,7 +70,8 @@ pub fn dues(view: &View) -> Vec<Due> {
     dues.filter(|due| due.by < end).collect()
 }
 
-/// Models that are named are stopped at once, and those that patterns find as their tags come.
+/// Models given by ARN are stopped at once, and those that patterns find as soon as their tags are
+/// read.
 fn stops(view: &View, region: &str) -> Vec<Due> {
     let operation = Operation::StopProjectVersion;
     let Some(gap) = gap(view, operation).filter(|_| !view.night.dry_run) else {
@@ -100,8 +101,8 @@ fn tags(view: &View, region: &str) -> Vec<Due> {
     let operation = Operation::ListTagsForResource;
     let models = view.night.models.iter().filter(|it| it.region == region);
     let models: Vec<&Model> = models.collect();
-    // A look at a named model may show others before they are found, and so may one between two
-    // pages.
+    // A status check of a model given by ARN may show others before they are found, and so may one
+    // between two pages.
     let is_found_at_once = models.iter().all(|model| !view.wanted.names(&model.arn))
         && models.len() <= view.run.weather.page_size as usize;
     let Some(gap) = gap(view, operation).filter(|_| is_found_at_once) else {
@@ -122,7 +123,7 @@ fn tags(view: &View, region: &str) -> Vec<Due> {
     due(view, region, operation, ready, gap)
 }
 
-/// Models that have stopped are seen stopped.
+/// Models that have stopped are confirmed.
 fn looks(view: &View, region: &str) -> Vec<Due> {
     let needed = [
         Operation::StopProjectVersion,
@@ -151,7 +152,7 @@ fn looks(view: &View, region: &str) -> Vec<Due> {
                 && phase(&told.status) == Phase::NotRunning
         });
         let was = told.map(|told| told.at);
-        // Others are looked at in the same round, and what is found is listed in between.
+        // Others are polled in the same round, and listing for discovery happens in between.
         let until = was.unwrap_or(view.run.ended);
         let rounds = needed.iter().zip(&gaps).skip(1).map(|(operation, gap)| {
             let calls = calls(view, region, *operation);
@@ -186,7 +187,7 @@ fn due(
         if resources.insert(&call.resources[0]) {
             made.push(call.at);
         } else if !is_throttled(call) {
-            // One more for the same model takes a part of the quota as well.
+            // A further call for the same model uses the quota as well.
             made.push(call.at);
             ready.push(call.at);
         }
@@ -222,13 +223,13 @@ fn is_throttled(call: &Call) -> bool {
     matches!(&call.answer, Answer::Error(code) if codes.contains(&&**code))
 }
 
-/// Whether nobody else touches the model, and all that is told of it is true.
+/// Whether no one else touches the model, and everything reported about it is true.
 fn is_plain(view: &View, model: &Model) -> bool {
     !view.is_restless(model) && !view.lies_about(model)
 }
 
-/// The time between two calls of an operation by its own quota and by the latency; none if
-/// something troubles it itself, or what another operation does may.
+/// The time between two calls of an operation according to its own quota and the latency; none if
+/// it has trouble of its own, or another operation may be the cause.
 fn gap(view: &View, operation: Operation) -> Option<Duration> {
     let weather = &view.run.weather;
     let is_untroubled = weather.faults.iter().all(|trouble| {
@@ -243,8 +244,8 @@ fn gap(view: &View, operation: Operation) -> Option<Duration> {
     is_fair.then(|| Duration::from_secs_f64(FACTOR / per_second) + turn)
 }
 
-/// Whether hanging calls leave places to others, which are few enough at first and fewer
-/// afterwards. Those that only some calls meet may come when an operation has many places.
+/// Whether hanging calls leave slots to others: they are few enough at first and fewer afterwards.
+/// Faults that only some calls meet may occur when an operation has many slots.
 fn leaves_places(view: &View, weather: &Weather) -> bool {
     let faults = weather.faults.iter();
     let mut hanging: Vec<_> = faults

@@ -1,7 +1,7 @@
-//! What could be stopped in the time there was, was stopped; and what is exempt was kept.
+//! What could be stopped in the available time was stopped; and what is exempt was kept.
 //!
-//! That is asked only where it is beyond doubt: nothing bars the model's calls for good, and there
-//! is far more time than they take, also after the last time that somebody else touched it.
+//! This is only required if it is beyond doubt: nothing permanently blocks the model's calls, and
+//! there is far more time than they take, even after the last time that someone else touched it.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use super::night::Model;
 use super::view::{Phase, View, phase};
 use super::wanted::Kind;
 
-/// The longest pause between two looks at a model, and the call.
+/// The longest pause between two polls of a model, plus the call.
 pub const LOOK: Duration = Duration::from_secs(35);
-/// The codes of failures that time would have mended.
+/// The codes of failures that more time would have avoided.
 const OUT_OF_TIME: [&str; 3] = ["StillStarting", "NotConfirmed", "DeadlineExceeded"];
 
 pub fn check(view: &View, wrong: &mut Vec<String>) {
@@ -55,7 +55,7 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// Whether nothing and nobody keeps the program from doing to the model what it is to do.
+/// Whether nothing and no one keeps the program from dealing with the model as it should.
 fn is_due(view: &View, model: &Model) -> bool {
     let mut takes = Duration::ZERO;
     if view.run.before[&model.arn] == "STARTING" {
@@ -69,7 +69,7 @@ fn is_due(view: &View, model: &Model) -> bool {
         && is_enough(view, model.region, takes)
 }
 
-/// The same, where somebody else has touched the model, for the time after that.
+/// The same, if someone else has touched the model, for the time after that.
 fn is_due_again(view: &View, model: &Model) -> bool {
     let (begun, ended) = (view.run.since, view.run.since + view.run.time);
     let changes = model.becomes.iter().map(|(after, _)| *after);
@@ -81,13 +81,13 @@ fn is_due_again(view: &View, model: &Model) -> bool {
     !view.run.weather.bars(model) && is_enough(view, model.region, passed + takes)
 }
 
-/// Whether the run has so much time, besides that of its calls.
+/// Whether the run has this much time, in addition to that of its calls.
 fn is_enough(view: &View, region: &str, takes: Duration) -> bool {
     let calls = view.run.weather.calls_take(view.night, region);
     calls.is_some_and(|calls| calls + takes < view.run.time * 4 / 5)
 }
 
-/// What the report should say of the model: an outcome, a code, or nothing.
+/// What the report should say about the model: an outcome, a code, or nothing.
 pub fn right(view: &View, model: &Model) -> Vec<Option<&'static str>> {
     let before = &*view.run.before[&model.arn];
     let is_named = view.wanted.names(&model.arn);
@@ -101,8 +101,8 @@ pub fn right(view: &View, model: &Model) -> Vec<Option<&'static str>> {
         Phase::Billed if view.night.settings.confirm_stopped => vec![Some("stopped")],
         Phase::Billed => vec![Some("stopping")],
     };
-    // An answer to a stop that was lost, or cannot be read, leaves open who stopped the model. One
-    // that is being stopped may be seen before or after its end.
+    // If the response to a stop was lost, or cannot be read, it is open who stopped the model. A
+    // model that is being stopped may be seen before or after it has stopped.
     let is_stopped = ["already_stopped", "stopped", "stopping"].map(Some);
     let is_open = before == "STOPPING" || !view.run.weather.faults.is_empty();
     if is_open && right.iter().any(|it| is_stopped.contains(it)) {

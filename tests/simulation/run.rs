@@ -1,5 +1,5 @@
-//! A night lived through: the real handler and the real SDK against the emulator, in one task on a
-//! paused clock.
+//! Runs a night: the real handler and the real SDK against the emulator, in one task on a paused
+//! clock.
 
 use std::collections::BTreeMap;
 use std::env::VarError;
@@ -26,14 +26,14 @@ use crate::support::log::Output;
 use crate::support::wire::{Told, Wire};
 
 const SERVICES: [Service; 3] = [Service::Rekognition, Service::Sts, Service::Organizations];
-/// The pause before Lambda invokes a function again that has failed.
+/// The pause before Lambda retries an invocation that has failed.
 const PAUSE: Duration = Duration::from_secs(60);
 /// The time of a second invocation, which is Lambda's longest.
 const TIME_AGAIN: Duration = Duration::from_secs(900);
-/// How long an answer that is late is waited for.
+/// How long to wait for an answer that is late.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// One invocation, and what the service knows of it.
+/// One invocation, and what the service knows about it.
 pub struct Run {
     pub weather: Weather,
     pub time: Duration,
@@ -41,15 +41,15 @@ pub struct Run {
     pub since: Duration,
     pub begun: Instant,
     pub ended: Instant,
-    /// The answer; none where it did not come.
+    /// The answer; none if there was none.
     pub answer: Option<Result<Report, Error>>,
     /// Every model's status at the beginning and at the end.
     pub before: BTreeMap<String, String>,
     pub after: BTreeMap<String, String>,
-    /// The changes of a status while it lasted.
+    /// The changes of statuses while it lasted.
     pub changes: Vec<Change>,
     pub calls: Vec<Call>,
-    /// The statuses that it was told, in the order in which it was.
+    /// The statuses that the service reported to it, in order.
     pub told: Vec<Told>,
     /// The metric records that it wrote.
     pub metrics: Vec<Value>,
@@ -61,20 +61,20 @@ pub struct Run {
     pub left: Left,
 }
 
-/// What is left of an invocation when its answer has come. It should be nothing.
+/// What is left of an invocation after its answer. It should be nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Left {
     pub calls_in_flight: usize,
     pub tasks: usize,
     /// Of the SDK. Those of the program are held by its future or by a task.
     pub timers: usize,
-    /// Connections to the service that are held besides those of the process.
+    /// Connections to the service other than those of the process.
     pub connections: usize,
     /// Calls that are made after the answer.
     pub later_calls: usize,
 }
 
-/// Lives through a night; gives its one or two invocations.
+/// Runs a night. Returns its one or two invocations.
 pub fn live_through(night: &Night) -> Vec<Run> {
     // The SDK's jitter.
     fastrand::seed(night.seed);

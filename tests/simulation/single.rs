@@ -1,4 +1,4 @@
-//! One night, with all that can be told of it.
+//! One night, with everything that can be said about it.
 
 use rekognition_emulator::{Call, Change};
 use tokio::time::Instant;
@@ -8,7 +8,7 @@ use super::run::live_through;
 use super::verdict;
 use crate::support::log::Log;
 
-/// Lives through a night and tells of it, and fails if a promise is broken.
+/// Runs a night and prints it, and fails if a promise is broken.
 pub fn tell(night: &Night) {
     eprintln!("{night:#?}\n");
     let log = Log::new("text", "DEBUG");

@@ -7,18 +7,18 @@ use rekognition_emulator::{FaultKind, Operation};
 use super::night::{Model, Night};
 use super::weather::{Denial, LISTS, Limit, NO_LIST, Trouble, Weather};
 
-/// What a fault means for a program that does the best it can.
+/// What a fault means for a program that does its best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nature {
-    /// The call is to be tried again.
+    /// The call should be retried.
     Passing,
-    /// The call is to be tried again, later and later.
+    /// The call should be retried, less and less often.
     Throttling,
-    /// After a stop, only a look can tell what it has done; other calls are to be tried again.
+    /// After a stop, only a status check can tell what it has done; other calls should be retried.
     Doubtful,
-    /// The service's last word.
+    /// The service's refusal is final.
     Refusal,
-    /// The answer can be read, and is not true.
+    /// The response can be read, but is not true.
     Lie,
 }
 
@@ -51,13 +51,13 @@ impl Trouble {
         }
     }
 
-    /// Whether calls for this model may be among those that it befalls.
+    /// Whether calls for this model may be among those that it affects.
     pub fn befalls(&self, model: &Model) -> bool {
         let on = |resource: &String| *resource == model.arn || *resource == model.project;
         self.resource.as_ref().is_none_or(on)
     }
 
-    /// How long it keeps one call from its place in the worst case.
+    /// How long it may delay one call in the worst case.
     fn holds(&self) -> Duration {
         match self.kind {
             FaultKind::Hang | FaultKind::Delay(_) => Duration::from_secs(10),
@@ -65,7 +65,7 @@ impl Trouble {
         }
     }
 
-    /// What it costs in all, if it ends: each call that it befalls, and the pause after that.
+    /// What it costs in total, if it ends: each call that it affects, and the pause after that.
     pub fn costs(&self) -> Duration {
         let (first, last) = self.attempts;
         let stop = Operation::StopProjectVersion;
@@ -102,7 +102,8 @@ impl Weather {
     }
 
     fn bars_calls(&self, befalls: impl Fn(&Trouble) -> bool) -> bool {
-        // Others of its operation wait with a throttled one, and every try takes a part of a quota.
+        // Others of its operation wait with a throttled call, and every attempt uses part of a
+        // quota.
         let spreads = |trouble: &Trouble| {
             trouble.is_permanent()
                 && (self.quota.is_some()
@@ -116,8 +117,8 @@ impl Weather {
         (self.faults.iter()).any(|trouble| spreads(trouble) || (befalls(trouble) && !ends(trouble)))
     }
 
-    /// The time after which every call for the models of a region has been answered, apart from
-    /// what the models themselves take. Far more than a good program needs.
+    /// The time after which every call for the models of a region has been answered, not counting
+    /// the time that the models themselves take. Far more than a good program needs.
     pub fn calls_take(&self, night: &Night, region: &str) -> Option<Duration> {
         let models = night.models.iter().filter(|model| model.region == region);
         let (models, entries) = (models.count() as u32, night.list.items.len() as u32);
@@ -136,7 +137,7 @@ impl Weather {
             false => rate,
         };
         let for_ever = self.faults.iter().filter(|trouble| trouble.is_permanent());
-        // Its stop, its look and its list.
+        // Its stop, its status check and its list.
         let held = 3 * for_ever.filter(|it| !it.holds().is_zero()).count() as u32;
         let wait = self.latency + Duration::from_secs(10) * held.div_ceil(turns);
         let quota = 2.0 * f64::from(calls) / rate;

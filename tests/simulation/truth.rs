@@ -1,5 +1,5 @@
-//! No outcome is false: each is held against what the program was told last, and against what is
-//! the case.
+//! No outcome is false: each is checked against what the service last reported to the program, and
+//! against the facts.
 
 use rekognition_emulator::{Answer, Operation};
 
@@ -47,7 +47,8 @@ fn row_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
 }
 
 fn not_running(view: &View, model: &Model, row: &Row) -> Result<(), &'static str> {
-    // What somebody else did to a model may be told when its outcome stands, and so may a lie.
+    // What someone else did to a model may be reported after its outcome is final, and so may a
+    // lie.
     let last = match view.is_restless(model) || view.lies_about(model) {
         true => row.status.as_deref(),
         false => view.last_told(&model.arn),
@@ -88,13 +89,13 @@ fn kept(view: &View, model: &Model, row: &Row) -> Result<(), &'static str> {
     }
 }
 
-/// Whether a model exists, and in an account that the function gets into.
+/// Whether a model exists, and in an account that the function can enter.
 fn is_seen(view: &View, arn: &str) -> bool {
     let has_role = (view.reach.as_ref()).is_none_or(|reach| reach.has_roles());
     view.night.model(arn).is_some() && (has_role || account_of(arn) == ACCOUNT)
 }
 
-/// Whether STS refused the role of the account that the row is about.
+/// Whether STS refused the role of the row's account.
 fn is_refused(view: &View, row: &Row) -> bool {
     let account = account_of(&row.model_arn);
     let calls = view.run.calls.iter();
@@ -116,8 +117,8 @@ fn failure_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
         "InvalidModelArn" => entry.is_some_and(|(_, kind)| *kind == Kind::Invalid),
         "StillStarting" => status == Some("STARTING") && out_of_time,
         "NotConfirmed" => status.is_none_or(|status| status == "STOPPING") && out_of_time,
-        // Those that were on their way have a word of their own, unless nobody knew whether to stop
-        // them.
+        // Models that were starting or stopping have codes of their own, unless it was unknown
+        // whether to stop them.
         "DeadlineExceeded" if row.message.starts_with("its tags ") => out_of_time,
         "DeadlineExceeded" => out_of_time && !matches!(status, Some("STARTING" | "STOPPING")),
         "UnexpectedStatus" => status.map(phase) == Some(Phase::Unknown),

@@ -1,4 +1,4 @@
-//! What is to be said of a night: nothing, if every promise was kept.
+//! The verdict on a night: nothing, if every promise was kept.
 
 use std::panic::{self, AssertUnwindSafe};
 
@@ -63,7 +63,7 @@ pub fn of_repetition(night: impl Fn() -> Night) -> Vec<String> {
     })
 }
 
-/// All that happens in a night, in lines.
+/// Everything that happens in a night, as lines.
 fn record(night: &Night) -> Vec<String> {
     let mut lines = Vec::new();
     for run in live_through(night) {

@@ -1,4 +1,4 @@
-//! A run as the checks see it: what was asked, what was answered, and what the service knows.
+//! A run as the checks see it: the request, the answer, and what the service knows.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -17,19 +17,19 @@ use super::wanted::{Kind, Places, Wanted, account_of, is_wild};
 /// What a status means for the bill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Running, or on the way from or to it.
+    /// Running, starting or stopping.
     Billed,
     NotRunning,
     Unknown,
 }
 
-/// One entry of the report, as it stands in the answer.
+/// One row of the report, as it is in the answer.
 #[derive(Debug)]
 pub struct Row {
     pub model_arn: String,
     pub outcome: String,
     pub status: Option<String>,
-    /// Of a failure; empty where there is none.
+    /// Of a failure; empty if there is none.
     pub code: String,
     pub message: String,
 }
@@ -39,7 +39,7 @@ pub struct View<'a> {
     pub night: &'a Night,
     pub run: &'a Run,
     pub wanted: Wanted,
-    /// Which of the other accounts can be reached, if it is a night over many.
+    /// Which of the other accounts can be reached, if it is a night over an organization.
     pub reach: Option<Reach<'a>>,
     pub report: Value,
     pub rows: Vec<Row>,
@@ -75,7 +75,7 @@ impl<'a> View<'a> {
         self.rows.iter().find(|row| row.model_arn == arn)
     }
 
-    /// The least and the greatest number of accounts that may have been called.
+    /// The minimum and maximum number of accounts that may have been called.
     pub fn accounts(&self) -> RangeInclusive<usize> {
         let Some(reach) = &self.reach else {
             let accounts = self.wanted.accounts().len();
@@ -92,7 +92,7 @@ impl<'a> View<'a> {
         called(&|text| is_listed || !is_wild(account_of(text)))..=called(&|_| true)
     }
 
-    /// The last status of a model that the program was told.
+    /// The last status of a model that the service reported to the program.
     pub fn last_told(&self, arn: &str) -> Option<&str> {
         let told = self.run.told.iter().rev();
         told.filter(|told| told.model_arn == arn)
@@ -113,14 +113,14 @@ impl<'a> View<'a> {
             .collect()
     }
 
-    /// Whether a model changed during the run without being asked.
+    /// Whether a model changed on its own during the run.
     pub fn is_restless(&self, model: &Model) -> bool {
         let (begun, ended) = (self.run.since, self.run.since + self.took());
         let mut changes = model.becomes.iter();
         changes.any(|(after, _)| (begun..=ended).contains(after))
     }
 
-    /// Whether answers about a model may have had another status in them than its own.
+    /// Whether responses about a model may have had a status other than its own.
     pub fn lies_about(&self, model: &Model) -> bool {
         let faults = self.run.weather.faults.iter();
         let lies = faults.filter(|trouble| matches!(trouble.kind, FaultKind::StatusOverride(_)));
@@ -129,7 +129,7 @@ impl<'a> View<'a> {
             .any(|lie| lie.resource.as_ref().is_none_or(on))
     }
 
-    /// Whether the program had used up its time, but for what it keeps for the report.
+    /// Whether the program had used up its time, except for what it reserves for the report.
     pub fn is_out_of_time(&self) -> bool {
         let kept = (self.run.time / 5).min(Duration::from_secs(10));
         self.took() + kept + Duration::from_millis(5) >= self.run.time
@@ -140,7 +140,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// What a status means, by the service's reference.
+/// What a status means, according to the service's reference.
 pub fn phase(status: &str) -> Phase {
     const NOT_RUNNING: [&str; 11] = [
         "TRAINING_IN_PROGRESS",

@@ -1,5 +1,5 @@
-//! What a list asks for, read without the program's own code: ARNs by the service's regular
-//! expression, and patterns by IAM's wildcards over the whole text.
+//! What a list asks for, parsed without the program's own code: ARNs with the service's regular
+//! expression, and patterns with IAM's wildcards over the whole text.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ pub enum Kind {
     Invalid,
 }
 
-/// The items of a list, each only the first time that it stands there.
+/// The items of a list, without duplicates.
 #[derive(Debug)]
 pub struct Wanted {
     /// The text, and what it is. The position is that in this list.
@@ -30,9 +30,9 @@ pub struct Wanted {
 /// What wildcards in the account and in the region stand for.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
-    /// None where such a pattern is invalid.
+    /// None if such a pattern is invalid.
     pub accounts: Option<BTreeSet<String>>,
-    /// None where they stand for every one.
+    /// None if they stand for every one.
     pub regions: Option<Vec<&'static str>>,
 }
 
@@ -54,7 +54,7 @@ impl Wanted {
         Self { entries, places }
     }
 
-    /// Leaves out the entries that are not of all accounts.
+    /// Leaves out the entries without an account wildcard.
     pub fn narrow(mut self) -> Self {
         self.entries
             .retain(|(text, kind)| *kind == Kind::Pattern && is_wild(account_of(text)));
@@ -143,13 +143,13 @@ impl Wanted {
             .collect()
     }
 
-    /// The pattern of which this is what failed in an account, in a region or as a whole.
+    /// The pattern of which this is the failure in an account, in a region or as a whole.
     pub fn part_of(&self, text: &str) -> Option<usize> {
         let mut entries = self.entries.iter();
         entries.position(|(entry, kind)| *kind == Kind::Pattern && self.is_part(entry, text))
     }
 
-    /// Whether a text is that of an entry, or of what failed of it in an account or in a region.
+    /// Whether a text is that of an entry, or of its failure in an account or in a region.
     pub fn is_part(&self, entry: &str, text: &str) -> bool {
         let rest = |text: &str| text.splitn(6, ':').nth(5).map(str::to_owned);
         let is_same_region = region_of(entry) == region_of(text);
@@ -159,8 +159,8 @@ impl Wanted {
                 && (is_same_region || self.leads_to_region(entry, region_of(text)))
     }
 
-    /// Where a row stands: a model at its own ARN, or else at the first pattern that matches it; an
-    /// entry that failed at its text, after the models that it found.
+    /// The position of a row: that of a model at its own ARN, or else at the first pattern that
+    /// matches it; that of an entry that failed at its text, after the models that it found.
     pub fn place_of(&self, text: &str) -> (Option<usize>, bool) {
         let position = |is_it: &dyn Fn(&str, Kind) -> bool| {
             let mut entries = self.entries.iter();
@@ -215,7 +215,7 @@ pub fn is_wild(text: &str) -> bool {
     text.contains(['*', '?'])
 }
 
-/// `*` is any run of characters, also an empty one, and `?` is any one.
+/// `*` is any run of characters, including none, and `?` any single one.
 pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, None) => true,

@@ -30,21 +30,21 @@ pub struct Limit {
     pub throttle_with: ThrottleWith,
 }
 
-/// An operation that is not allowed, on everything or on the ARNs that begin so.
+/// An operation that is not allowed, on everything or on ARNs with this prefix.
 #[derive(Clone, Debug)]
 pub struct Denial {
     pub operation: Operation,
     pub resource: Option<String>,
 }
 
-/// A fault, and the calls that it befalls.
+/// A fault, and the calls that it affects.
 #[derive(Clone, Debug)]
 pub struct Trouble {
     pub kind: FaultKind,
     pub operation: Option<Operation>,
     /// A model's ARN or a project's name; a role's ARN, or the ID of a parent.
     pub resource: Option<String>,
-    /// The account that calls, and the region that is called.
+    /// The calling account, and the region that is called.
     pub account: Option<String>,
     pub region: Option<&'static str>,
     /// The first and the last of the calls, counted from 1; `u32::MAX` is never reached.
@@ -53,14 +53,15 @@ pub struct Trouble {
     pub after_effect: bool,
 }
 
-/// The operations that the program makes.
+/// The operations of Rekognition that the program calls, with the weight of each.
 pub const OPERATIONS: [(u32, Operation); 4] = [
     (40, Operation::StopProjectVersion),
     (30, Operation::DescribeProjectVersions),
     (15, Operation::DescribeProjects),
     (15, Operation::ListTagsForResource),
 ];
-/// The same, as often as one of them is slow or in trouble while the others are not.
+/// The same, with the weight of each to be the one that is slow or in trouble while the others are
+/// not.
 const OPERATIONS_APART: [(u32, Operation); 4] = [
     (25, Operation::StopProjectVersion),
     (20, Operation::DescribeProjectVersions),
@@ -71,7 +72,7 @@ pub const LISTS: [Operation; 2] = [
     Operation::DescribeProjects,
     Operation::DescribeProjectVersions,
 ];
-/// Errors of the service that it documents for these operations, and those of its front.
+/// Errors that the service documents for these operations, and those of its front end.
 const ERRORS: [(u32, &str); 11] = [
     (30, "InternalServerError"),
     (15, "ThrottlingException"),
@@ -86,13 +87,13 @@ const ERRORS: [(u32, &str); 11] = [
     (3, "UnrecognizedClientException"),
 ];
 const HTTP_STATUSES: [u16; 9] = [500, 502, 503, 504, 507, 400, 403, 404, 413];
-/// An answer without a list, which is not one with an empty list.
+/// A response without a list, which is not the same as one with an empty list.
 pub const NO_LIST: &str = "{}";
 const GARBAGE: [&str; 6] = ["<html>", "{", "null", "[]", r#"{"Status": "RUN"#, "\u{0}"];
 const STATUSES: [&str; 6] = ["RUNNING", "STARTING", "STOPPING", "STOPPED", "PAUSED", ""];
 
 impl Weather {
-    /// A service that does what it should.
+    /// A service that works as it should.
     pub fn calm() -> Self {
         Self {
             page_size: 100,
@@ -107,7 +108,7 @@ impl Weather {
             true if models.len() <= 40 => chance.number(1..=12),
             _ => 100,
         };
-        // Each alone as well as together: together they leave little that must work.
+        // Each on its own as well as together: together they leave little that must work.
         let (is_limited, is_troubled) = chance.weighed(&[
             (15, (false, false)),
             (40, (false, true)),
@@ -129,7 +130,7 @@ impl Weather {
         }
     }
 
-    /// Weather in which all stops of these models fail, and no other call.
+    /// Weather in which all stops of these models fail, and no other calls.
     pub fn for_ever(chance: &mut Chance, models: &[Model]) -> Self {
         let kinds = [FaultKind::Reset, FaultKind::HttpStatus(500, String::new())];
         let faults = models.iter().map(|model| Trouble {
@@ -143,7 +144,7 @@ impl Weather {
     }
 
     /// Weather in which operations have quotas of their own, far apart, and one of them may have
-    /// trouble for ever that is nothing to the others.
+    /// permanent trouble that does not concern the others.
     pub fn of_operations(chance: &mut Chance) -> Self {
         let slow = chance.weighed(&OPERATIONS_APART);
         let mut per_second = |operation| match operation == slow {
@@ -165,7 +166,7 @@ impl Weather {
         }
     }
 
-    /// Makes the emulator's weather this one.
+    /// Sets the emulator's weather to this.
     pub fn begin(&self, emulator: &Emulator) {
         emulator.set_latency(self.latency);
         emulator.set_page_size(self.page_size);
@@ -199,7 +200,7 @@ impl Weather {
         }
     }
 
-    /// Calls that are made again and again for as long as there is time, a second.
+    /// Calls per second that are repeated for as long as there is time.
     pub fn storm(&self, models: usize) -> f64 {
         let endless = |trouble: &&Trouble| trouble.is_permanent();
         let faults = self.faults.iter().filter(endless);
@@ -232,7 +233,7 @@ impl Limit {
         }
     }
 
-    /// A quota of one operation's own.
+    /// A quota of its own for one operation.
     pub fn of_operation(chance: &mut Chance, per_second: f64) -> Self {
         Self {
             per_second,
@@ -242,7 +243,7 @@ impl Limit {
         }
     }
 
-    /// The calls a second that the other client leaves.
+    /// The calls per second that the other client leaves.
     pub fn left(&self) -> f64 {
         self.per_second - self.background
     }
@@ -258,8 +259,8 @@ impl Limit {
         }
     }
 
-    /// Whether it is for each operation, and not for all together. By a throw that was made
-    /// already: one more would give every seed another night.
+    /// Whether it applies to each operation rather than to all together. Derived from an earlier
+    /// draw, because one more would give every seed a different night.
     fn is_for_each_operation(&self) -> bool {
         matches!(self.burst, 3 | 5)
     }
@@ -311,7 +312,7 @@ impl Trouble {
         }
     }
 
-    /// A server's error that has a code, and both of them out of the ordinary.
+    /// A server error with a code, both of them out of the ordinary.
     pub fn of_a_server(chance: &mut Chance) -> Self {
         Self {
             kind: FaultKind::Error {
@@ -329,7 +330,7 @@ impl Trouble {
         }
     }
 
-    /// Trouble that befalls all calls of one operation for ever.
+    /// Trouble that affects all calls of one operation forever.
     fn of_operation(chance: &mut Chance) -> Self {
         let throttling = FaultKind::Error {
             code: "ThrottlingException".to_owned(),
@@ -348,7 +349,7 @@ impl Trouble {
         Self::for_ever(kind, chance.weighed(&OPERATIONS_APART))
     }
 
-    /// Trouble of this kind that befalls all calls of this operation.
+    /// Trouble of this kind that affects all calls of this operation.
     pub fn for_ever(kind: FaultKind, operation: Operation) -> Self {
         Self {
             kind,
@@ -362,7 +363,7 @@ impl Trouble {
         }
     }
 
-    /// Whether it never ends by itself.
+    /// Whether it never ends on its own.
     pub fn is_permanent(&self) -> bool {
         self.attempts.1 == u32::MAX
     }

@@ -9,18 +9,18 @@ use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::registry;
 
-/// What is logged while it lives, in the thread that made it.
+/// What is logged while this value lives, in the thread that created it.
 pub struct Log {
     output: Output,
     _guard: DefaultGuard,
-    /// While there is only one subscriber, `tracing` asks the thread that comes to a line first
-    /// whether it is wanted, and remembers the answer for all: another test, which has no log,
+    /// With a single subscriber, `tracing` asks the thread that reaches a line first whether the
+    /// line is enabled, and caches the answer for all threads: another test, which has no log,
     /// would silence this one's.
     _second: Dispatch,
 }
 
 impl Log {
-    /// Logs in Lambda's format and level of these names.
+    /// Logs in the format and at the level that Lambda calls by these names.
     pub fn new(format: &str, level: &str) -> Self {
         let second = Dispatch::new(registry());
         let output = Output::default();
@@ -50,7 +50,7 @@ impl Log {
         self.output.lines()
     }
 
-    /// Those of this level, as `WARN`.
+    /// The lines of this level, such as `WARN`.
     pub fn of_level(&self, level: &str) -> Vec<Value> {
         self.lines()
             .into_iter()
@@ -58,7 +58,7 @@ impl Log {
             .collect()
     }
 
-    /// Those of this message.
+    /// The lines with this message.
     pub fn of_message(&self, message: &str) -> Vec<Value> {
         self.lines()
             .into_iter()
@@ -67,7 +67,7 @@ impl Log {
     }
 }
 
-/// What is written to it, for all of its clones.
+/// A writer that all its clones share.
 #[derive(Clone, Default)]
 pub struct Output(Arc<Mutex<Vec<u8>>>);
 

@@ -1,6 +1,6 @@
-//! What the tests share: an emulator full of models, and the real handler against it.
+//! What the tests share: an emulator with models, and the real handler against it.
 
-// Each test binary uses its part of this.
+// Each test binary uses only part of this.
 #![allow(dead_code)]
 
 pub mod enums;
@@ -37,10 +37,10 @@ pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
 pub const SECRET_KEY: &str = "wJalrXUtnFEMI-secret-key-of-a-test";
 pub const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2Vj/session+token/of+a+test==";
 
-/// The ID of every invocation but those of a runtime.
+/// The request ID of every invocation, except those by a runtime.
 pub const REQUEST_ID: &str = "request-1";
 
-/// The function, in the account of all models.
+/// The function, in the same account as all models.
 pub const FUNCTION_ARN: &str = "arn:aws:lambda:us-east-1:123456789012:function:nightly";
 
 /// More time than any test takes.
@@ -67,7 +67,7 @@ pub fn running(arn: &str) -> Model {
     Model::new(arn).unwrap().status("RUNNING")
 }
 
-/// An emulator of these models, which all run.
+/// An emulator of these models, all of them running.
 pub async fn running_emulator(arns: &[String]) -> Emulator {
     emulator(arns.iter().map(|arn| running(arn))).await
 }
@@ -87,7 +87,7 @@ pub fn model(arn: &str, status: &str) -> Model {
     Model::new(arn).unwrap().status(status)
 }
 
-/// The ARNs of so many running models, with names that sort like their numbers.
+/// The ARNs of this many models, with names that sort like their numbers.
 pub fn arns(count: usize) -> Vec<String> {
     (0..count)
         .map(|number| arn("shelf", &format!("v{number:04}")))
@@ -106,18 +106,19 @@ pub fn sdk_config(endpoint_url: &str) -> SdkConfig {
         .build()
 }
 
-/// The handler as the function makes it, against an emulator and with these environment variables.
+/// The handler as the function creates it, against an emulator and with these environment
+/// variables.
 pub fn handler(emulator: &Emulator, variables: &[(&str, &str)]) -> Handler {
     handler_with(emulator, variables, sdk_config(&emulator.url()))
 }
 
-/// The handler against an emulator in the same task, without a socket: a paused clock goes on only
-/// where something waits for it, so that the time that a run takes can be told.
+/// The handler against an emulator in the same task, without a socket: a paused clock only advances
+/// when something waits for it, so the duration of a run can be measured.
 pub fn handler_in_process(emulator: &Emulator, variables: &[(&str, &str)]) -> Handler {
     handler_with(emulator, variables, in_process(Wire::new(emulator)))
 }
 
-/// The SDK's configuration for a service that this HTTP client stands for.
+/// The SDK's configuration for a service that this HTTP client stands in for.
 pub fn in_process(http_client: impl HttpClient + 'static) -> SdkConfig {
     sdk_config("http://in-process.invalid")
         .into_builder()
@@ -137,8 +138,8 @@ pub fn handler_with(emulator: &Emulator, variables: &[(&str, &str)], config: Sdk
     Handler::new(settings, Aws::new(config), io::sink())
 }
 
-/// Writes the function's calls to a file of their own in the directory `REKOGNITION_CALLS`, where
-/// that is set: what the tests call is what the function's permissions have to allow.
+/// Writes the function's calls to a new file in the directory `REKOGNITION_CALLS`, if that is set:
+/// the function's permissions have to allow whatever the tests call.
 pub fn record(emulator: &Emulator) {
     static FILES: AtomicUsize = AtomicUsize::new(0);
     let Some(directory) = std::env::var_os("REKOGNITION_CALLS") else {
@@ -150,7 +151,7 @@ pub fn record(emulator: &Emulator) {
     emulator.record_to(File::create(Path::new(&directory).join(name)).unwrap());
 }
 
-/// One invocation by the Lambda runtime, which says when it ends it in milliseconds since 1970.
+/// One invocation by the Lambda runtime, which gives the deadline in milliseconds since 1970.
 pub async fn invoke(
     handler: &Handler,
     event: Value,
@@ -179,7 +180,7 @@ pub fn invocation(time: Duration) -> Invocation {
     }
 }
 
-/// An event as the runtime hands it over.
+/// An event as the runtime passes it on.
 pub fn payload(event: &Value) -> Payload {
     Payload::Json(to_raw_value(event).unwrap())
 }

@@ -1,20 +1,20 @@
-//! What a process takes of the machine, as Linux tells it.
+//! What a process uses, as Linux reports it.
 
 use std::fs;
 
-/// What a process takes at one moment.
+/// What a process uses at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Resources {
-    /// `VmRSS`: the memory that it takes now, in kB.
+    /// `VmRSS`: the memory that it uses now, in kB.
     pub memory: u64,
-    /// `VmHWM`: the most memory that it ever took, in kB.
+    /// `VmHWM`: the most memory that it has used, in kB.
     pub peak: u64,
-    /// Its open files, sockets among them.
+    /// Its open files, including sockets.
     pub files: usize,
 }
 
 impl Resources {
-    /// Those of the process of this id.
+    /// The usage of the process with this ID.
     pub fn of(id: u32) -> Self {
         let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
         let kilobytes = |name: &str| {

@@ -18,13 +18,13 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 
-/// The most bytes of an event and of an answer that Lambda takes, of a synchronous invocation.
+/// The maximum size of the event and of the response of a synchronous invocation, in bytes.
 pub const LARGEST_ANSWER: usize = 6 * 1024 * 1024;
 
-/// What the function answered one invocation with.
+/// The function's answer to one invocation.
 #[derive(Debug)]
 pub struct Answer {
-    /// Whether it is a response, and not an error.
+    /// Whether it is a response rather than an error.
     pub is_ok: bool,
     /// The response, or the error with its `errorType` and `errorMessage`.
     pub body: Value,
@@ -73,13 +73,14 @@ pub struct Function {
 }
 
 impl Function {
-    /// Starts the built function with these environment variables beside those that Lambda sets.
+    /// Starts the built function with these environment variables in addition to those that Lambda
+    /// sets.
     pub async fn start(environment: &[(&str, &str)]) -> Self {
         let function = Command::new(env!("CARGO_BIN_EXE_rekognition-stopper"));
         Self::start_program(function, environment).await
     }
 
-    /// Starts another program in the function's place.
+    /// Starts another program in place of the function.
     pub async fn start_program(mut program: Command, environment: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -99,7 +100,7 @@ impl Function {
                 post(response),
             )
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
-            // How large an answer may be is for the answer to find out.
+            // The size of an answer is checked where it is read.
             .layer(DefaultBodyLimit::disable())
             .with_state(shared);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -164,7 +165,7 @@ impl Function {
         }
     }
 
-    /// Waits until the function has done with all invocations, and asks for the next.
+    /// Waits until the function has finished all invocations and asks for the next.
     pub async fn is_idle(&mut self) {
         let invoked = self.invoked;
         self.asked.wait_for(|asked| *asked > invoked).await.unwrap();
@@ -175,7 +176,7 @@ impl Function {
         self.process.id().unwrap()
     }
 
-    /// Asks the process to end, and waits until it has.
+    /// Asks the process to end, and waits until it has ended.
     pub async fn terminate(mut self) {
         let id = self.id().to_string();
         let killed = Command::new("kill").arg(id).status().await.unwrap();
@@ -183,14 +184,15 @@ impl Function {
         self.process.wait().await.unwrap();
     }
 
-    /// Ends the process and gives what it wrote to its standard output. It must have written nothing else.
+    /// Ends the process and returns what it wrote to standard output. It must not have written
+    /// anything else.
     pub async fn end(self) -> String {
         let output = self.end_with_output().await;
         assert_eq!(output.stderr, "");
         output.stdout
     }
 
-    /// Ends the process and gives all that it wrote.
+    /// Ends the process and returns everything that it wrote.
     pub async fn end_with_output(mut self) -> Output {
         self.process.kill().await.unwrap();
         self.server.abort();
@@ -207,7 +209,7 @@ async fn whole(mut output: impl AsyncRead + Unpin) -> String {
     text
 }
 
-/// The lines of a JSON log that are of this message.
+/// The lines of a JSON log with this message.
 pub fn lines_of(log: &str, message: &str) -> Vec<Value> {
     log.lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())

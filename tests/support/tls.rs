@@ -1,6 +1,6 @@
 //! Certificates of a private authority, and what stands between the function and the emulator: TLS and proxies.
 
-// Each program uses its part of this.
+// Each program uses only part of this.
 #![allow(dead_code)]
 
 use std::io;
@@ -26,12 +26,13 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// An authority of this name, which is what its certificates are known by. All keys are of the curve P-256.
+    /// An authority with this name, which appears in its certificates. All keys are on the curve
+    /// P-256.
     pub fn new(name: &str) -> Self {
         Self::with_algorithm(name, &PKCS_ECDSA_P256_SHA256)
     }
 
-    /// The same with RSA keys of 2,048 bits, as AWS's endpoints have.
+    /// The same with RSA keys of 2,048 bits, like those of AWS's endpoints.
     pub fn rsa(name: &str) -> Self {
         Self::with_algorithm(name, &PKCS_RSA_SHA256)
     }
@@ -51,14 +52,14 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// Writes the authority's certificate into a directory, and tells the file's path.
+    /// Writes the authority's certificate into a directory, and returns the file's path.
     pub fn write_to(&self, directory: &Path) -> String {
         let file = directory.join("authority.pem");
         std::fs::write(&file, self.certificate()).unwrap();
         file.into_os_string().into_string().unwrap()
     }
 
-    /// What a server needs that is called `localhost`.
+    /// The configuration of a server named `localhost`.
     fn server_config(&self) -> ServerConfig {
         let key = KeyPair::generate_for(self.algorithm).unwrap();
         let parameters = CertificateParams::new(["localhost".to_owned()]).unwrap();
@@ -90,7 +91,8 @@ impl TlsFront {
                 stream.set_nodelay(true).unwrap();
                 let (acceptor, behind) = (acceptor.clone(), behind.clone());
                 tokio::spawn(async move {
-                    // A client that does not trust the certificate goes away, which is its own to tell.
+                    // A client that does not trust the certificate disconnects, and reports that
+                    // itself.
                     let mut stream = acceptor.accept(stream).await?;
                     let mut behind = TcpStream::connect(behind).await?;
                     behind.set_nodelay(true)?;
@@ -108,7 +110,7 @@ impl Drop for TlsFront {
     }
 }
 
-/// An HTTP proxy: it makes tunnels for CONNECT, and passes on all else.
+/// An HTTP proxy: it opens tunnels for CONNECT, and forwards everything else.
 pub struct Proxy {
     pub url: String,
     /// The first line of each connection.

@@ -1,5 +1,5 @@
-//! The way from the SDK to the emulator: no socket, the same task, and a witness of all that the
-//! service told.
+//! The connection between the SDK and the emulator: without a socket, in the same task, and
+//! recording everything that the service reports.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
-/// More calls than any night needs: a program that makes them without end would hang the test.
+/// More calls than any night needs: a program that makes calls without end would hang the test.
 const MOST_CALLS: usize = 20_000;
 
 /// An HTTP client whose calls the emulator answers in the caller's own task.
@@ -38,7 +38,7 @@ struct Witness {
     longest_wait: Duration,
 }
 
-/// The status of a model in an answer that reached the caller, and when it did.
+/// The status of a model in a response that reached the caller, and when it did.
 #[derive(Clone, Debug)]
 pub struct Told {
     pub at: Instant,
@@ -54,7 +54,7 @@ impl Wire {
         }
     }
 
-    /// The statuses that were told since this was last asked.
+    /// Takes the statuses that were reported since the last call.
     pub fn take_told(&self) -> Vec<Told> {
         std::mem::take(&mut self.witness.lock().unwrap().told)
     }
@@ -64,7 +64,7 @@ impl Wire {
         self.witness.lock().unwrap().longest_wait
     }
 
-    /// How often this is held, by whoever has a connection to the service.
+    /// The number of holders of a connection to the service.
     pub fn holders(&self) -> usize {
         Arc::strong_count(&self.witness)
     }
@@ -73,7 +73,7 @@ impl Wire {
         let _wait = Wait::new(&self.witness);
         let request = request.try_into_http1x().unwrap();
         let (parts, body) = request.into_parts();
-        // Read as from a stream: the SDK watches whether it is.
+        // Read like a stream, because the SDK checks for that.
         let asked = body.collect().await.unwrap().to_bytes();
         let request = axum::http::Request::from_parts(parts, Body::from(asked.clone()));
         let Ok(answer) = self.router.clone().oneshot(request).await;
@@ -94,7 +94,7 @@ impl Wire {
     }
 }
 
-/// The statuses in an answer: that of a stopped model, or those of a list.
+/// The statuses in a response: that of a stopped model, or those of a list.
 fn told(asked: &[u8], answer: &[u8]) -> Vec<Told> {
     let read = |text| serde_json::from_slice::<Value>(text).unwrap_or_default();
     let (asked, answer) = (read(asked), read(answer));
@@ -116,7 +116,8 @@ fn told(asked: &[u8], answer: &[u8]) -> Vec<Told> {
     }
 }
 
-/// A call that is waited for until this is dropped, by an answer or by a caller who gave up.
+/// A call that is waited for until this is dropped, either by a response or by a caller that gave
+/// up.
 struct Wait<'a> {
     witness: &'a Mutex<Witness>,
     since: Instant,

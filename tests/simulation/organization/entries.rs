@@ -1,5 +1,5 @@
-//! The list of a night over an organization: patterns for many accounts and regions, beside those
-//! for one and the ARNs of models; and the accounts that the request names.
+//! The list of a night over an organization: patterns for many accounts and regions, patterns for
+//! one, and the ARNs of models; and the accounts in the request.
 
 use super::night::{Organization, REGIONS, STRANGER};
 use crate::simulation::chance::Chance;
@@ -7,7 +7,7 @@ use crate::simulation::entries::List;
 use crate::simulation::night::{ACCOUNT, Model, arn};
 use crate::simulation::wanted::{account_of, is_wild};
 
-/// A list that asks for most of what there is.
+/// A list that asks for most of what exists.
 pub fn list(chance: &mut Chance, organization: &Organization, models: &[Model]) -> List {
     let mut items = Vec::new();
     if chance.percent(60) {
@@ -21,7 +21,7 @@ pub fn list(chance: &mut Chance, organization: &Organization, models: &[Model]) 
         items.push(versions(chance, &region, &account));
     }
     for _ in 0..chance.weighed(&[(70, 0), (20, 1), (10, 2)]) {
-        // Without a role there is no other account to look into.
+        // Without a role no other account can be entered.
         let account = match organization.member_role.is_none() || chance.percent(30) {
             true => ACCOUNT,
             false => &*chance.one_of(&organization.accounts).id,
@@ -52,7 +52,7 @@ pub fn list(chance: &mut Chance, organization: &Organization, models: &[Model]) 
     List::somewhere(chance, items.into_iter().map(Some).collect())
 }
 
-/// The accounts of the request, where it may have some.
+/// The accounts of the request, if it may have any.
 pub fn accounts(
     chance: &mut Chance,
     organization: &Organization,
@@ -101,7 +101,7 @@ fn versions(chance: &mut Chance, region: &str, account: &str) -> String {
     arn(region, account, project, version, "*")
 }
 
-/// A pattern that stands for no version, whatever there is.
+/// A pattern that matches no version, whatever exists.
 fn nothing(chance: &mut Chance, organization: &Organization) -> String {
     match chance.number(0..=3) {
         0 => arn("*", "*", "shlef", "*", "*"),

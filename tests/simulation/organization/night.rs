@@ -1,5 +1,5 @@
-//! A night over an organization: its accounts, the units that they are in, their roles, and what
-//! the function is set to.
+//! A night over an organization: its accounts, the units that they are in, their roles, and the
+//! function's settings.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub const REGIONS: [&str; 5] = [
     "eu-central-1",
     "us-west-2",
 ];
-/// What a wildcard in the region stands for where `REGIONS` does not say.
+/// What a wildcard in the region stands for by default.
 const DEFAULT_REGIONS: [&str; 11] = [
     "us-east-1",
     "us-east-2",
@@ -40,10 +40,10 @@ const DEFAULT_REGIONS: [&str; 11] = [
 const PREFIXES: [&str; 4] = ["1111", "2222", "2233", "70"];
 const PROJECTS: [&str; 3] = ["shelf", "shell", "pallet"];
 
-/// The other accounts, and what the function is told of them.
+/// The other accounts, and the function's settings for them.
 #[derive(Debug)]
 pub struct Organization {
-    /// Whether there is one. Without, its accounts are nobody's.
+    /// Whether there is one. If not, its accounts belong to none.
     pub exists: bool,
     pub units: Vec<Unit>,
     /// In the order in which they are listed. The first is the management account.
@@ -78,12 +78,12 @@ pub struct Account {
 pub struct MemberRole {
     pub trusts: &'static str,
     pub external_id: Option<&'static str>,
-    /// The length of its sessions, where they are short.
+    /// The length of its sessions, if they are short.
     pub session_length: Option<Duration>,
 }
 
 impl Night {
-    /// The night over an organization of this seed.
+    /// The night over an organization with this seed.
     pub fn over_an_organization(seed: u64) -> Self {
         let chance = &mut Chance::new(seed);
         let time = match chance.weighed(&[(8, 0), (22, 1), (40, 2), (30, 3)]) {
@@ -126,7 +126,7 @@ impl Organization {
                 format!("{prefix}{number:0rest$}{index:02}")
             })
             .collect();
-        // Its management account is the function's own, or another.
+        // The management account is the function's own, or another.
         let at = match chance.percent(60) || ids.is_empty() {
             true => 0,
             false => chance.number(1..=ids.len() as u32) as usize,
@@ -170,7 +170,7 @@ impl Organization {
         organization
     }
 
-    /// Throws the settings that say which accounts and regions are meant.
+    /// Draws the settings that determine the accounts and regions.
     fn set(&mut self, chance: &mut Chance) {
         if !chance.percent(5) {
             let mut regions = REGIONS;
@@ -230,7 +230,7 @@ impl Organization {
         format!("arn:aws:iam::{account}:role/{role}")
     }
 
-    /// Who calls in an account.
+    /// The identity that makes the calls in an account.
     pub fn identity(&self, account: &str) -> String {
         match self.member_role {
             Some(role) if account != ACCOUNT => {
@@ -280,14 +280,14 @@ impl Organization {
 }
 
 impl Account {
-    /// Whether a wildcard may stand for it: by its state, and by its status where that is missing.
+    /// Whether a wildcard may stand for it: by its state or, if that is missing, its status.
     pub fn is_active(&self) -> bool {
         self.state.or(self.status) == Some("ACTIVE")
     }
 }
 
 impl MemberRole {
-    /// Whether it lets the function in that gives this external ID.
+    /// Whether the function can assume it with this external ID.
     pub fn admits(&self, external_id: Option<&str>) -> bool {
         let trusts = [FUNCTION_ROLE, ACCOUNT, "*"].contains(&self.trusts);
         trusts && (self.external_id.is_none() || self.external_id == external_id)
@@ -321,7 +321,7 @@ fn state(chance: &mut Chance, is_active: bool) -> (Option<&'static str>, Option<
             ("PENDING_ACTIVATION", "ACTIVE"),
         ]),
     };
-    // Without its state, that one would be as good as active.
+    // Without a state, its status would make it active.
     match chance.weighed(&[(70, 0), (15, 1), (15, 2)]) {
         1 if state != "PENDING_ACTIVATION" => (None, Some(status)),
         2 => (Some(state), None),
@@ -351,7 +351,7 @@ fn role(chance: &mut Chance, external_id: Option<&'static str>) -> Option<Member
 fn models(chance: &mut Chance, organization: &Organization, time: Duration) -> Vec<Model> {
     let count = chance.weighed(&[(10, 0), (60, 8), (30, 24)]);
     let count = chance.number(0..=count);
-    // Of most of them, in some nights.
+    // In most of them, in some nights.
     let home = chance.one_of(&organization.accounts).id.clone();
     let at_home = chance.weighed(&[(80, 0), (20, 80)]);
     let models = (0..count).map(|number| {

@@ -1,5 +1,5 @@
-//! What the report of a run over an organization has to say, row by row and in its order; and whose
-//! calls go where.
+//! What the report of a run over an organization has to say, row by row and in order; and which
+//! identity calls where.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,21 +16,21 @@ use crate::simulation::wanted::{Kind, account_of, is_wild, region_of};
 /// A row that is, or may be, in the report.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Expected {
-    /// Its entry, and whether it says that something of that failed: so the rows are ordered.
+    /// Its entry, and whether it is a failure of that entry: the order of the rows.
     entry: usize,
     is_failed_entry: bool,
     text: String,
-    /// The outcomes and the codes that it may have; none where it is for others to say.
+    /// The outcomes and the codes that it may have; none if other checks decide that.
     right: Option<BTreeSet<&'static str>>,
     must_be_there: bool,
 }
 
-/// Where a model is found, and what is to be said of it, if that is certain.
+/// Where a model is found, and what must be reported about it, if that is certain.
 #[derive(Debug, Default)]
 struct Sightings<'a> {
-    /// The entries that it may stand at.
+    /// The entries at which it may be listed.
     entries: Vec<usize>,
-    /// What its row says, and none where there is none; where it cannot be otherwise.
+    /// What its row says, or none if there is no row; if that is certain.
     right: Option<Vec<Option<&'a str>>>,
 }
 
@@ -50,7 +50,7 @@ pub fn check(view: &View, reach: &Reach, wrong: &mut Vec<String>) {
     }
 }
 
-/// The codes of failures that cannot be otherwise.
+/// The codes of failures that are certain.
 pub fn certain(view: &View, reach: &Reach) -> BTreeSet<&'static str> {
     let expected = expected(view, reach).into_iter();
     let rights = expected
@@ -60,11 +60,11 @@ pub fn certain(view: &View, reach: &Reach) -> BTreeSet<&'static str> {
     certain.flatten().collect()
 }
 
-/// The rows are those that are expected, in their order.
+/// The rows are the expected ones, in order.
 fn rows(view: &View, reach: &Reach) -> Result<(), String> {
     let expected = expected(view, reach);
     // How many of the expected rows may be accounted for by those of the report so far. There is
-    // more than one way where one text stands for parts of several entries.
+    // more than one possibility if one text stands for parts of several entries.
     let mut accounted = BTreeSet::from([0]);
     for row in &view.rows {
         let with_skipped = skip(&expected, &accounted);
@@ -91,7 +91,7 @@ fn rows(view: &View, reach: &Reach) -> Result<(), String> {
     }
 }
 
-/// The same numbers of expected rows, and those with rows after them that need not be there.
+/// The same numbers of expected rows, plus those with following rows that are optional.
 fn skip(expected: &[Expected], accounted: &BTreeSet<usize>) -> BTreeSet<usize> {
     let mut all = accounted.clone();
     for place in accounted {
@@ -177,7 +177,7 @@ fn named(view: &View, reach: &Reach, entry: usize, arn: &str) -> Expected {
     }
 }
 
-/// What of a pattern cannot be looked up.
+/// The failed lookups of a pattern.
 fn pattern(view: &View, reach: &Reach, entry: usize, text: &str) -> Vec<Expected> {
     let mut all = Vec::new();
     let is_of_accounts = is_wild(account_of(text));
@@ -224,7 +224,7 @@ fn pattern(view: &View, reach: &Reach, entry: usize, text: &str) -> Vec<Expected
     all
 }
 
-/// A pattern with this account and region in the place of its own.
+/// A pattern with this account and region in place of its own.
 fn place(pattern: &str, account: &str, region: &str) -> String {
     let mut fields: Vec<&str> = pattern.split(':').collect();
     fields[3] = region;
@@ -267,7 +267,7 @@ fn found(view: &View, reach: &Reach, model: &Model) -> Vec<Expected> {
     rows.collect()
 }
 
-/// How long a model itself takes.
+/// How long the model itself takes.
 fn takes(view: &View, model: &Model) -> Duration {
     let mut takes = Duration::ZERO;
     if view.run.before[&model.arn] == "STARTING" {
@@ -290,8 +290,7 @@ fn models_once(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// Every account and region that a pattern leads to is looked into if it can be, and waits for no
-/// other.
+/// Every account and region that a pattern leads to is called if possible, and waits for no other.
 fn every_scope_in_time(view: &View, reach: &Reach, wrong: &mut Vec<String>) {
     let mut first: BTreeMap<(&str, &str), Duration> = BTreeMap::new();
     let calls = view.run.calls.iter();
@@ -303,7 +302,7 @@ fn every_scope_in_time(view: &View, reach: &Reach, wrong: &mut Vec<String>) {
     for (text, _) in entries.filter(|(_, kind)| *kind == Kind::Pattern) {
         for (account, region) in view.wanted.scopes(text) {
             let by = reach.first_call_takes(view, text, account);
-            // One that hangs itself may wait for its own calls.
+            // One that hangs may wait for its own calls.
             let hangs = view.run.weather.of_scope(account, region) == Some(&FaultKind::Hang);
             let is_due = reach.entry(account) == Fate::Arrival && by < view.run.time * 4 / 5;
             let is_due = is_due && !hangs;
@@ -318,7 +317,7 @@ fn every_scope_in_time(view: &View, reach: &Reach, wrong: &mut Vec<String>) {
     }
 }
 
-/// Each call is made by the identity, in the account and in the region that it is for.
+/// Each call is made with the right identity, in the right account and region.
 fn may_be_made(view: &View, reach: &Reach, call: &Call) -> Result<(), &'static str> {
     let entries = view.wanted.entries.iter();
     let valid = entries.filter(|(_, kind)| *kind != Kind::Invalid);

@@ -13,15 +13,15 @@ use crate::simulation::view::View;
 use crate::simulation::wanted::{Kind, Places, account_of, is_wild, matches};
 use crate::simulation::weather::{Limit, Trouble, Weather};
 
-/// What a program may need besides its calls.
+/// What a program may need in addition to its calls.
 const SLACK: Duration = Duration::from_secs(5);
 
-/// What becomes of whoever wants to get somewhere.
+/// The result of trying to get somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It gets there, if there is time.
+    /// It works, if there is time.
     Arrival,
-    /// It does not, and this is the code of the failure.
+    /// It fails, with this code.
     Failure(&'static str),
 }
 
@@ -32,16 +32,16 @@ pub struct Reach<'a> {
     weather: &'a Weather,
     /// The accounts that wildcards stand for.
     accounts: BTreeSet<String>,
-    /// Whether the request names accounts, and all of them are among those that are listed: the
-    /// rest of the list is of no interest then.
+    /// Whether the request names accounts, and all of them have been listed: then the rest of the
+    /// list does not matter.
     pub may_end_early: bool,
-    /// What lists break off with.
+    /// The errors with which lists break off.
     pub list_failures: BTreeSet<&'static str>,
     /// The pages of the lists, with those of the lists that break off.
     pages: u32,
 }
 
-/// Lists of the organization that are read to their end, or as far as they go.
+/// Lists of the organization, read to the end or until they break off.
 #[derive(Debug, Default)]
 struct Listing<'a> {
     accounts: Vec<&'a Account>,
@@ -94,7 +94,7 @@ impl<'a> Reach<'a> {
         }
     }
 
-    /// What becomes of whoever wants to enter an account.
+    /// The result of entering an account.
     pub fn entry(&self, account: &str) -> Fate {
         if account == ACCOUNT || !self.has_roles() {
             return Fate::Arrival;
@@ -115,7 +115,7 @@ impl<'a> Reach<'a> {
         }
     }
 
-    /// What becomes of calls in a region of an account that has been entered.
+    /// The result of calls in a region of an account that has been entered.
     pub fn calls(&self, account: &str, region: &str) -> Fate {
         let caller = match self.has_roles() {
             true => account,
@@ -128,17 +128,17 @@ impl<'a> Reach<'a> {
         }
     }
 
-    /// Whether there is time to read the list of accounts, as far as it goes.
+    /// Whether there is time to read the list of accounts, or until it breaks off.
     pub fn is_listed_in_time(&self, view: &View) -> bool {
         is_in_time(view, self.listing_takes(view))
     }
 
-    /// Whether there is time to get into an account, or to learn that one cannot.
+    /// Whether there is time to enter an account, or to learn that it cannot be entered.
     pub fn is_entered_in_time(&self, view: &View, entry: &str, account: &str) -> bool {
         is_in_time(view, self.entering_takes(view, entry, account))
     }
 
-    /// Whether there is time for all calls in a region of an account, and so much more.
+    /// Whether there is time for all calls in a region of an account, and this much more.
     pub fn is_called_in_time(
         &self,
         view: &View,
@@ -194,8 +194,8 @@ impl<'a> Reach<'a> {
             .filter(|trouble| !trouble.is_permanent())
             .map(Trouble::costs)
             .sum();
-        // Those that are throttled slow the others down until they are known to be throttled alone,
-        // and those that hang take all places only where they are many.
+        // Calls that are throttled slow the others down until they are known to be throttled on
+        // their own account, and calls that hang take all slots only if there are many of them.
         let roles = self.weather.faults.iter();
         let throttled = roles.filter(|trouble| {
             trouble.operation == Some(Operation::AssumeRole)
@@ -223,8 +223,8 @@ impl<'a> Reach<'a> {
             + self.first_turn_takes()
     }
 
-    /// The time after which every scope has had a turn. Those that hang take all places only where
-    /// they are many.
+    /// The time after which every scope has had a turn. Scopes that hang take all slots only if
+    /// there are many of them.
     fn first_turn_takes(&self) -> Duration {
         let accounts = self.organization.accounts.len() as u32;
         let scopes = accounts * self.organization.regions().len() as u32;
@@ -264,7 +264,7 @@ impl<'a> Listing<'a> {
         listing
     }
 
-    /// What is read of a list that has these items.
+    /// What is read of a list with these items.
     fn read<T>(
         &mut self,
         organization: &Organization,
@@ -274,7 +274,7 @@ impl<'a> Listing<'a> {
         mut items: Vec<T>,
     ) -> Vec<T> {
         let size = weather.page_size.min(20) as usize;
-        // An empty page stands before each.
+        // An empty page comes before each page.
         let pages_for_each = 1 + usize::from(organization.empty_pages);
         let exists =
             |id: &str| id == ROOT_ID || organization.units.iter().any(|unit| unit.id == id);
@@ -313,7 +313,7 @@ impl<'a> Listing<'a> {
     }
 }
 
-/// The time between two calls by a quota, while it is being learned.
+/// The time between two calls under a quota while it is being learned.
 fn pause(quota: &Limit) -> Duration {
     Duration::from_secs_f64(2.0 / quota.left())
 }

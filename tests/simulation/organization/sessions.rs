@@ -1,5 +1,5 @@
-//! One AssumeRole serves an account, from one run to the next: another is only made where a session
-//! has ended.
+//! One AssumeRole serves an account from one run to the next: another is only made if a session has
+//! expired.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -17,7 +17,7 @@ pub const LISTS: [Operation; 3] = [
     Operation::ListOrganizationalUnitsForParent,
 ];
 
-/// What STS refuses a role for good with, besides `AccessDenied`.
+/// The codes, other than `AccessDenied`, with which STS refuses a role for good.
 pub const REGION_DISABLED: &str = "RegionDisabledException";
 
 impl Weather {
@@ -30,7 +30,7 @@ impl Weather {
         };
         // Each list of projects is small.
         weather.page_size = chance.number(1..=weather.page_size);
-        // Each alone as well as together: together they leave little that must work.
+        // Each on its own as well as together: together they leave little that must work.
         if chance.percent(25) {
             weather.set_quotas(chance);
         }
@@ -65,7 +65,7 @@ impl Weather {
         }
     }
 
-    /// The role of an account hangs, fails or is throttled, for a time or for ever.
+    /// The role of an account hangs, fails or is throttled, for a time or forever.
     fn befall_role(&mut self, chance: &mut Chance, organization: &Organization) {
         let account = &chance.one_of(&organization.accounts).id;
         let error = |code: &str| FaultKind::Error {
@@ -82,7 +82,7 @@ impl Weather {
             (1, error(REGION_DISABLED)),
         ]);
         let count = chance.weighed(&[(40, u32::MAX), (30, 1), (30, 4)]);
-        // It is not asked for again, so that it cannot end.
+        // It is not called again, so it cannot end.
         let is_final = kind == error(REGION_DISABLED);
         let count = if is_final { u32::MAX } else { count };
         self.faults.push(Trouble {
@@ -151,7 +151,7 @@ impl Weather {
         roles.filter(move |trouble| trouble.resource.as_deref() == Some(role_arn))
     }
 
-    /// What becomes of all calls to Rekognition of an account in a region, if it is out of order.
+    /// The result of all calls to Rekognition of an account in a region, if that is out of order.
     pub fn of_scope(&self, account: &str, region: &str) -> Option<&FaultKind> {
         let mut faults = self.faults.iter();
         let first = faults.find(|trouble| {
@@ -171,7 +171,7 @@ impl Weather {
         hanging.count()
     }
 
-    /// The roles that hang for ever.
+    /// The roles that hang forever.
     pub fn hanging_roles(&self) -> usize {
         let roles = self.faults.iter();
         roles
@@ -182,7 +182,7 @@ impl Weather {
     }
 }
 
-/// Calls that are made again and again for as long as there is time, a second.
+/// Calls per second that are repeated for as long as there is time.
 pub fn storm(weather: &Weather, organization: &Organization) -> f64 {
     let roles = weather.faults.iter().filter(|trouble| {
         trouble.is_permanent() && trouble.operation == Some(Operation::AssumeRole)
