@@ -628,8 +628,8 @@ async fn savings_are_reported_with_a_price_and_not_made_up_without() {
         assert_eq!(report.summary.inference_units_stopped, 3);
         assert_eq!(report.summary.estimated_savings_per_hour, savings);
         let json = serde_json::to_value(&report).unwrap();
-        let told = json["summary"].get("estimated_savings_per_hour");
-        assert_eq!(told.and_then(Value::as_f64), savings);
+        let reported = json["summary"].get("estimated_savings_per_hour");
+        assert_eq!(reported.and_then(Value::as_f64), savings);
     }
 }
 

@@ -114,12 +114,12 @@ fn tags(view: &View, region: &str) -> Vec<Due> {
             && phase(&view.run.before[&model.arn]) != Phase::NotRunning
             && is_plain(view, model)
     });
-    let told = found.filter_map(|model| {
-        let mut told = view.run.told.iter();
-        told.find(|told| told.model_arn == model.arn)
+    let reported = found.filter_map(|model| {
+        let mut reported = view.run.reported.iter();
+        reported.find(|reported| reported.model_arn == model.arn)
     });
-    let ready = told.filter(|told| phase(&told.status) != Phase::NotRunning);
-    let ready = ready.map(|told| told.at).collect();
+    let ready = reported.filter(|reported| phase(&reported.status) != Phase::NotRunning);
+    let ready = ready.map(|reported| reported.at).collect();
     due(view, region, operation, ready, gap)
 }
 
@@ -145,13 +145,13 @@ fn looks(view: &View, region: &str) -> Vec<Due> {
                 && change.at >= accepted.at
                 && phase(&change.status) == Phase::NotRunning
         })?;
-        let mut told = view.run.told.iter();
-        let told = told.find(|told| {
-            told.model_arn == model.arn
-                && told.at >= stopped.at
-                && phase(&told.status) == Phase::NotRunning
+        let mut reported = view.run.reported.iter();
+        let reported = reported.find(|reported| {
+            reported.model_arn == model.arn
+                && reported.at >= stopped.at
+                && phase(&reported.status) == Phase::NotRunning
         });
-        let was = told.map(|told| told.at);
+        let was = reported.map(|reported| reported.at);
         // Others are polled in the same round, and listing for discovery happens in between.
         let until = was.unwrap_or(view.run.ended);
         let rounds = needed.iter().zip(&gaps).skip(1).map(|(operation, gap)| {

@@ -23,7 +23,7 @@ use super::night::Night;
 use super::weather::Weather;
 use crate::support;
 use crate::support::log::Output;
-use crate::support::wire::{Told, Wire};
+use crate::support::wire::{StatusReport, Wire};
 
 const SERVICES: [Service; 3] = [Service::Rekognition, Service::Sts, Service::Organizations];
 /// The pause before Lambda retries an invocation that has failed.
@@ -50,7 +50,7 @@ pub struct Run {
     pub changes: Vec<Change>,
     pub calls: Vec<Call>,
     /// The statuses that the service reported to it, in order.
-    pub told: Vec<Told>,
+    pub reported: Vec<StatusReport>,
     /// The metric records that it wrote.
     pub metrics: Vec<Value>,
     /// The longest time that a call was waited for.
@@ -199,7 +199,7 @@ impl Scene<'_> {
             after,
             changes,
             calls,
-            told: self.wire.take_told(),
+            reported: self.wire.take_reports(),
             metrics: self.metrics.lines().split_off(records_before),
             longest_wait: self.wire.longest_wait(),
             most_in_flight: night

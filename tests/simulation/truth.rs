@@ -10,11 +10,11 @@ use super::wanted::{Kind, account_of};
 pub fn check(view: &View, wrong: &mut Vec<String>) {
     for row in &view.rows {
         if let Err(why) = row_is_true(view, row) {
-            let told = view.last_told(&row.model_arn);
+            let reported = view.last_reported(&row.model_arn);
             let (model_arn, outcome, code) = (&row.model_arn, &row.outcome, &row.code);
             let statuses = view.statuses(model_arn);
             wrong.push(format!(
-                "{model_arn} is called {outcome} {code}, and {why} (told last: {told:?}, \
+                "{model_arn} is called {outcome} {code}, and {why} (last reported: {reported:?}, \
                  status: {:?}, in truth: {statuses:?})",
                 row.status
             ));
@@ -24,11 +24,11 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
 
 fn row_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
     let model = view.night.model(&row.model_arn);
-    let was_told = |status: &String| {
-        let mut told = view.run.told.iter();
-        told.any(|told| told.model_arn == row.model_arn && told.status == *status)
+    let was_reported = |status: &String| {
+        let mut reported = view.run.reported.iter();
+        reported.any(|reported| reported.model_arn == row.model_arn && reported.status == *status)
     };
-    if !row.status.iter().all(was_told) {
+    if !row.status.iter().all(was_reported) {
         return Err("the service did not say so");
     }
     match (&*row.outcome, model) {
@@ -51,7 +51,7 @@ fn not_running(view: &View, model: &Model, row: &Row) -> Result<(), &'static str
     // lie.
     let last = match view.is_restless(model) || view.lies_about(model) {
         true => row.status.as_deref(),
-        false => view.last_told(&model.arn),
+        false => view.last_reported(&model.arn),
     };
     if last.map(phase) != Some(Phase::NotRunning) {
         return Err("the service did not say last that it is not running");

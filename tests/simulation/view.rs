@@ -93,10 +93,11 @@ impl<'a> View<'a> {
     }
 
     /// The last status of a model that the service reported to the program.
-    pub fn last_told(&self, arn: &str) -> Option<&str> {
-        let told = self.run.told.iter().rev();
-        told.filter(|told| told.model_arn == arn)
-            .map(|told| &*told.status)
+    pub fn last_reported(&self, arn: &str) -> Option<&str> {
+        let reported = self.run.reported.iter().rev();
+        reported
+            .filter(|reported| reported.model_arn == arn)
+            .map(|reported| &*reported.status)
             .next()
     }
 

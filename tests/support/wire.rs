@@ -34,13 +34,13 @@ pub struct Wire {
 #[derive(Debug, Default)]
 struct Witness {
     calls: usize,
-    told: Vec<Told>,
+    reported: Vec<StatusReport>,
     longest_wait: Duration,
 }
 
 /// The status of a model in a response that reached the caller, and when it did.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct StatusReport {
     pub at: Instant,
     pub model_arn: String,
     pub status: String,
@@ -55,8 +55,8 @@ impl Wire {
     }
 
     /// Takes the statuses that were reported since the last call.
-    pub fn take_told(&self) -> Vec<Told> {
-        std::mem::take(&mut self.witness.lock().unwrap().told)
+    pub fn take_reports(&self) -> Vec<StatusReport> {
+        std::mem::take(&mut self.witness.lock().unwrap().reported)
     }
 
     /// The longest time that a call was waited for, answered or not.
@@ -87,19 +87,19 @@ impl Wire {
             .map_err(|broken| ConnectorError::io(broken.into()))?
             .to_bytes();
         if parts.status == StatusCode::OK {
-            let told = told(&asked, &body);
-            self.witness.lock().unwrap().told.extend(told);
+            let reported = reported(&asked, &body);
+            self.witness.lock().unwrap().reported.extend(reported);
         }
         Ok(HttpResponse::try_from(Response::from_parts(parts, body.into())).unwrap())
     }
 }
 
 /// The statuses in a response: that of a stopped model, or those of a list.
-fn told(asked: &[u8], answer: &[u8]) -> Vec<Told> {
+fn reported(asked: &[u8], answer: &[u8]) -> Vec<StatusReport> {
     let read = |text| serde_json::from_slice::<Value>(text).unwrap_or_default();
     let (asked, answer) = (read(asked), read(answer));
-    let told = |model_arn: &Value, status: &Value| {
-        Some(Told {
+    let reported = |model_arn: &Value, status: &Value| {
+        Some(StatusReport {
             at: Instant::now(),
             model_arn: model_arn.as_str()?.to_owned(),
             status: status.as_str()?.to_owned(),
@@ -108,9 +108,9 @@ fn told(asked: &[u8], answer: &[u8]) -> Vec<Told> {
     match answer["ProjectVersionDescriptions"].as_array() {
         Some(list) => list
             .iter()
-            .filter_map(|version| told(&version["ProjectVersionArn"], &version["Status"]))
+            .filter_map(|version| reported(&version["ProjectVersionArn"], &version["Status"]))
             .collect(),
-        None => told(&asked["ProjectVersionArn"], &answer["Status"])
+        None => reported(&asked["ProjectVersionArn"], &answer["Status"])
             .into_iter()
             .collect(),
     }

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-/// What a model version's ARN looks like, for messages.
+/// The form of a model version's ARN, for messages.
 const VERSION_SHAPE: &str = "arn:PARTITION:rekognition:REGION:ACCOUNT:project/PROJECT/version/VERSION/NUMBER, \
      with an account of 12 digits and names of 1 to 255 letters, digits, '_', '.' or '-'";
 
-/// What a project's ARN looks like, for messages.
+/// The form of a project's ARN, for messages.
 const PROJECT_SHAPE: &str = "arn:PARTITION:rekognition:REGION:ACCOUNT:project/PROJECT/NUMBER, \
      with an account of 12 digits and a name of 1 to 255 letters, digits, '_', '.' or '-'";
 
-/// What a role's ARN looks like, for messages.
+/// The form of a role's ARN, for messages.
 const ROLE_SHAPE: &str = "arn:PARTITION:iam::ACCOUNT:role/NAME or \
      arn:PARTITION:iam::ACCOUNT:role/PATH/NAME, \
      with an account of 12 digits";
@@ -154,7 +154,7 @@ fn read_project(text: &str) -> Option<ProjectArn> {
     })
 }
 
-/// Reads up to and with the project's name, and gives what comes after it.
+/// Reads up to and including the project's name, and returns what comes after it.
 fn read_home(text: &str) -> Option<(Home, &str)> {
     if !(20..=2048).contains(&text.len()) {
         return None;

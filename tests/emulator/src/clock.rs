@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use axum::http::HeaderValue;
 use tokio::time::Instant;
 
-/// A clock that was set once, and goes on with the time of tokio.
+/// A clock that was set once, and advances with tokio's time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     shown: SystemTime,

@@ -30,7 +30,7 @@ pub(crate) struct CustomLabels {
     changes: Vec<Change>,
 }
 
-/// A project, with a number of its own at the end of its ARN.
+/// A project, whose ARN ends in a number of its own.
 #[derive(Debug)]
 pub(crate) struct Project {
     pub(crate) arn: String,

@@ -63,12 +63,12 @@ impl Emulator {
     }
 
     /// The HTTP interface as a tower service: for callers in the same process, and so for a paused
-    /// clock. A broken connection is told by [`ConnectionReset`](crate::ConnectionReset).
+    /// clock. A broken connection is reported by [`ConnectionReset`](crate::ConnectionReset).
     pub fn router(&self) -> Router {
         service::router(Arc::clone(&self.shared))
     }
 
-    /// Adds a model, and its project where that does not exist; one of the same ARN is replaced.
+    /// Adds a model, and its project if that does not exist; a model with the same ARN is replaced.
     pub fn add_model(&self, model: Model) {
         self.shared.state().custom_labels.add_model(model);
     }
@@ -85,7 +85,7 @@ impl Emulator {
     /// Adds a project of the same name as a model's, with a number of its own and without models:
     /// one that was deleted and made again is listed twice for a time, the old one as `DELETING`.
     /// It is listed before the model's project if it is added before the model, and else after it.
-    /// Gives its ARN; none where the model's is none.
+    /// Returns its ARN, or none if the model's ARN is invalid.
     pub fn add_namesake_project(&self, model_arn: &str, status: &str) -> Option<String> {
         let home = Model::new(model_arn).ok()?.arn.home;
         let mut state = self.shared.state();
@@ -144,7 +144,7 @@ impl Emulator {
         state.organization().add_delegated_administrator(account);
     }
 
-    /// Whether Organizations gives an empty page before each that has items.
+    /// Whether Organizations returns an empty page before each page with items.
     pub fn set_empty_pages(&self, empty_pages: bool) {
         self.shared.state().empty_pages = empty_pages;
     }
@@ -178,8 +178,8 @@ impl Emulator {
         self.shared.state().throttle.set_of(operation, quota);
     }
 
-    /// Sets the service's clock, which goes on from there with the time of tokio. Every answer has
-    /// its time in a `Date` header then; until then, the server puts the true time there, and
+    /// Sets the service's clock, which advances from there with tokio's time. Every answer has its
+    /// time in a `Date` header then; until then, the server puts the true time there, and
     /// in-process there is none.
     pub fn set_clock(&self, time: SystemTime) {
         self.shared.state().clock = Some(Clock::showing(time));

@@ -37,7 +37,7 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// The kind in one word, as it stands in the record.
+    /// The kind in one word, as it appears in the record.
     pub fn name(&self) -> &'static str {
         match self {
             FaultKind::Error { .. } => "error",
@@ -53,7 +53,7 @@ impl FaultKind {
     }
 }
 
-/// A fault, and the calls that it befalls: by default every call.
+/// A fault, and the calls that it affects: by default every call.
 ///
 /// Each fault counts the calls that match it, also those that another fault takes. Of the faults
 /// that are due, the first in the list is the one that happens. Throttled calls never get as far as
@@ -121,7 +121,7 @@ impl Fault {
         Self::delay(Duration::ZERO).padded_to(bytes)
     }
 
-    /// [`FaultKind::HttpStatus`], without a code where the body is empty.
+    /// [`FaultKind::HttpStatus`], without a code if the body is empty.
     pub fn http_status(status: u16, body: &str) -> Self {
         Self::new(FaultKind::HttpStatus(status, body.to_owned()))
     }
@@ -182,7 +182,7 @@ impl Fault {
 
     /// Only calls on this resource: a model's ARN, for DescribeProjectVersions the project's name
     /// or ARN, for AssumeRole the role's ARN, and for the lists under a parent the parent's ID.
-    /// DescribeProjects is on no resource, so such a fault never befalls it.
+    /// DescribeProjects has no resource, so such a fault never affects it.
     pub fn resource(mut self, resource: &str) -> Self {
         self.resource = Some(resource.to_owned());
         self
@@ -240,7 +240,7 @@ impl Faults {
         self.0.clear();
     }
 
-    /// Counts the call, and gives the first fault that befalls it.
+    /// Counts the call, and returns the first fault that affects it.
     pub(crate) fn befall(&mut self, request: &Request) -> Option<Fault> {
         let mut due = None;
         for (fault, count) in &mut self.0 {

@@ -30,7 +30,7 @@ pub(crate) struct Identities {
     sessions: HashMap<String, Session>,
 }
 
-/// The credentials of a session, as AssumeRole gives them.
+/// The credentials of a session, as AssumeRole returns them.
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials {
     pub(crate) access_key: String,
@@ -42,7 +42,7 @@ pub(crate) struct Credentials {
 struct Session {
     identity: Identity,
     token: String,
-    /// None where that is too far away.
+    /// None if that is too far away.
     expires_at: Option<Instant>,
 }
 

@@ -30,8 +30,7 @@
 //! session acts as the account of the session's role.
 //!
 //! All time is tokio's, so that an emulator in the same process ([`Emulator::in_process`]) runs on
-//! a paused clock. A status changes when somebody looks: nothing runs in the background but the
-//! server.
+//! a paused clock. A status changes when it is read: nothing runs in the background but the server.
 
 mod arn;
 mod clock;

@@ -72,13 +72,13 @@ impl Model {
         self
     }
 
-    /// How long this model stays STARTING before it is RUNNING; `Duration::MAX` means for ever.
+    /// How long this model stays STARTING before it is RUNNING; `Duration::MAX` means forever.
     pub fn start_takes(mut self, duration: Duration) -> Self {
         self.start_takes = Some(duration);
         self
     }
 
-    /// How long this model stays STOPPING before it is STOPPED; `Duration::MAX` means for ever.
+    /// How long this model stays STOPPING before it is STOPPED; `Duration::MAX` means forever.
     pub fn stop_takes(mut self, duration: Duration) -> Self {
         self.stop_takes = Some(duration);
         self

@@ -160,7 +160,7 @@ impl Organization {
         self.delegated_administrators.push(account.to_owned());
     }
 
-    /// Refuses a caller that is no member, and one that may not look.
+    /// Refuses a caller that is not a member, and one that may not read the organization.
     pub(crate) fn check_caller(&self, account: &str) -> Result<(), ServiceError> {
         if !self.accounts.iter().any(|it| it.id == account) {
             return Err(not_in_use());

@@ -13,7 +13,7 @@ pub enum ListEnd {
     NoToken,
     /// An empty text. Who asks for the page of an empty token is given the first.
     EmptyToken,
-    /// The token of this same page, which gives it again, for ever.
+    /// The token of this same page, which returns it again, forever.
     RepeatedToken,
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn page_of<T>(
     Ok((page, next))
 }
 
-/// The page's size, and the token that stands for it; the first page has a token of its own.
+/// The page's size, and its token; the first page has a token of its own.
 fn asked_page(request: &Request) -> Result<(u32, PageToken), ServiceError> {
     let most = i64::from(request.service().page_size());
     let size = request.integer("MaxResults")?.unwrap_or(most);

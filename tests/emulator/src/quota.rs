@@ -1,5 +1,5 @@
-//! The services' quotas: so many calls a second in each account and region, and a burst; operations
-//! may have their own.
+//! The services' quotas: a number of calls per second in each account and region, and a burst;
+//! operations may have their own.
 
 use std::collections::HashMap;
 

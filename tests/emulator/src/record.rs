@@ -10,16 +10,16 @@ use tokio::time::Instant;
 use crate::operation::{Operation, Service};
 use crate::request;
 
-/// A call, as it came in and as it was answered.
+/// A call, as it was received and answered.
 #[derive(Debug, Clone)]
 pub struct Call {
     /// When it came in.
     pub at: Instant,
     /// The operation; [`Operation::Unknown`] for any that the emulator does not have.
     pub operation: Operation,
-    /// The region of the signature; empty where there was none.
+    /// The region of the signature; empty if there was none.
     pub region: String,
-    /// The access key of the signature; empty where there was none.
+    /// The access key of the signature; empty if there was none.
     pub access_key: String,
     /// The account that the call acts as: that of its session, or the emulator's.
     pub account: String,
@@ -29,7 +29,7 @@ pub struct Call {
     /// The model's, project's or role's ARN, or the parent's ID; for DescribeProjects the names in
     /// `ProjectNames`.
     pub resources: Vec<String>,
-    /// The body; [`Value::Null`] where it was no JSON. A form is an object of texts.
+    /// The body; [`Value::Null`] if it was not JSON. A form is an object of strings.
     pub body: Value,
     /// What was answered.
     pub answer: Answer,

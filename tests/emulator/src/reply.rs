@@ -70,7 +70,7 @@ fn content_type(service: Service) -> &'static str {
     }
 }
 
-/// The answer of a fault that is an answer of its own; the others leave the normal one.
+/// The answer of a fault that has its own; the others keep the normal one.
 pub(crate) fn faulty(service: Service, kind: &FaultKind) -> Response<Body> {
     let good = |body| build(200, content_type(service), &request_id(), body);
     match kind {
@@ -112,7 +112,7 @@ fn truncated(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// The same answer with white space after its body, up to so many bytes.
+/// The same answer with white space after its body, up to this many bytes.
 pub(crate) fn padded(response: Response<Body>, bytes: u64) -> Response<Body> {
     response.map(|body| Body::new(PaddedBody { body, left: bytes }))
 }
@@ -168,7 +168,7 @@ impl http_body::Body for BrokenBody {
     }
 }
 
-/// A body that goes on with white space until it has so many bytes.
+/// A body followed by white space until it has this many bytes.
 struct PaddedBody {
     body: Body,
     left: u64,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::arn::{InvalidArn, RoleArn};
 use crate::identity::Identity;
 
-/// An IAM role that may be assumed, and by whom; at first by nobody.
+/// An IAM role, and who may assume it; initially no one.
 ///
 /// ```
 /// use rekognition_emulator::Role;
@@ -25,7 +25,7 @@ pub struct Role {
 }
 
 impl Role {
-    /// A role that trusts nobody.
+    /// A role that trusts no one.
     ///
     /// # Errors
     /// [`InvalidArn`] when `arn` is not a role's.

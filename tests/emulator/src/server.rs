@@ -66,7 +66,7 @@ async fn serve(stream: TcpStream, router: Router) {
         let router = router.clone();
         async move { unless_reset(router.oneshot(request).await) }
     });
-    // How a connection ended is the client's to tell.
+    // The client reports how a connection ended.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;

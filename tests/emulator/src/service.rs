@@ -163,7 +163,7 @@ async fn answer(in_flight: &InFlight, request: &Request) -> Result<Response<Body
     })
 }
 
-/// The answer of a call that the quota let through, by its fault where there is one.
+/// The answer to a call that the quota let through, from its fault if there is one.
 async fn answer_of(
     in_flight: &InFlight,
     request: &Request,

@@ -91,7 +91,7 @@ fn external_id(request: &Request) -> Result<Option<&str>, ServiceError> {
     Ok(id)
 }
 
-/// A text of so many letters, digits and these signs.
+/// A text of this many letters, digits and these signs.
 fn check(
     text: &str,
     member: &str,

@@ -56,7 +56,7 @@ fn names(request: &Request) -> Result<Option<Vec<&str>>, ServiceError> {
     }
 }
 
-/// The features in `Features`; Custom Labels where the request does not say.
+/// The features in `Features`; Custom Labels if the request does not say.
 fn features(request: &Request) -> Result<Vec<&str>, ServiceError> {
     let Some(features) = request.strings("Features", 2)? else {
         return Ok(vec![CUSTOM_LABELS]);

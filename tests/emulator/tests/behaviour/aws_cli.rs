@@ -1,4 +1,4 @@
-//! The AWS CLI against the program: a client that is nobody's test double.
+//! The AWS CLI against the program: a client that is not a test double.
 
 use std::io::{self, Write};
 
@@ -8,7 +8,7 @@ use tokio::process::Command;
 use crate::binary::Program;
 use crate::client::arn;
 
-/// The AWS CLI, where it is installed: `AWS_CLI`, or `aws` on the path.
+/// The AWS CLI, if it is installed: `AWS_CLI`, or `aws` on the path.
 async fn installed() -> Option<String> {
     let name = std::env::var("AWS_CLI").unwrap_or_else(|_| "aws".to_owned());
     let version = Command::new(&name).arg("--version").output().await;

@@ -25,7 +25,7 @@ impl Program {
         Self { url, child }
     }
 
-    /// Sends a signal, and gives the exit code.
+    /// Sends a signal, and returns the exit code.
     async fn end_with(mut self, signal: &str) -> Option<i32> {
         let pid = self.child.id().unwrap().to_string();
         let kill = Command::new("kill").args(["-s", signal, &pid]).status();
@@ -40,7 +40,7 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs the program with arguments that end it; gives the exit code and what it says.
+/// Runs the program with arguments that make it exit. Returns the exit code and what it prints.
 async fn failure(arguments: &[&str]) -> (i32, String) {
     let output = command(arguments).output().await.unwrap();
     let text = String::from_utf8(output.stderr).unwrap();

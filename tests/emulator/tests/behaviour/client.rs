@@ -1,4 +1,5 @@
-//! A small HTTP client that speaks the service's protocol, signed as far as the emulator looks.
+//! A small HTTP client that speaks the service's protocol, with as much of a signature as the
+//! emulator reads.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, Response};

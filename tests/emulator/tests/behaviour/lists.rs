@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Caller, arn, arn_with_number, model, with_running};
 
-/// Reads a list to its end; gives each page's ARNs.
+/// Reads a list to its end. Returns each page's ARNs.
 async fn pages(caller: &Caller, operation: &str, mut body: Value) -> Vec<Vec<String>> {
     let (list, arn) = match operation {
         "DescribeProjects" => ("ProjectDescriptions", "ProjectArn"),

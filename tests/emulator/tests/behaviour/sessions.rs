@@ -89,7 +89,7 @@ async fn a_role_is_assumed_by_whom_it_trusts() {
          sts:AssumeRole on resource: {ROLE}"
     );
     let refused = Err(("AccessDenied".to_owned(), refusal));
-    // A role that does not exist is refused as one that trusts nobody.
+    // A role that does not exist is refused like one that trusts no one.
     assert_eq!(sdk.assume(ROLE).await, refused);
     for (principal, is_trusted) in [
         ("123456789012", true),

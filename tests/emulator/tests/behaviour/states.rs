@@ -105,7 +105,7 @@ async fn a_model_follows_its_script_and_each_change_has_its_own_time() {
         .becomes(60 * SECOND, "STOPPED")
         .becomes(20 * SECOND, "STARTING");
     let emulator = Emulator::builder().model(scripted).start().await.unwrap();
-    // Nobody looks before all is over.
+    // No one reads the status before it is all over.
     advance(100 * SECOND).await;
     assert_eq!(emulator.status(&arn).unwrap(), "STOPPED");
     let changes: Vec<_> = emulator

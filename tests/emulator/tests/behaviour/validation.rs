@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Caller, arn, with_running};
 
-/// Calls an operation and expects `InvalidParameterException`; gives its message.
+/// Calls an operation and expects `InvalidParameterException`. Returns its message.
 async fn refused(emulator: &Emulator, operation: &str, body: Value) -> String {
     let answer = Caller::new(emulator).call(operation, body.clone()).await;
     assert_eq!(answer.http_status, 400, "{body}");
