@@ -1,5 +1,5 @@
-//! Lambda's smallest box: 128 MB of memory and 128/1769 of a processor, by a cgroup of version 1
-//! or 2.
+//! Lambda's smallest size: 128 MB of memory and 128/1769 of a processor, enforced by a cgroup of
+//! version 1 or 2.
 
 use std::fs;
 use std::io;
@@ -12,12 +12,12 @@ use crate::program::ProcessorTime;
 
 const ROOT: &str = "/sys/fs/cgroup";
 const MEMORY: u64 = 128 * 1024 * 1024;
-/// The microseconds in which the share of a processor is given.
+/// The period of the processor's share, in microseconds.
 const PERIOD: u64 = 20_000;
-/// The megabytes at which Lambda gives a whole processor.
+/// The megabytes for which Lambda gives a whole processor.
 const MEGABYTES_OF_A_PROCESSOR: u64 = 1769;
 
-/// A box that one program runs in.
+/// A cgroup in which one program runs.
 pub struct LambdaBox {
     /// The cgroup's directories: one in version 2, and one for each controller in version 1.
     directories: Vec<PathBuf>,
@@ -25,7 +25,7 @@ pub struct LambdaBox {
 }
 
 impl LambdaBox {
-    /// A box with the memory, and the whole processor for now.
+    /// A cgroup with that memory, and the whole processor for now.
     pub fn new() -> io::Result<Self> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -56,7 +56,7 @@ impl LambdaBox {
         Ok(made)
     }
 
-    /// The command that runs another one in here, from its first instruction.
+    /// The command that runs another one in this cgroup, from its first instruction.
     pub fn command(&self, command: &Command) -> Command {
         let command = command.as_std();
         let mut shell = Command::new("/bin/sh");
@@ -73,7 +73,7 @@ impl LambdaBox {
         shell
     }
 
-    /// From now on it has its share of a processor.
+    /// From now on, limits it to its share of a processor.
     pub fn throttle(&self) {
         let quota = PERIOD * 128 / MEGABYTES_OF_A_PROCESSOR;
         if self.is_version_2 {
@@ -113,7 +113,7 @@ impl LambdaBox {
 impl Drop for LambdaBox {
     fn drop(&mut self) {
         for directory in &self.directories {
-            // One that is not empty is the operating system's to tell, when nothing is measured.
+            // If it is not empty, the operating system reports that once nothing is measured.
             let _ = fs::remove_dir(directory);
         }
     }

@@ -12,7 +12,7 @@ use crate::program::{Program, most_resident};
 use crate::support::{arns, running};
 use crate::tls::{Authority, TlsFront};
 
-/// Each measurement is made so often, in turn with the others.
+/// Each measurement is made this many times, in turn with the others.
 const RUNS: usize = 11;
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
@@ -23,11 +23,11 @@ pub enum Way {
     NoCall,
     /// One model, over plain HTTP.
     Plain,
-    /// One model, over TLS. The certificates are RSA, as those of AWS are.
+    /// One model, over TLS. The certificates are RSA, like those of AWS.
     Tls,
     /// The same with certificates of the curve P-256.
     TlsP256,
-    /// So many models over TLS.
+    /// This many models over TLS.
     ManyTls(usize),
 }
 
@@ -59,7 +59,7 @@ impl Tls {
         }
     }
 
-    /// What a client needs to take this way.
+    /// The variables that make a client take this route.
     pub fn variables(&self) -> [(&'static str, &str); 4] {
         // One name for the certificates in each SDK.
         [

@@ -13,9 +13,9 @@ use crate::program::Program;
 use crate::support::runtime_api::Function;
 
 const TIME_LIMIT: Duration = Duration::from_secs(300);
-/// The models of the run that tells what a further call takes.
+/// The number of models in the run that measures a further call.
 const MANY: usize = 300;
-/// Where the whole of a system's certificates is, on the usual distributions.
+/// Where all of a system's certificates are, on common distributions.
 const BUNDLES: [&str; 3] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -141,7 +141,7 @@ fn millions(count: f64) -> String {
     format!("{:.3} M", count / 1e6)
 }
 
-/// A file with the system's certificates and this one, and how many they are.
+/// A file with the system's certificates and this one, and how many there are.
 fn whole_store(trusted: &str) -> Option<(String, usize)> {
     let bundle = BUNDLES
         .iter()

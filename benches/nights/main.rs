@@ -1,5 +1,5 @@
-//! Speed, memory and size of the function, as it is deployed and invoked, beside its peers: `cargo
-//! bench`.
+//! Speed, memory and size of the function, as it is deployed and invoked, compared with its peers:
+//! `cargo bench`.
 //!
 //! Every measurement is a new process that Lambda's Runtime API, here a stand-in, invokes once. The
 //! service is the emulator, over plain HTTP or behind TLS. The peers (see `benches/peers`) are

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write, stderr};
 use std::path::Path;
 
-/// Between these lines the documentation has the tables.
+/// The documentation has the tables between these lines.
 const BEGIN: &str = "<!-- Written by cargo bench -- --docs. -->";
 const END: &str = "<!-- End of what cargo bench wrote. -->";
 
@@ -42,7 +42,7 @@ impl Output {
         std::fs::write(file, &self.text).unwrap();
     }
 
-    /// Puts the tables in the place of those that the file has.
+    /// Replaces the tables in the file.
     pub fn write_into(&self, file: &Path) {
         let text = std::fs::read_to_string(file).unwrap();
         let (before, rest) = text.split_once(BEGIN).unwrap();
@@ -52,7 +52,7 @@ impl Output {
     }
 }
 
-/// Says what is being done.
+/// Reports progress.
 pub fn progress(what: &str) {
     let mut terminal = stderr();
     if terminal.is_terminal() {

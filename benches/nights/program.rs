@@ -14,7 +14,7 @@ use crate::support::process::Resources;
 use crate::support::runtime_api::{Answer, End, Function};
 use crate::tls::Authority;
 
-/// Names another build of the function that is to be measured, of an earlier commit perhaps.
+/// Names another build of the function to measure, perhaps of an earlier commit.
 const PROGRAM: &str = "PROGRAM";
 
 /// Something that Lambda could run.
@@ -30,7 +30,7 @@ pub enum Program {
 }
 
 impl Program {
-    /// All programs that there are here. Builds those that have to be built.
+    /// All the programs that are available. Builds those that have to be built.
     pub fn all() -> Vec<Self> {
         if std::env::var_os(PROGRAM).is_none() {
             build_stopper();
@@ -67,7 +67,7 @@ impl Program {
         self != Self::Floor
     }
 
-    /// What has to be there for the program to run: itself, or what it is made of.
+    /// The file that must exist for the program to run: itself, or its source.
     pub fn path(self) -> PathBuf {
         let target = target_directory();
         match self {
@@ -85,12 +85,12 @@ impl Program {
         let handler = match self {
             Self::Floor | Self::Stopper => return Command::new(self.path()),
             Self::JavaScript => {
-                // Found here, since the program's environment has no PATH.
+                // Resolved here, because the program's environment has no PATH.
                 let paths = std::env::var_os("PATH").unwrap_or_default();
                 let mut nodes = std::env::split_paths(&paths).map(|path| path.join("node"));
                 let node = nodes.find(|node| node.exists());
                 let mut command = Command::new(node.unwrap());
-                // It would say on each start which version of Node.js it wants.
+                // Otherwise it would print on each start which version of Node.js it wants.
                 command.arg("--no-warnings").arg(self.path());
                 return command;
             }
@@ -103,12 +103,12 @@ impl Program {
         command
     }
 
-    /// Starts it with these variables beside those that Lambda sets.
+    /// Starts it with these variables in addition to those that Lambda sets.
     pub async fn start(self, environment: &[(&str, &str)]) -> Function {
         Function::start_program(self.command(), environment).await
     }
 
-    /// The same in a box.
+    /// The same in a cgroup.
     pub async fn start_in(self, lambda_box: &LambdaBox, environment: &[(&str, &str)]) -> Function {
         let command = lambda_box.command(&self.command());
         Function::start_program(command, environment).await
@@ -276,8 +276,8 @@ fn peers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers")
 }
 
-/// Builds the function as its users do. What `cargo bench` itself builds has the features that
-/// tests need as well.
+/// Builds the function as its users do. What `cargo bench` itself builds also has the features that
+/// tests need.
 fn build_stopper() {
     let built = std::process::Command::new(env!("CARGO"))
         .args([
@@ -316,7 +316,7 @@ fn build_floor() {
     assert!(built.success(), "the floor's build failed");
 }
 
-/// The most memory that a process had resident, in millions of bytes.
+/// The maximum resident memory of a process, in millions of bytes.
 pub fn most_resident(id: u32) -> f64 {
     Resources::of(id).peak as f64 * 1024.0 / 1e6
 }

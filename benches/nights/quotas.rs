@@ -1,4 +1,4 @@
-//! Whole nights: many models against a quota, or against none.
+//! Whole nights: many models with a quota, or without one.
 
 use std::time::{Duration, Instant};
 
@@ -14,16 +14,16 @@ use crate::support::{arns, running};
 use crate::tls::Authority;
 use crate::work::left;
 
-/// Each night is measured so often.
+/// Each night is measured this many times.
 const RUNS: usize = 3;
 const TIME_LIMIT: Duration = Duration::from_secs(600);
-/// What the emulator is told to wait. Its timers and its own work make a call take about 20 ms of
-/// that.
+/// The latency that the emulator is set to. With its timers and its own work, a call takes about 20
+/// ms.
 pub const LATENCY: Duration = Duration::from_millis(18);
 pub const SECONDS_A_CALL: f64 = 0.02;
 pub const CONCURRENCY: f64 = 8.0;
 
-/// One night: so many running models, and what the service lets through.
+/// One night: a number of running models, and what the service lets through.
 struct Night {
     models: usize,
     limit: Limit,
@@ -33,7 +33,7 @@ struct Night {
 enum Limit {
     /// No quota; every call takes its time.
     Latency { tls: bool },
-    /// Calls a second, and as many at once after a pause.
+    /// Calls per second, and as many at once after a pause.
     Quota(f64),
     /// The same, and half of them are taken by another client.
     Shared(f64),
@@ -58,7 +58,7 @@ const NIGHTS: [Night; 10] = [
     night(200, Limit::Changed(20.0, 5.0)),
 ];
 
-/// What came of one run.
+/// The result of one run.
 struct Run {
     seconds: f64,
     throttled: f64,
@@ -163,8 +163,8 @@ impl Night {
         }
     }
 
-    /// All runs of these programs: at once where the quota is what takes the time, else one after
-    /// the other.
+    /// All runs of these programs: in parallel if the quota determines the time, otherwise one
+    /// after the other.
     async fn runs(&self, programs: &[Program]) -> Vec<Vec<Run>> {
         if let Limit::Latency { .. } = self.limit {
             let mut all = Vec::new();

@@ -18,7 +18,7 @@ fn main() -> std::io::Result<()> {
     }
 }
 
-/// Sends a request, reads the answer to its end, and gives the invocation's id if the answer has one.
+/// Sends a request, reads the response to its end, and returns the invocation's ID if there is one.
 fn exchange(server: &mut BufReader<TcpStream>, request: &str) -> std::io::Result<String> {
     server.get_mut().write_all(request.as_bytes())?;
     let (mut request_id, mut length) = (String::new(), 0);
