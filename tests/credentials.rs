@@ -175,13 +175,13 @@ async fn credentials_that_cannot_be_loaded_for_a_few_seconds_fail_no_model() {
 #[tokio::test(start_paused = true)]
 async fn missing_credentials_fail_every_model_at_once() {
     let errors: [fn() -> CredentialsError; 2] = [
-        || CredentialsError::not_loaded("nobody has any"),
-        || CredentialsError::invalid_configuration("nobody has any"),
+        || CredentialsError::not_loaded("no one has any"),
+        || CredentialsError::invalid_configuration("no one has any"),
     ];
     for error in errors {
         let (report, seconds) = stop_ten(error, 5).await;
         assert_eq!(outcomes(&report), ["DispatchFailure"; 10]);
-        assert!(report.to_string().contains("nobody has any"), "{report}");
+        assert!(report.to_string().contains("no one has any"), "{report}");
         assert!(seconds < 1.0, "{seconds} s");
     }
 }

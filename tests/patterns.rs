@@ -417,14 +417,14 @@ async fn a_found_model_with_an_unknown_status_is_unexpected() {
 async fn a_found_model_that_stops_meanwhile_is_already_stopped() {
     let arn = arn("shelf", "v1");
     let emulator = emulator([running(&arn)]).await;
-    let somebody_stops_it = async {
+    let someone_stops_it = async {
         let tags = Operation::ListTagsForResource;
         emulator.wait_until(|it| it.count(tags) == 1).await;
         emulator.set_status(&arn, "STOPPED");
     };
     let entry = pattern("shelf", "*");
     let entries = [&*entry];
-    let (report, ()) = tokio::join!(stop(&emulator, &entries), somebody_stops_it);
+    let (report, ()) = tokio::join!(stop(&emulator, &entries), someone_stops_it);
     assert_eq!(outcomes(&report.unwrap()), ["already_stopped"]);
 }
 

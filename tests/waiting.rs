@@ -127,7 +127,7 @@ async fn a_model_that_runs_again_after_its_stop_is_stopped_again() {
     let arn = arn("shelf", "v1");
     let emulator = emulator([running(&arn)]).await;
     emulator.set_stop_takes(Duration::MAX);
-    let somebody_starts_it = async {
+    let someone_starts_it = async {
         emulator
             .wait_until(|emulator| emulator.status(&arn).as_deref() == Some("STOPPING"))
             .await;
@@ -135,7 +135,7 @@ async fn a_model_that_runs_again_after_its_stop_is_stopped_again() {
         emulator.set_stop_takes(SHORT);
     };
     let entries = [&*arn];
-    let (report, ()) = tokio::join!(stop(&emulator, &entries), somebody_starts_it);
+    let (report, ()) = tokio::join!(stop(&emulator, &entries), someone_starts_it);
     assert_eq!(outcomes(&report.unwrap()), ["stopped"]);
     assert_eq!(
         history(&emulator, &arn),
@@ -576,8 +576,8 @@ async fn a_page_that_fails_half_way_through_a_large_project_is_read_again() {
         Fault::reset(),
     ] {
         let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
-        let look = fault.clone().operation(Operation::DescribeProjectVersions);
-        emulator.add_fault(look.page(2).attempts(..=2));
+        let check = fault.clone().operation(Operation::DescribeProjectVersions);
+        emulator.add_fault(check.page(2).attempts(..=2));
         let report = report(stop(&emulator, &entries).await);
         assert_eq!(report.summary.stopped, 150, "{fault:?}: {report}");
     }

@@ -85,7 +85,7 @@ impl Caller {
                 let credentials = self.session.as_ref().and_then(Session::credentials);
                 // An SDK operation is a large future, so it exists only while it is in flight.
                 let attempt = AssertUnwindSafe(Box::pin(attempt())).catch_unwind();
-                let failed = match timeout(self.attempt_timeout(), attempt).await {
+                let failure = match timeout(self.attempt_timeout(), attempt).await {
                     Ok(Ok(Ok(response))) => match read(response) {
                         Some(result) => {
                             turn.let_through();
@@ -97,17 +97,17 @@ impl Caller {
                     Ok(Err(_)) => AttemptFailure::Panicked,
                     Err(_) => AttemptFailure::Unanswered,
                 };
-                let verdict = judge(&failed, operation);
+                let verdict = judge(&failure, operation);
                 let is_throttled = verdict == Verdict::Throttled;
                 if is_throttled && lane.let_through() > let_through_before {
                     throttled_alone += 1;
                 }
                 let is_alone = is_throttled && throttled_alone >= THROTTLED_ALONE;
-                match &failed {
+                match &failure {
                     AttemptFailure::Unanswered => turn.unanswered(),
                     _ if is_alone => turn.throttled_alone(),
                     _ if is_throttled => turn.throttled(),
-                    failed if failed.is_answer() => turn.let_through(),
+                    failure if failure.is_answer() => turn.let_through(),
                     _ => drop(turn),
                 }
                 match (verdict, &self.session) {
@@ -123,10 +123,10 @@ impl Caller {
                         | Verdict::RetryWithCorrectedClock
                         | Verdict::RetryInNewSession,
                         _,
-                    ) => return Err(failed.into_error(operation)),
+                    ) => return Err(failure.into_error(operation)),
                 }
                 session_had_expired = verdict == Verdict::RetryInNewSession;
-                let reason = failed.to_string();
+                let reason = failure.to_string();
                 tracing::debug!(
                     requestId = &*self.request_id,
                     operation = operation.name(),
@@ -136,7 +136,7 @@ impl Caller {
                     "retry"
                 );
                 last_failure = Some(reason);
-                after_silence = matches!(failed, AttemptFailure::Unanswered);
+                after_silence = matches!(failure, AttemptFailure::Unanswered);
                 if is_alone || (verdict == Verdict::Retry && !after_silence) {
                     sleep(pause).await;
                     let longest = if is_alone {

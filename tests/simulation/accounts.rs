@@ -73,7 +73,7 @@ fn nothing_unasked(view: &View, wrong: &mut Vec<String>) {
         let is_part = !row.code.is_empty() && view.wanted.part_of(&row.model_arn).is_some();
         if !(is_entry || is_part || is_known && view.wanted.asks_for(&row.model_arn)) {
             wrong.push(format!(
-                "{} is reported, and nobody asked for it",
+                "{} is reported, and was not asked for",
                 row.model_arn
             ));
         }

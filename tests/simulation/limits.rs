@@ -146,7 +146,7 @@ fn may_be_stopped(view: &View, arn: &str) -> Result<(), &'static str> {
     if view.night.dry_run {
         Err("this is a dry run")
     } else if !view.wanted.asks_for(arn) {
-        Err("nobody asked for it")
+        Err("it was not asked for")
     } else if is_exempt && !view.wanted.names(arn) {
         Err("its tag exempts it")
     } else {

@@ -38,7 +38,7 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
         {
             let model_arn = &model.arn;
             wrong.push(format!(
-                "{model_arn} was started or stopped by somebody else, and there was time to see it \
+                "{model_arn} was started or stopped by someone else, and there was time to see it \
                  stopped after that; it is reported as {code}"
             ));
         }

@@ -26,7 +26,7 @@ impl fmt::Display for InvalidArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "'{}' is no ARN that the service knows; it has to look like {}",
+            "'{}' is not an ARN of the service; it should have the form {}",
             self.text, self.shape
         )
     }

@@ -18,13 +18,13 @@ pub(crate) struct Identity {
     pub(crate) role_arn: String,
 }
 
-/// The roles that exist and the sessions of them; everybody else is one session of the caller's
+/// The roles that exist and the sessions of them; everyone else is one session of the caller's
 /// role.
 #[derive(Debug)]
 pub(crate) struct Identities {
-    /// The account of everybody without a session.
+    /// The account of everyone without a session.
     pub(crate) account: String,
-    /// The role of everybody without a session, with its path.
+    /// The role of everyone without a session, with its path.
     pub(crate) caller_role: String,
     roles: HashMap<String, Role>,
     sessions: HashMap<String, Session>,

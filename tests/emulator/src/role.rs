@@ -39,7 +39,7 @@ impl Role {
     }
 
     /// Trusts a principal too: an account, as its ID or as `arn:aws:iam::ID:root`; a role, by its
-    /// ARN; one session of a role, by its ARN; or everybody, as `*`.
+    /// ARN; one session of a role, by its ARN; or everyone, as `*`.
     pub fn trusts(mut self, principal: &str) -> Self {
         self.principals.push(principal.to_owned());
         self

@@ -66,7 +66,7 @@ pub(super) fn perform(
 }
 
 /// The refusal, in the service's words: the same for a role that does not exist, one that trusts
-/// somebody else, and another external ID.
+/// someone else, and another external ID.
 fn not_authorized(caller: &Identity, role_arn: &str) -> ServiceError {
     ServiceError::new(
         "AccessDeniedException",
