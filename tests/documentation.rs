@@ -25,6 +25,8 @@ use support::{PLENTY, enums, invocation, payload};
 const README: &str = include_str!("../README.md");
 const REFERENCE: &str = include_str!("../docs/reference.md");
 const DEPLOYING: &str = include_str!("../docs/deploying.md");
+const PERFORMANCE: &str = include_str!("../docs/performance.md");
+const MEASURED: &str = include_str!("../benches/measured.md");
 const TEMPLATE: &str = include_str!("../template.yaml");
 const MEMBER_ACCOUNT: &str = include_str!("../member-account.yaml");
 const SECURITY: &str = include_str!("../SECURITY.md");
@@ -356,4 +358,48 @@ fn every_parameter_of_the_template_is_documented_and_no_other() {
         .map(|parameter| parameter[1].to_owned())
         .collect();
     assert_eq!(first_column(DEPLOYING, "| parameter |"), parameters);
+}
+
+#[test]
+fn every_figure_in_the_performance_tables_is_the_last_output_of_the_bench() {
+    let (before, rest) = PERFORMANCE.split_once("<!-- Written by").unwrap();
+    let (_, rest) = rest.split_once("-->").unwrap();
+    let (written, after) = rest.split_once("<!-- End of").unwrap();
+    assert_eq!(written.trim(), MEASURED.trim());
+
+    // A table by hand has no figures but those of the bench.
+    let figure = regex(r"\d[\d.,]* (?:ms|s|MB|M)\b");
+    let is_unknown = |figure: &&str| !MEASURED.contains(figure);
+    for page in [before, after, README] {
+        let rows = page.lines().filter(|line| line.starts_with('|'));
+        let figures = rows.flat_map(|row| figure.find_iter(row));
+        let unknown: Vec<&str> = figures
+            .map(|figure| figure.as_str())
+            .filter(is_unknown)
+            .collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+}
+
+#[test]
+fn the_badges_are_true() {
+    let badges = regex(r"img\.shields\.io/badge/(\w+)-((?:[^-)]|--)+)-\w+\)");
+    let badges: Vec<(&str, String)> = badges
+        .captures_iter(README)
+        .map(|badge| {
+            let value = badge[2].replace("--", "-").replace("%2B", "+");
+            (badge.get(1).unwrap().as_str(), value)
+        })
+        .collect();
+    let manifest = include_str!("../Cargo.toml");
+    let forbids_unsafe = manifest.contains("unsafe_code = \"forbid\"");
+    let expected = [
+        ("licence", env!("CARGO_PKG_LICENSE").to_owned()),
+        ("rust", format!("{}+", env!("CARGO_PKG_RUST_VERSION"))),
+        (
+            "unsafe",
+            if forbids_unsafe { "forbidden" } else { "" }.to_owned(),
+        ),
+    ];
+    assert_eq!(badges, expected);
 }

@@ -265,15 +265,17 @@ impl<'a> Parts<'a> {
             return Err(InvalidModelArn::part("the account", account, "12 digits"));
         }
 
-        if let Some(project) = project_of(resource) {
-            return Err(InvalidModelArn(format!(
-                "{} is the ARN of a project; for all of its versions it should be \
-                 `arn:{partition}:rekognition:{region}:{account}:project/{project}/version/*/*`",
-                quoted(text)
-            )));
-        }
-        let [project_word, project, version_word, version, number] =
-            exactly(resource, '/').ok_or_else(|| not_a_model(text))?;
+        let Some([project_word, project, version_word, version, number]) = exactly(resource, '/')
+        else {
+            return Err(match project_of(resource) {
+                Some(project) => InvalidModelArn(format!(
+                    "{} is the ARN of a project; for all of its versions it should be \
+                     `arn:{partition}:rekognition:{region}:{account}:project/{project}/version/*/*`",
+                    quoted(text)
+                )),
+                None => not_a_model(text),
+            });
+        };
         if project_word != "project" || version_word != "version" {
             return Err(not_a_model(text));
         }

@@ -24,7 +24,9 @@ use aws_config::SdkConfig;
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_sdk_rekognition::config::retry::RetryConfig;
 use aws_sdk_rekognition::config::timeout::TimeoutConfig;
-use aws_sdk_rekognition::config::{IdentityCache, Region, SharedHttpClient};
+use aws_sdk_rekognition::config::{
+    IdentityCache, Region, SharedHttpClient, StalledStreamProtectionConfig,
+};
 
 pub use call::CallError;
 pub(crate) use call::Caller;
@@ -82,6 +84,8 @@ impl Aws {
             .identity_cache(IdentityCache::lazy().build())
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::disabled())
+            // An attempt is given up before the SDK would call its stream stalled.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();
         Self {
             config,
