@@ -27,6 +27,7 @@ const REFERENCE: &str = include_str!("../docs/reference.md");
 const DEPLOYING: &str = include_str!("../docs/deploying.md");
 const PERFORMANCE: &str = include_str!("../docs/performance.md");
 const MEASURED: &str = include_str!("../benches/measured.md");
+const CHANGELOG: &str = include_str!("../CHANGELOG.md");
 const TEMPLATE: &str = include_str!("../template.yaml");
 const MEMBER_ACCOUNT: &str = include_str!("../member-account.yaml");
 const SECURITY: &str = include_str!("../SECURITY.md");
@@ -110,7 +111,7 @@ fn broken_links(directory: &Path, page: &str) -> Vec<String> {
 fn missing_files(page: &str) -> Vec<String> {
     let text = text_lines(page).collect::<Vec<_>>().join("\n");
     let names = regex(
-        r"`((?:src|tests|docs|benches|examples|events|\.ci|\.cargo)/[\w./-]*|[\w-]+\.(?:md|yaml|toml))`",
+        r"`((?:src|tests|docs|benches|examples|events|release|\.ci|\.cargo)/[\w./-]*|[\w-]+\.(?:md|yaml|toml))`",
     );
     let names = names.captures_iter(&text).map(|name| name[1].to_owned());
     names.filter(|name| !root().join(name).exists()).collect()
@@ -208,6 +209,24 @@ fn the_readme_is_short_and_leads_to_every_page() {
             "no link to {page}"
         );
     }
+}
+
+#[test]
+fn the_changelog_begins_with_this_version() {
+    let headings = regex(r"(?m)^## (.*)$");
+    let latest = &headings.captures(CHANGELOG).unwrap()[1];
+    let version = regex::escape(env!("CARGO_PKG_VERSION"));
+    let wanted = regex(&format!(r"^\[{version}\] - \d{{4}}-\d{{2}}-\d{{2}}$"));
+    assert!(wanted.is_match(latest), "{latest}");
+}
+
+#[test]
+fn the_files_of_a_release_that_are_named_are_those_of_this_version() {
+    let files = regex(r"(?:rekognition-stopper|bootstrap)-(\d+\.\d+\.\d+)-");
+    let versions = files
+        .captures_iter(DEPLOYING)
+        .map(|file| file[1].to_owned());
+    assert_eq!(set(versions), set([env!("CARGO_PKG_VERSION")]));
 }
 
 #[test]
