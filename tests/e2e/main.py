@@ -15,6 +15,7 @@ import tools
 from tools import LOGS, WORK, Failure, Missing, Processes, Skipped, environment
 
 import part_binary
+import part_bundle
 import part_cargo_lambda
 import part_deploy
 import part_docker
@@ -23,15 +24,17 @@ import part_machine
 import part_organization
 import part_permissions
 import part_template
+import release
 
 PARTS = {
-    "template": (part_template, "the templates and the workflow: linters, parameters, mails, alarms, permissions"),
+    "template": (part_template, "the templates and the workflows: linters, parameters, mails, alarms, permissions"),
     "deploy": (part_deploy, "sam build, sam deploy into the local AWS, a scheduled run, a failing run, update, removal"),
     "dry-run": (part_dry_run, "a stack that only looks, its mail, and the first run that stops"),
     "organization": (part_organization, "both templates in an organization of six accounts, and a night of it"),
     "machine": (part_machine, "an organization swept by the state machine: plan, retries, a failed run, a second execution"),
     "docker": (part_docker, "sam local invoke with every event, on a Docker engine"),
     "cargo-lambda": (part_cargo_lambda, "cargo lambda watch, invoke and deploy, as docs/deploying.md shows them"),
+    "bundle": (part_bundle, "release/build in two folders, and its bundle deployed and run where there is no Rust"),
     "binary": (part_binary, "the binaries for both processors: which glibc they need"),
     "permissions": (part_permissions, "every call that was made is allowed, and every allowed action was made"),
 }
@@ -40,10 +43,10 @@ PARTS = {
 class Session:
     """What the steps of one part share: their servers, and whatever one step leaves for the next."""
 
-    def __init__(self, part, cleanup, other_build):
+    def __init__(self, part, cleanup, release_build):
         self.part = part
         # The build that runs beside all parts.
-        self.other_build = other_build
+        self.release = release_build
         self.processes = Processes()
         # Called with the session at its end, whatever happened: the last that came in first.
         self.cleanup = cleanup
@@ -81,20 +84,23 @@ def main():
     with contextlib.ExitStack() as cleanup:
         background = Processes()
         cleanup.callback(background.end)
-        other_build = part_binary.begin(background) if "binary" in names else None
-        outcomes = {name: run_part(name, other_build) for name in names}
+        try:
+            release_build = release.begin(background) if {"binary", "bundle"} & set(names) else None
+        except (Missing, Failure) as reason:
+            sys.exit(f"tests/e2e/run: {reason}")
+        outcomes = {name: run_part(name, release_build) for name in names}
     print(f"\nafter {time.monotonic() - started:.0f} s:")
     for name, outcome in outcomes.items():
         print(f"  {name:13} {outcome}")
     sys.exit(any(outcome == "failed" for outcome in outcomes.values()))
 
 
-def run_part(name, other_build):
+def run_part(name, release_build):
     """Runs the steps of a part until one fails; each builds on those before it."""
     module, what = PARTS[name]
     print(f"\n{name}: {what}", flush=True)
     with contextlib.ExitStack() as cleanup:
-        session = Session(name, cleanup, other_build)
+        session = Session(name, cleanup, release_build)
         for step in module.STEPS:
             sentence = step.__name__.replace("_", " ")
             started = time.monotonic()

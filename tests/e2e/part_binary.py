@@ -1,11 +1,13 @@
-"""The release binaries of `cargo lambda build`, for both processors of Lambda."""
+"""The release binaries, for both processors of Lambda: `cargo lambda build` here, and `release/build` elsewhere."""
 
 import gzip
 import re
 import struct
+import zipfile
 
+import release
 import services
-from tools import ARCHITECTURE, LOGS, WORK, Failure, check, check_equal, environment, run
+from tools import ARCHITECTURE, check, check_equal, environment, run
 
 # provided.al2023 has glibc 2.34.
 NEWEST_GLIBC = (2, 34)
@@ -16,46 +18,34 @@ MACHINES = {"x86_64": 0x3E, "arm64": 0xB7}
 # How a table of the library begins that gathers entropy from the processor's jitter: the cutoffs of its health test. It
 # is there only where the build does not find AWS_LC_SYS_NO_JITTER_ENTROPY in .cargo/config.toml.
 JITTER = struct.pack("<4I", 325, 422, 459, 477)
-OTHER = "arm64" if ARCHITECTURE == "x86_64" else "x86_64"
-# Apart from this machine's binaries, so that no build waits for the other's lock.
-OTHER_TARGET = WORK / OTHER
-
-
-def begin(background):
-    """Starts the build for the other processor, which takes the time that the other parts leave."""
-    return background.start(
-        f"cargo-lambda-build-{OTHER}",
-        "nice", *build_command(OTHER),
-        env=environment(CARGO_TARGET_DIR=str(OTHER_TARGET)),
-        ready=lambda: True,
-    )
 
 
 def the_binary_for_this_processor_runs_on_lambda(session):
-    run(f"cargo-lambda-build-{ARCHITECTURE}", *build_command(ARCHITECTURE))
-    return check_binary(services.target_directory(), ARCHITECTURE)
+    option = f"--{ARCHITECTURE.replace('_', '-')}"
+    run(
+        f"cargo-lambda-build-{ARCHITECTURE}", "cargo", "lambda", "build", "--release", "--locked", option,
+        env=environment(**release.variables()),
+    )
+    built = services.target_directory() / "lambda" / "rekognition-stopper" / "bootstrap"
+    return check_binary(built.read_bytes(), ARCHITECTURE)
 
 
 def the_binary_for_the_other_processor_runs_on_lambda(session):
-    if session.other_build.wait() != 0:
-        raise Failure(f"the build for {OTHER} failed", LOGS / f"cargo-lambda-build-{OTHER}.log")
-    return check_binary(OTHER_TARGET, OTHER)
+    with zipfile.ZipFile(release.files(session)[f"bootstrap-{release.VERSION}-{release.OTHER}.zip"]) as archive:
+        return check_binary(archive.read("bootstrap"), release.OTHER)
 
 
 STEPS = [the_binary_for_this_processor_runs_on_lambda, the_binary_for_the_other_processor_runs_on_lambda]
 
 
-def build_command(architecture):
-    """How docs/deploying.md builds for a processor."""
-    return ["cargo", "lambda", "build", "--release", "--locked", f"--{architecture.replace('_', '-')}"]
-
-
-def check_binary(target_directory, architecture):
+def check_binary(binary, architecture):
     """Reads in the executable what it is and what it needs."""
-    binary = (target_directory / "lambda" / "rekognition-stopper" / "bootstrap").read_bytes()
     check_equal(binary[:5], b"\x7fELF\x02", "the first bytes of a 64-bit executable")
     check_equal(int.from_bytes(binary[18:20], "little"), MACHINES[architecture], "the processor in the header")
     check(JITTER not in binary, "the binary gathers entropy from jitter: AWS_LC_SYS_NO_JITTER_ENTROPY had no effect")
+    # Panics name the file that they come from.
+    for path in (release.ROOT, release.build.CARGO_HOME):
+        check(str(path).encode() not in binary, f"the binary has the path {path} of this machine in it")
     needed = {tuple(map(int, version.split(b"."))) for version in re.findall(rb"\0GLIBC_([0-9.]+)(?=\0)", binary)}
     check(needed, "the binary names no version of glibc")
     check(max(needed) <= NEWEST_GLIBC, f"the binary needs glibc {max(needed)}; Lambda has {NEWEST_GLIBC}")

@@ -5,6 +5,7 @@ import json
 import re
 
 import part_docker
+import release
 from part_deploy import inventory, subscribe
 from services import MODEL_ARNS, SHELF_AUDIT, SHELF_AUDIT_KEPT, LocalAws, Rekognition
 from stack import Stack
@@ -73,7 +74,7 @@ def the_commands_of_the_documentation_deploy_the_function_and_schedule_it(sessio
         deploying = deploying.replace(written, here)
     session.mailbox = subscribe(session.aws, topic)
     session.topic = topic
-    session.aws.shell("documented-deploying", deploying)
+    session.aws.shell("documented-deploying", deploying, **release.variables())
 
 
 def the_function_is_as_the_documentation_says(session):
@@ -98,7 +99,7 @@ def the_first_run_has_stopped_the_models(session):
         """What the metrics of each run say that it stopped."""
         return [it["ModelsStopped"] for it in session.aws.log_lines(f"/aws/lambda/{FUNCTION}") if "_aws" in it]
 
-    wait_until(lambda: len(stopped()) == 2, "a run has no metrics in the log", timeout=30)
+    wait_until(lambda: len(stopped()) == 2, "a run has no metrics in the log", timeout=90)
     check_equal(stopped(), [0, 1], "models stopped by the look and by the run")
 
 

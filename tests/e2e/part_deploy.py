@@ -15,6 +15,7 @@ import re
 import shutil
 import time
 
+import release
 import tools
 from services import BOTTLE_CAPS, MODEL_ARNS, SHELF_AUDIT, SHELF_AUDIT_KEPT, WELD_SEAMS, LocalAws, Rekognition
 from stack import TEMPLATE, Stack, write_copy
@@ -292,7 +293,10 @@ def sam_build():
     source = write_copy(TEMPLATE, WORK / "template.yaml", set_processor)
     # SAM looks for it beside the template.
     shutil.copy(ROOT / "state-machine.asl.json", WORK)
-    run("sam-build", "sam", "build", "--template-file", source, "--base-dir", ROOT, "--build-dir", BUILD)
+    run(
+        "sam-build", "sam", "build", "--template-file", source, "--base-dir", ROOT, "--build-dir", BUILD,
+        env=tools.environment(**release.variables()),
+    )
 
 
 def set_processor(template):

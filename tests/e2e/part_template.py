@@ -1,4 +1,4 @@
-"""The templates and the workflow: their checks, their parameters, and what only the real AWS can carry."""
+"""The templates and the workflows: their checks, their parameters, and what only the real AWS can carry."""
 
 import http.server
 import json
@@ -6,11 +6,13 @@ import re
 import shlex
 import threading
 import tomllib
+import zipfile
 
 from ministack.services import stepfunctions
 
 import tools
 from part_cargo_lambda import DEPLOYING, section
+from release import VERSION
 from stack import MEMBER_TEMPLATE, TEMPLATE, Stack, allows, as_list, template
 from tools import ACCOUNT, LOGS, REGION, ROOT, WORK, check, check_equal, run
 
@@ -140,10 +142,23 @@ def checkov_finds_nothing_that_is_not_justified(session):
         check(skipped["check_result"]["suppress_comment"], f"{skipped['check_id']} is skipped without a reason")
 
 
-def zizmor_finds_nothing_in_the_workflow(session):
+def zizmor_finds_nothing_in_the_workflows(session):
     # Offline: what it could ask of GitHub is whether a pinned action is known to be vulnerable.
     said = run("zizmor", "zizmor", "--offline", "--no-progress", ROOT / ".github")
     check("No findings to report" in said, "zizmor has looked at nothing", LOGS / "zizmor.log")
+    for workflow in (ROOT / ".github" / "workflows").iterdir():
+        check(f"completed {workflow}" in said, f"zizmor has not read {workflow.name}", LOGS / "zizmor.log")
+
+
+def the_notes_of_a_release_are_what_the_changelog_says_of_it(session):
+    notes = ROOT / "release" / "notes"
+    said = run("release-notes", notes, f"v{VERSION}")
+    _, _, changes = (ROOT / "CHANGELOG.md").read_text().partition(f"\n## [{VERSION}] - ")
+    changes = changes.partition("\n## ")[0].split("\n", 1)[1]
+    # Only the breaks of lines are others.
+    check_equal(said.split(), changes.split(), "words of the notes")
+    check(not re.search(r"^ |\w\n\w", said, re.MULTILINE), "a line is broken", LOGS / "release-notes.log")
+    run("release-notes-refused", notes, f"v{VERSION}1", fails=True)
 
 
 def every_parameter_is_described_labelled_and_takes_its_default(session):
@@ -458,6 +473,7 @@ def the_processor_is_decided_in_one_place(session):
 def every_command_of_the_documentation_is_one_of_aws_cli_2(session):
     aws = tools.find_aws_cli()
     (WORK / "permissions.json").write_text("{}")
+    zipfile.ZipFile(WORK / "empty.zip", "w").close()
     text = "\n".join(page.read_text() for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))])
     commands = sorted({shlex.join(words) for words in commands_of(text)})
     server = RefusingServer()
@@ -469,6 +485,8 @@ def every_command_of_the_documentation_is_one_of_aws_cli_2(session):
             if words[:2] == ["lambda", "invoke"] and "Event" not in words:
                 check("--cli-read-timeout" in words, f"the CLI would not wait for the end of the run: {command}")
             words = [it.replace("file://permissions.json", f"file://{WORK / 'permissions.json'}") for it in words]
+            # The CLI looks whether it is a zip, and no further.
+            words = [re.sub(r"^fileb://.*\.zip$", f"fileb://{WORK / 'empty.zip'}", it) for it in words]
             # What the reader puts in, or the shell.
             words = [re.sub(r"\$\w+|\b[A-Z_]+_ARN\b", ROLE, it) for it in words]
             before = server.calls
@@ -839,7 +857,8 @@ STEPS = [
     cfn_lint_finds_nothing,
     sam_validate_finds_nothing,
     checkov_finds_nothing_that_is_not_justified,
-    zizmor_finds_nothing_in_the_workflow,
+    zizmor_finds_nothing_in_the_workflows,
+    the_notes_of_a_release_are_what_the_changelog_says_of_it,
     every_parameter_is_described_labelled_and_takes_its_default,
     a_wrong_parameter_is_refused,
     parameters_that_would_be_ignored_are_refused,

@@ -175,10 +175,11 @@ class LocalAws:
         """For tools that shall find this AWS instead of the real one."""
         return environment(AWS_ENDPOINT_URL=self.url, **more)
 
-    def shell(self, name, command, **options):
+    def shell(self, name, command, **variables):
         """Runs a command of the shell as an operator does, with AWS CLI 2."""
-        path = f"{tools.aws_cli_directory()}:{environment()['PATH']}"
-        return run(name, "sh", "-euc", command, env=self.environment(PATH=path), **options)
+        env = self.environment(**variables)
+        env["PATH"] = f"{tools.aws_cli_directory()}:{env['PATH']}"
+        return run(name, "sh", "-euc", command, env=env)
 
     def client(self, service, account=ACCOUNT):
         """A client of one of its services, in an account."""
