@@ -153,7 +153,11 @@ pub fn organizations(file: &Path, points: &[Point]) -> Result<(), Box<dyn Error>
     let places = points.iter().map(|point| (point.x, point.y));
     chart.draw_series(LineSeries::new(places.clone(), colour.stroke_width(2)))?;
     chart.draw_series(places.map(|place| Circle::new(place, 4, colour.filled())))?;
-    for point in points {
+    // The first ones are too close to each other for figures.
+    for point in points
+        .iter()
+        .filter(|point| point.x >= most_accounts / 20.0)
+    {
         let above = (point.x, point.y + most_seconds * 0.04);
         let label = Text::new(format!("{:.1}", point.y), above, centred(VPos::Bottom));
         chart.plotting_area().draw(&label)?;
