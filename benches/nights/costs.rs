@@ -38,6 +38,10 @@ pub async fn compare(accept: bool) -> ExitCode {
         eprintln!("costs: valgrind is missing: install it first (Debian: valgrind)");
         return ExitCode::FAILURE;
     }
+    if accept && std::env::var_os("PROGRAM").is_none() {
+        eprintln!("costs: {FILE} is of what cargo-lambda builds: set PROGRAM to that");
+        return ExitCode::FAILURE;
+    }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
     let costs = measure().await;
     if accept {

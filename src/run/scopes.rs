@@ -1,5 +1,5 @@
 //! The scopes of a run: started a few at a time, once their accounts have been entered, so that
-//! memory grows with the number of running models and not with accounts times regions.
+//! memory grows with the running models and the accounts, and hardly with accounts times regions.
 //!
 //! 1. An account that needs a role waits to be entered; its scopes are values.
 //! 2. Its scopes wait to be started.
