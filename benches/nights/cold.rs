@@ -28,7 +28,11 @@ pub enum Way {
     /// The same with certificates of the curve P-256.
     TlsP256,
     /// This many models over TLS.
-    ManyTls(usize),
+    ManyTls {
+        models: usize,
+        /// `MAX_CONCURRENCY`.
+        concurrency: usize,
+    },
 }
 
 const WAYS: [Way; 3] = [Way::NoCall, Way::Plain, Way::Tls];
@@ -85,7 +89,7 @@ impl Service {
     pub fn invocation(&self, way: Way) -> (Vec<(&'static str, String)>, String) {
         let arns = match way {
             Way::NoCall => vec![],
-            Way::ManyTls(models) => arns(models),
+            Way::ManyTls { models, .. } => arns(models),
             Way::Plain | Way::Tls | Way::TlsP256 => arns(1),
         };
         for arn in &arns {
@@ -102,7 +106,11 @@ impl Service {
                 // The last of a name is the one that counts.
                 environment.push(("AWS_ENDPOINT_URL", self.emulator.url()));
             }
-            Way::Tls | Way::ManyTls(_) => environment.extend(self.tls.variables().map(own)),
+            Way::Tls => environment.extend(self.tls.variables().map(own)),
+            Way::ManyTls { concurrency, .. } => {
+                environment.extend(self.tls.variables().map(own));
+                environment.push(("MAX_CONCURRENCY", concurrency.to_string()));
+            }
             Way::TlsP256 => environment.extend(self.p256.variables().map(own)),
         }
         (environment, json!({ "model_arns": arns }).to_string())

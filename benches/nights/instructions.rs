@@ -13,6 +13,8 @@ use crate::program::Program;
 use crate::support::runtime_api::Function;
 
 const TIME_LIMIT: Duration = Duration::from_secs(300);
+/// The default of `MAX_CONCURRENCY`.
+const DEFAULT_CONCURRENCY: usize = 8;
 /// The number of models in the run that measures a further call.
 const MANY: usize = 300;
 /// Where all of a system's certificates are, on common distributions.
@@ -83,7 +85,7 @@ pub async fn measure(programs: &[Program], output: &mut Output) {
         }
     }
     progress(&format!("instructions: {MANY} models"));
-    let further = further_call(&service).await;
+    let further = further_call(&service, DEFAULT_CONCURRENCY).await;
     let name = format!("each further call of {MANY}, TLS");
     output.row(&[Program::Stopper.name().to_owned(), name, millions(further)]);
 }
@@ -98,10 +100,14 @@ pub async fn first_call(service: &Service) -> f64 {
     count(Program::Stopper, service, Way::Tls, None).await - start(service).await
 }
 
-/// What each further call takes over TLS.
-pub async fn further_call(service: &Service) -> f64 {
+/// What each further call takes over TLS, with this many in flight.
+pub async fn further_call(service: &Service, concurrency: usize) -> f64 {
     let of_one = count(Program::Stopper, service, Way::Tls, None).await;
-    let of_many = count(Program::Stopper, service, Way::ManyTls(MANY), None).await;
+    let many = Way::ManyTls {
+        models: MANY,
+        concurrency,
+    };
+    let of_many = count(Program::Stopper, service, many, None).await;
     (of_many - of_one) / (MANY - 1) as f64
 }
 
