@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value};
 
-use crate::cold::Service;
-use crate::instructions::{can_be_counted, first_call, further_call, sizes, start};
+use crate::cold::{Service, Way};
+use crate::instructions::{can_be_counted, count, further_call, many, sizes};
 use crate::output::progress;
+use crate::program::{PROGRAM, Program};
 
 /// By how much a cost may differ from the file.
 const TOLERANCE: f64 = 0.03;
@@ -16,18 +17,19 @@ const FILE: &str = "benches/costs.json";
 /// The costs as they are now: instructions, but for the size.
 async fn measure() -> [(&'static str, f64); 4] {
     let service = Service::start().await;
+    let count = async |way| count(Program::Stopper, &service, way, None).await;
     progress("costs: a start");
-    let start = start(&service).await;
+    let start = count(Way::NoCall).await;
     progress("costs: the first call");
-    let first_call = first_call(&service).await;
+    let of_one = count(Way::Tls).await;
     progress("costs: further calls");
     // One after the other: how many connections are opened side by side is a matter of time.
-    let further_call = further_call(&service, 1).await;
+    let of_many = count(many(1)).await;
     let (_, packed) = sizes();
     [
         ("start_instructions", start),
-        ("first_call_instructions", first_call),
-        ("further_call_instructions", further_call),
+        ("first_call_instructions", of_one - start),
+        ("further_call_instructions", further_call(of_one, of_many)),
         ("packed_bytes", packed as f64),
     ]
 }
@@ -39,8 +41,8 @@ pub async fn compare(accept: bool) -> ExitCode {
         eprintln!("costs: valgrind is missing: install it first (Debian: valgrind)");
         return ExitCode::FAILURE;
     }
-    if accept && std::env::var_os("PROGRAM").is_none() {
-        eprintln!("costs: {FILE} is of what cargo-lambda builds: set PROGRAM to that");
+    if accept && std::env::var_os(PROGRAM).is_none() {
+        eprintln!("costs: {FILE} is of what cargo-lambda builds: set {PROGRAM} to that");
         return ExitCode::FAILURE;
     }
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);

@@ -77,42 +77,39 @@ pub async fn measure(programs: &[Program], output: &mut Output) {
             rows.push((Program::Stopper, name.leak(), way, Some(file.as_str())));
         }
     }
+    let mut of_one = 0.0;
     for (program, name, way, trusted) in rows {
         if programs.contains(&program) {
             progress(&format!("instructions: {}, {name}", program.name()));
             let count = count(program, &service, way, trusted).await;
+            if way == Way::Tls && trusted.is_none() {
+                of_one = count;
+            }
             output.row(&[program.name().to_owned(), name.to_owned(), millions(count)]);
         }
     }
     progress(&format!("instructions: {MANY} models"));
-    let further = further_call(&service, DEFAULT_CONCURRENCY).await;
+    let of_many = count(Program::Stopper, &service, many(DEFAULT_CONCURRENCY), None).await;
     let name = format!("each further call of {MANY}, TLS");
+    let further = further_call(of_one, of_many);
     output.row(&[Program::Stopper.name().to_owned(), name, millions(further)]);
 }
 
-/// The instructions of the function until it waits for its first event and has none to do.
-pub async fn start(service: &Service) -> f64 {
-    count(Program::Stopper, service, Way::NoCall, None).await
-}
-
-/// What a run of one model over TLS takes beside the start.
-pub async fn first_call(service: &Service) -> f64 {
-    count(Program::Stopper, service, Way::Tls, None).await - start(service).await
-}
-
-/// What each further call takes over TLS, with this many in flight.
-pub async fn further_call(service: &Service, concurrency: usize) -> f64 {
-    let of_one = count(Program::Stopper, service, Way::Tls, None).await;
-    let many = Way::ManyTls {
+/// The run that, beside one of a single model over TLS, tells what a further call takes.
+pub fn many(concurrency: usize) -> Way {
+    Way::ManyTls {
         models: MANY,
         concurrency,
-    };
-    let of_many = count(Program::Stopper, service, many, None).await;
+    }
+}
+
+/// What each further call takes, by the instructions of both runs.
+pub fn further_call(of_one: f64, of_many: f64) -> f64 {
     (of_many - of_one) / (MANY - 1) as f64
 }
 
 /// The instructions of one run.
-async fn count(program: Program, service: &Service, way: Way, trusted: Option<&str>) -> f64 {
+pub async fn count(program: Program, service: &Service, way: Way, trusted: Option<&str>) -> f64 {
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("callgrind.log");
     let mut valgrind = Command::new("/usr/bin/env");
     valgrind

@@ -9,8 +9,8 @@
 //! `box`. A whole run writes its tables to `target/performance.md` and its plots to `target/plots`;
 //! `cargo bench -- --docs` writes them to `benches/measured.md`, `docs/performance.md` and
 //! `docs/plots`. `cargo bench -- costs` is no part of that: it compares with `benches/costs.json`,
-//! and `cargo bench -- costs --accept` writes that file. `PROGRAM=PATH` before each measures another
-//! build of the function, of an earlier commit perhaps.
+//! and `cargo bench -- costs --accept` writes that file. `PROGRAM=PATH` before each measures
+//! another build of the function, of an earlier commit perhaps.
 
 #[path = "../../tests/support/mod.rs"]
 mod support;

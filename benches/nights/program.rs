@@ -15,7 +15,7 @@ use crate::support::runtime_api::{Answer, End, Function};
 use crate::tls::Authority;
 
 /// Names another build of the function to measure, perhaps of an earlier commit.
-const PROGRAM: &str = "PROGRAM";
+pub const PROGRAM: &str = "PROGRAM";
 
 /// Something that Lambda could run.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -117,6 +117,16 @@ async fn run(program: Program, work: Work) -> (Run, usize) {
     (run, left)
 }
 
+/// What the last cells of a row are.
+const LAST_COLUMNS: [&str; 6] = [
+    "processor",
+    "of it the kernel",
+    "page faults",
+    "memory",
+    "end",
+    "left running",
+];
+
 /// The last cells of a row: medians, and how the runs ended.
 fn cells(runs: &[(Run, usize)]) -> [String; 6] {
     let middle = |of: fn(&Run) -> f64| median(runs.iter().map(|(run, _)| of(run)));
@@ -178,17 +188,7 @@ async fn beside_peers(programs: &[Program], output: &mut Output, figures: &mut F
              started, medians of {FIRST_RUNS} for 1 model and of {RUNS} for more; in brackets, times \
              rekognition-stopper."
         ),
-        &[
-            "work",
-            "program",
-            "time",
-            "processor",
-            "of it the kernel",
-            "page faults",
-            "memory",
-            "end",
-            "left running",
-        ],
+        &[&["work", "program", "time"][..], &LAST_COLUMNS].concat(),
     );
     for (work, measured) in [(FIRST, &first), (MANY, &many)] {
         let stopper = programs.iter().position(|it| *it == Program::Stopper);
@@ -221,16 +221,7 @@ async fn alone(output: &mut Output, figures: &mut Figures) {
             "**rekognition-stopper in the same box**, with what a sample has no notion of or takes \
              too long for: medians of {RUNS}."
         ),
-        &[
-            "work",
-            "time",
-            "processor",
-            "of it the kernel",
-            "page faults",
-            "memory",
-            "end",
-            "left running",
-        ],
+        &[&["work", "time"][..], &LAST_COLUMNS].concat(),
     );
     for work in ALONE {
         progress(&format!("box: {}", work.name()));

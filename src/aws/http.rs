@@ -26,7 +26,7 @@ const LARGEST_RESPONSE: usize = 4 * 1024 * 1024;
 ///
 /// It is ready when this returns, with the certificates read: the function has a whole processor
 /// until it asks Lambda for the first event, and with the smallest memory a fourteenth of one after
-/// that.
+/// that. There is one connector, whatever timeouts a caller in the SDK would have.
 pub(super) fn sdk_client() -> SharedHttpClient {
     let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT);
     let connector = ConnectorBuilder::default()
@@ -42,8 +42,6 @@ pub(super) fn sdk_client() -> SharedHttpClient {
 #[derive(Clone, Debug)]
 pub(super) struct BufferedResponses(pub(super) SharedHttpClient);
 
-// `validate_base_client_config` is left out on purpose: the SDK's implementation creates a
-// connector only to throw it away, which reads every trusted certificate.
 impl HttpClient for BufferedResponses {
     fn http_connector(
         &self,

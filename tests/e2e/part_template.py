@@ -265,7 +265,7 @@ def every_alarm_reaches_the_topic_and_says_what_to_do(session):
     check_equal(stack.outputs["MailGoesTo"], "on-call@example.com", "who gets the mail")
     without = Stack(ModelArns=ARN)
     check("Subscription" not in without.resources, "a subscription without an address")
-    check_equal(without.outputs["MailGoesTo"], "nobody", "who gets the mail where no one does")
+    check_equal(without.outputs["MailGoesTo"], "nobody", "who gets the email if no one does")
 
 
 def a_failed_run_becomes_a_mail_and_a_record(session):
