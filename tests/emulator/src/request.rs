@@ -232,6 +232,14 @@ impl Request {
         }
     }
 
+    /// What all attempts of the same call have in common.
+    pub(crate) fn call(&self) -> String {
+        let (operation, account, region) = (self.operation, &self.identity.account, &self.region);
+        let resources = resources(operation, &self.members).join(" ");
+        let page = self.page().unwrap_or_default();
+        format!("{operation} {account} {region} {resources} {page}")
+    }
+
     /// The resource that a policy has to name for this call.
     pub(crate) fn policy_resource(&self) -> String {
         policy_resource(self.operation, &resources(self.operation, &self.members))

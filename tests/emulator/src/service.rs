@@ -282,6 +282,7 @@ impl InFlight {
                 resources: members.map_or_else(Vec::new, |it| request::resources(operation, it)),
                 body: body.cloned().unwrap_or(Value::Null),
                 answer: Answer::Pending,
+                ended: None,
             })
         };
         shared.moved.notify_waiters();
