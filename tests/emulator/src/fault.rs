@@ -6,7 +6,7 @@ use std::ops::{Bound, RangeBounds};
 use std::time::Duration;
 
 use crate::operation::Operation;
-use crate::request::Request;
+use crate::request::{Connection, Request};
 
 /// How a call goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,14 +99,17 @@ struct Share {
 enum Of {
     Attempts,
     Calls,
+    Connections,
 }
 
 impl Share {
-    fn has(self, call: &str, attempt: u32) -> bool {
+    fn has(self, connection: Connection, call: &str, attempt: u32) -> bool {
         let mut lot = DefaultHasher::new();
-        (self.seed, call).hash(&mut lot);
-        if self.of == Of::Attempts {
-            attempt.hash(&mut lot);
+        self.seed.hash(&mut lot);
+        match self.of {
+            Of::Attempts => (call, attempt).hash(&mut lot),
+            Of::Calls => call.hash(&mut lot),
+            Of::Connections => connection.0.hash(&mut lot),
         }
         lot.finish() % 100 < u64::from(self.percent)
     }
@@ -254,6 +257,11 @@ impl Fault {
         self.share(percent, seed, Of::Calls)
     }
 
+    /// Only this share of the connections, in percent: each with every call, or not at all.
+    pub fn share_of_connections(self, percent: u32, seed: u64) -> Self {
+        self.share(percent, seed, Of::Connections)
+    }
+
     fn share(mut self, percent: u32, seed: u64, of: Of) -> Self {
         self.share = Some(Share { percent, seed, of });
         self.of_each_call()
@@ -306,7 +314,8 @@ impl Faults {
                 };
                 let count = counts.entry(call.clone()).or_default();
                 *count = count.saturating_add(1);
-                let has = fault.share.is_none_or(|share| share.has(&call, *count));
+                let (connection, share) = (request.connection, fault.share);
+                let has = share.is_none_or(|share| share.has(connection, &call, *count));
                 if due.is_none() && fault.attempts.contains(count) && has {
                     due = Some(fault.clone());
                 }

@@ -9,9 +9,16 @@ use crate::identity::Identity;
 use crate::operation::{Operation, Service};
 use crate::page::{ListRules, PageToken};
 
+/// The number of the connection that a request comes over, among the request's extensions. The
+/// server counts its connections; a caller in the same process may have connections of its own, or
+/// none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Connection(pub u64);
+
 /// A request whose frame could be read; its members are still to be checked.
 #[derive(Debug)]
 pub(crate) struct Request {
+    pub(crate) connection: Connection,
     pub(crate) operation: Operation,
     pub(crate) region: String,
     pub(crate) identity: Identity,
@@ -115,6 +122,7 @@ impl Request {
     /// Puts the parts together, or says which of them is wrong, in the order in which the service
     /// asks.
     pub(crate) fn new(
+        connection: Connection,
         scope: Scope,
         identity: Identity,
         operation: Operation,
@@ -129,6 +137,7 @@ impl Request {
         }
         match body {
             Some(Value::Object(members)) => Ok(Self {
+                connection,
                 operation,
                 region: scope.region,
                 identity,
