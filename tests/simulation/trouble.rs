@@ -1,80 +1,84 @@
-//! What the weather means for one model: whether it can be stopped at all, and how long that takes.
+//! What the weather means for one model: whether its end depends on more than the time there is.
 
 use std::time::Duration;
 
 use rekognition_emulator::{FaultKind, Operation};
 
 use super::night::{Model, Night};
-use super::weather::{Denial, LISTS, Limit, NO_LIST, Trouble, Weather};
+use super::weather::{Denial, LISTS, NO_LIST, SIGNATURE, Struck, Trouble, Weather};
 
-/// What a fault means for a program that does its best.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nature {
-    /// The call should be retried.
-    Passing,
-    /// The call should be retried, less and less often.
-    Throttling,
-    /// After a stop, only a status check can tell what it has done; other calls should be retried.
-    Doubtful,
-    /// The service's refusal is final.
-    Refusal,
-    /// The response can be read, but is not true.
-    Lie,
-}
+/// Codes of errors after which a call is to be retried.
+const PASSING: [&str; 5] = [
+    "InternalServerError",
+    "ThrottlingException",
+    "ProvisionedThroughputExceededException",
+    "Throttling",
+    "TooManyRequestsException",
+];
+/// How long a call that is not answered is waited for, and the longest pause after it.
+const ATTEMPT: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(5);
 
 impl Trouble {
-    pub fn nature(&self) -> Nature {
-        let is_stop = self.operation == Some(Operation::StopProjectVersion);
+    /// Whether the call that it strikes ends with it, in a refusal or in something untrue.
+    fn is_final(&self) -> bool {
         match &self.kind {
             FaultKind::Error {
                 http_status: Some(500..),
                 ..
-            } => Nature::Passing,
+            } => false,
             FaultKind::Error { code, .. } => match &**code {
-                "InternalServerError" => Nature::Passing,
-                "ThrottlingException" | "ProvisionedThroughputExceededException" => {
-                    Nature::Throttling
-                }
-                "ResourceInUseException" if is_stop => Nature::Doubtful,
-                _ => Nature::Refusal,
+                // What a stop has done can be seen.
+                "ResourceInUseException" => self.operation != Some(Operation::StopProjectVersion),
+                code => !PASSING.contains(&code) && !SIGNATURE.contains(&code),
             },
-            FaultKind::HttpStatus(429 | 503, _) => Nature::Throttling,
-            FaultKind::HttpStatus(500.., _) => Nature::Passing,
-            FaultKind::Garbage(body) if body == NO_LIST => Nature::Refusal,
-            FaultKind::HttpStatus(..) | FaultKind::Garbage(_) | FaultKind::EmptyBody => {
-                Nature::Doubtful
-            }
-            FaultKind::Reset | FaultKind::Hang | FaultKind::Delay(_) | FaultKind::Truncated => {
-                Nature::Passing
-            }
-            FaultKind::StatusOverride(_) => Nature::Lie,
+            FaultKind::Garbage(body) => body == NO_LIST,
+            FaultKind::StatusOverride(_) => true,
+            _ => false,
         }
     }
 
+    /// Whether it depends on the order of the calls which of them it strikes for ever.
+    fn is_late(&self) -> bool {
+        matches!(self.struck, Struck::Arrivals(2.., u32::MAX))
+    }
+
     /// Whether calls for this model may be among those that it affects.
-    pub fn befalls(&self, model: &Model) -> bool {
+    fn befalls(&self, model: &Model) -> bool {
         let on = |resource: &String| *resource == model.arn || *resource == model.project;
         self.resource.as_ref().is_none_or(on)
     }
 
-    /// How long it may delay one call in the worst case.
+    /// How long it may delay one call.
     fn holds(&self) -> Duration {
         match self.kind {
-            FaultKind::Hang | FaultKind::Delay(_) => Duration::from_secs(10),
+            FaultKind::Hang | FaultKind::Delay(_) => ATTEMPT,
             _ => Duration::ZERO,
         }
     }
 
-    /// What it costs in total, if it ends: each call that it affects, and the pause after that.
-    pub fn costs(&self) -> Duration {
-        let (first, last) = self.attempts;
-        let stop = Operation::StopProjectVersion;
-        let seconds = match self.nature() {
-            Nature::Throttling => 12,
-            Nature::Doubtful if self.operation.is_none_or(|it| it == stop) => 30,
-            _ => 2,
+    /// The most that it can take longer if the calls arrive in another order: one call is struck
+    /// each time, or those that hang come before all others.
+    fn depends_on_order(&self, night: &Night) -> Duration {
+        let turns = night.settings.max_concurrency.get();
+        let all = night.models.len() as u32;
+        let hanging = match self.struck {
+            Struck::Arrivals(first, last) if last != u32::MAX => {
+                let is_list = self.operation.is_none_or(|it| LISTS.contains(&it));
+                return match self.resource.is_none() || is_list {
+                    true => (self.holds() + PAUSE) * (last - first + 1),
+                    false => Duration::ZERO,
+                };
+            }
+            Struck::Arrivals(..) => u32::from(self.resource.is_some()),
+            Struck::FirstOfEach(_) => all,
+            Struck::Attempts(percent, _) | Struck::Calls(percent, _) => {
+                (all * percent).div_ceil(100)
+            }
+            // Not more than so many in a row.
+            Struck::Connections(..) => return 6 * ATTEMPT,
         };
-        (self.holds() + Duration::from_secs(seconds)) * (last - first + 1)
+        self.holds() * (hanging / turns)
     }
 }
 
@@ -88,64 +92,41 @@ impl Denial {
 impl Weather {
     /// Whether this model may be out of reach, whatever the program does.
     pub fn bars(&self, model: &Model) -> bool {
+        let mut troubles = self.faults.iter().filter(|trouble| trouble.befalls(model));
         self.denials.iter().any(|denial| denial.concerns(model))
-            || self.bars_calls(|trouble| trouble.befalls(model))
+            || troubles.any(|trouble| trouble.is_final() || trouble.is_late())
     }
 
     /// Whether lists may be out of reach.
     pub fn bars_lists(&self) -> bool {
-        let denied = self.denials.iter();
-        denied
-            .map(|denial| denial.operation)
-            .any(|operation| LISTS.contains(&operation))
-            || self.bars_calls(|trouble| trouble.operation.is_none_or(|it| LISTS.contains(&it)))
+        let is_of_lists =
+            |trouble: &&Trouble| trouble.operation.is_none_or(|it| LISTS.contains(&it));
+        let mut troubles = self.faults.iter().filter(is_of_lists);
+        let mut denied = self.denials.iter();
+        denied.any(|denial| LISTS.contains(&denial.operation))
+            || troubles.any(|trouble| trouble.is_final() || trouble.is_late())
     }
 
-    fn bars_calls(&self, befalls: impl Fn(&Trouble) -> bool) -> bool {
-        // Others of its operation wait with a throttled call, and every attempt uses part of a
-        // quota.
-        let spreads = |trouble: &Trouble| {
-            trouble.is_permanent()
-                && (self.quota.is_some()
-                    || !self.own_quotas.is_empty()
-                    || trouble.nature() == Nature::Throttling)
-        };
-        let ends = |trouble: &Trouble| {
-            let nature = trouble.nature();
-            !trouble.is_permanent() && !matches!(nature, Nature::Refusal | Nature::Lie)
-        };
-        (self.faults.iter()).any(|trouble| spreads(trouble) || (befalls(trouble) && !ends(trouble)))
+    /// Whether models may never be looked at, so that one that is starting may never be stopped.
+    pub fn bars_looks(&self) -> bool {
+        let is_of_lists =
+            |trouble: &&Trouble| trouble.operation.is_none_or(|it| LISTS.contains(&it));
+        let mut troubles = self.faults.iter().filter(is_of_lists);
+        troubles
+            .any(|trouble| trouble.is_permanent() || matches!(trouble.struck, Struck::Calls(..)))
     }
 
-    /// The time after which every call for the models of a region has been answered, not counting
-    /// the time that the models themselves take. Far more than a good program needs.
-    pub fn calls_take(&self, night: &Night, region: &str) -> Option<Duration> {
-        let models = night.models.iter().filter(|model| model.region == region);
-        let (models, entries) = (models.count() as u32, night.list.items.len() as u32);
-        let pages = models.div_ceil(self.page_size);
-        let calls = 4 * (models + entries + pages) + 10;
-        let turns = night.settings.max_concurrency.get();
-
-        let ends = |trouble: &&Trouble| !trouble.is_permanent();
-        let troubles: Duration = self.faults.iter().filter(ends).map(Trouble::costs).sum();
-        let throttled = |trouble: &Trouble| trouble.nature() == Nature::Throttling;
-        let quotas = self.own_quotas.iter().map(|(_, quota)| quota);
-        let rates = quotas.chain(&self.quota).map(Limit::left);
-        let rate = rates.fold(f64::INFINITY, f64::min);
-        let rate = match self.faults.iter().any(throttled) {
-            true => rate.min(0.5),
-            false => rate,
-        };
-        let for_ever = self.faults.iter().filter(|trouble| trouble.is_permanent());
-        // Its stop, its status check and its list.
-        let held = 3 * for_ever.filter(|it| !it.holds().is_zero()).count() as u32;
-        let wait = self.latency + Duration::from_secs(10) * held.div_ceil(turns);
-        let quota = 2.0 * f64::from(calls) / rate;
-        (rate >= 0.5).then(|| {
-            troubles
-                + self.latency * (calls / turns)
-                + wait * (12 + 2 * pages)
-                + Duration::from_secs_f64(quota)
-        })
+    /// How much longer a night may take in which the calls come in another order.
+    pub fn depends_on_order(&self, night: &Night) -> Duration {
+        // Under a quota for all operations together, those of all others may come first.
+        let common = self
+            .quota
+            .iter()
+            .filter(|quota| !quota.is_for_each_operation());
+        let calls = 2.0 * night.models.len() as f64;
+        let common = common.map(|quota| Duration::from_secs_f64(calls / quota.left().max(0.01)));
+        let troubles = self.faults.iter();
+        let troubles = troubles.map(|trouble| trouble.depends_on_order(night));
+        troubles.chain(common).sum()
     }
 }

@@ -53,11 +53,13 @@ fn not_running(view: &View, model: &Model, row: &Row) -> Result<(), &'static str
         true => row.status.as_deref(),
         false => view.last_reported(&model.arn),
     };
-    if last.map(phase) != Some(Phase::NotRunning) {
+    // Only what is not running can be deleted.
+    let is_gone = row.outcome == "stopped" && view.is_gone(model);
+    if last.map(phase) != Some(Phase::NotRunning) && !is_gone {
         return Err("the service did not say last that it is not running");
     }
     let is_running = phase(&view.run.after[&model.arn]) == Phase::Billed;
-    if is_running && !view.is_restless(model) && !view.lies_about(model) {
+    if is_running && !view.is_restless(model) && !view.lies_about(model) && !is_gone {
         return Err("it is billed");
     }
     Ok(())

@@ -1,16 +1,18 @@
 //! A run as the checks see it: the request, the answer, and what the service knows.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use rekognition_emulator::FaultKind;
+use rekognition_emulator::{Answer, Call, FaultKind, Operation};
 use rekognition_stopper::handler::Error;
 use rekognition_stopper::report::Report;
 use serde_json::Value;
 
 use super::night::{Model, Night};
 use super::organization::reach::Reach;
+use super::plain::{self, Done};
 use super::run::Run;
 use super::wanted::{Kind, Places, Wanted, account_of, is_wild};
 
@@ -43,6 +45,7 @@ pub struct View<'a> {
     pub reach: Option<Reach<'a>>,
     pub report: Value,
     pub rows: Vec<Row>,
+    plain: OnceCell<Done>,
 }
 
 impl<'a> View<'a> {
@@ -68,7 +71,13 @@ impl<'a> View<'a> {
             reach,
             rows: rows.collect(),
             report,
+            plain: OnceCell::new(),
         })
+    }
+
+    /// What a plain client gets done in the same time.
+    pub fn plain(&self) -> &Done {
+        self.plain.get_or_init(|| plain::live_through(self))
     }
 
     pub fn row(&self, arn: &str) -> Option<&Row> {
@@ -99,6 +108,20 @@ impl<'a> View<'a> {
             .filter(|reported| reported.model_arn == arn)
             .map(|reported| &*reported.status)
             .next()
+    }
+
+    /// Whether a model was gone, as far as the program could see: it was deleted once it had
+    /// stopped, or its project was not found.
+    pub fn is_gone(&self, model: &Model) -> bool {
+        let project = model.project_arn_prefix();
+        let not_found = Answer::Error("ResourceNotFoundException".to_owned());
+        let is_not_found = |call: &Call| {
+            call.operation == Operation::DescribeProjectVersions
+                && call.answer == not_found
+                && call.resources[0].starts_with(&project)
+        };
+        let is_deleted = model.is_deleted_once_stopped && self.run.after[&model.arn] == "STOPPED";
+        is_deleted || self.run.calls.iter().any(is_not_found)
     }
 
     /// The statuses that a model was in while the run lasted.

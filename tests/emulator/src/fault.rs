@@ -216,7 +216,7 @@ impl Fault {
     }
 
     /// Only calls on this resource: a model's ARN, for DescribeProjectVersions the project's name
-    /// or ARN, for AssumeRole the role's ARN, and for the lists under a parent the parent's ID.
+    /// or ARN or the name of a version that is asked for, for AssumeRole the role's ARN, and for the lists under a parent the parent's ID.
     /// DescribeProjects has no resource, so such a fault never affects it.
     pub fn resource(mut self, resource: &str) -> Self {
         self.resource = Some(resource.to_owned());

@@ -223,8 +223,8 @@ impl Request {
         }
     }
 
-    /// Whether the call is on this resource: a model's ARN, a project's ARN or name, a role's ARN,
-    /// or the ID of a parent.
+    /// Whether the call is on this resource: a model's ARN, a project's ARN or name, one of the
+    /// names in `VersionNames`, a role's ARN, or the ID of a parent.
     pub(crate) fn is_on(&self, resource: &str) -> bool {
         let project = || match self.string("ProjectArn") {
             Ok(Some(arn)) => ProjectArn::parse(arn).ok(),
@@ -237,6 +237,8 @@ impl Request {
                     .iter()
                     .any(|it| it == resource)
                     || project().is_some_and(|arn| arn.home.project == resource)
+                    || (self.members.get("VersionNames").and_then(Value::as_array))
+                        .is_some_and(|names| names.iter().any(|name| name == resource))
             }
         }
     }

@@ -9,7 +9,7 @@ use rekognition_emulator::{Call, FaultKind, Operation, Service};
 use super::reach::{Fate, Reach};
 use crate::simulation::accounts;
 use crate::simulation::night::{ACCOUNT, Model};
-use crate::simulation::progress::{LOOK, right};
+use crate::simulation::progress::{is_told_in_time, right};
 use crate::simulation::view::{Row, View};
 use crate::simulation::wanted::{Kind, account_of, is_wild, region_of};
 
@@ -151,8 +151,7 @@ fn codes(code: &'static str, is_in_time: bool) -> Vec<&'static str> {
 fn named(view: &View, reach: &Reach, entry: usize, arn: &str) -> Expected {
     let (account, region) = (account_of(arn), region_of(arn));
     let model = view.night.model(arn);
-    let takes = model.map_or(Duration::ZERO, |model| takes(view, model));
-    let is_in_time = reach.is_called_in_time(view, arn, account, region, takes);
+    let is_in_time = is_told_in_time(view, arn);
     let right = match (reach.entry(account), reach.calls(account, region)) {
         (Fate::Failure(code), _) => {
             let is_in_time = reach.is_entered_in_time(view, arn, account);
@@ -185,8 +184,10 @@ fn pattern(view: &View, reach: &Reach, entry: usize, text: &str) -> Vec<Expected
     if is_of_accounts {
         let failures: Vec<&str> = reach.list_failures.iter().copied().collect();
         if !is_listed {
+            // A list that hangs does so until time is up.
+            let hangs = failures.contains(&"DeadlineExceeded") && !reach.may_end_early;
             let failures = [&failures[..], &["DeadlineExceeded"]].concat();
-            all.push(failure(entry, text, &failures, false));
+            all.push(failure(entry, text, &failures, hangs));
         } else if !failures.is_empty() && !reach.may_end_early {
             all.push(failure(entry, text, &failures, true));
         }
@@ -200,7 +201,8 @@ fn pattern(view: &View, reach: &Reach, entry: usize, text: &str) -> Vec<Expected
         let is_entered = reach.is_entered_in_time(view, text, account);
         if let Fate::Failure(code) = reach.entry(account) {
             let codes = codes(code, is_entered);
-            all.push(failure(entry, &in_account, &codes, is_listed));
+            let is_known = reach.is_known_in_time(view, text, account);
+            all.push(failure(entry, &in_account, &codes, is_known));
             continue;
         }
         if !is_entered && in_account != place(text, account, regions[0]) {
@@ -208,7 +210,7 @@ fn pattern(view: &View, reach: &Reach, entry: usize, text: &str) -> Vec<Expected
         }
         for region in regions {
             let in_region = place(text, account, region);
-            let in_time = reach.is_called_in_time(view, text, account, region, Duration::ZERO);
+            let in_time = reach.is_searched_in_time(view, text, account, region);
             match reach.calls(account, region) {
                 Fate::Failure(code) => {
                     let codes = codes(code, in_time);
@@ -244,8 +246,8 @@ fn found(view: &View, reach: &Reach, model: &Model) -> Vec<Expected> {
             continue;
         }
         sightings.entries.push(entry);
-        let takes = takes(view, model);
-        if reach.is_called_in_time(view, text, account, region, takes) {
+        let is_searched = reach.is_searched_in_time(view, text, account, region);
+        if is_searched && is_told_in_time(view, &model.arn) {
             sightings.right = Some(right(view, model));
             break;
         }
@@ -265,18 +267,6 @@ fn found(view: &View, reach: &Reach, model: &Model) -> Vec<Expected> {
         must_be_there,
     });
     rows.collect()
-}
-
-/// How long the model itself takes.
-fn takes(view: &View, model: &Model) -> Duration {
-    let mut takes = Duration::ZERO;
-    if view.run.before[&model.arn] == "STARTING" {
-        takes += model.start_takes + LOOK;
-    }
-    if view.night.settings.confirm_stopped {
-        takes += model.stop_takes + LOOK;
-    }
-    takes
 }
 
 /// No model has two rows.
@@ -301,11 +291,12 @@ fn every_scope_in_time(view: &View, reach: &Reach, wrong: &mut Vec<String>) {
     let entries = view.wanted.entries.iter();
     for (text, _) in entries.filter(|(_, kind)| *kind == Kind::Pattern) {
         for (account, region) in view.wanted.scopes(text) {
-            let by = reach.first_call_takes(view, text, account);
+            let Some(by) = reach.called_by(view, text, account, region) else {
+                continue;
+            };
             // One that hangs may wait for its own calls.
             let hangs = view.run.weather.of_scope(account, region) == Some(&FaultKind::Hang);
-            let is_due = reach.entry(account) == Fate::Arrival && by < view.run.time * 4 / 5;
-            let is_due = is_due && !hangs;
+            let is_due = reach.entry(account) == Fate::Arrival && !hangs;
             let was = first.get(&(account, region));
             if is_due && was.is_none_or(|was| *was > by) {
                 wrong.push(format!(

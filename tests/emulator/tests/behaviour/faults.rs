@@ -211,6 +211,23 @@ async fn a_fault_befalls_the_named_operation_and_resource_only() {
 }
 
 #[tokio::test]
+async fn a_fault_befalls_descriptions_of_the_named_version_only() {
+    let (emulator, arn) = with_running().await;
+    emulator.add_fault(Fault::http_status(500, "").resource("v2"));
+    let caller = Caller::new(&emulator);
+    let project = emulator.project_arn(&arn);
+    for (names, http_status) in [
+        (json!(["v1"]), 200),
+        (json!(["v1", "v2"]), 500),
+        (json!(null), 200),
+    ] {
+        let body = json!({ "ProjectArn": project, "VersionNames": names });
+        let answer = caller.call("DescribeProjectVersions", body).await;
+        assert_eq!(answer.http_status, http_status, "{names}");
+    }
+}
+
+#[tokio::test]
 async fn a_fault_befalls_the_named_attempts_only() {
     let (emulator, arn) = with_running().await;
     emulator.add_fault(Fault::http_status(503, "").attempts(2..=3));
