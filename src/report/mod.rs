@@ -11,7 +11,8 @@ use std::sync::Arc;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::arn::ModelArn;
-use crate::aws::{Observation, Status};
+use crate::calls::response::Description;
+pub use crate::calls::status::{Phase, Status};
 use crate::excerpt::cut;
 pub use failure::{Code, Failure};
 pub use run::{Report, Summary};
@@ -72,7 +73,7 @@ impl Outcome {
 
 impl ModelReport {
     /// The report of a model, with what the service last said about it.
-    pub(crate) fn new(model_arn: &ModelArn, outcome: Outcome, seen: Option<Observation>) -> Self {
+    pub(crate) fn new(model_arn: &ModelArn, outcome: Outcome, seen: Option<Description>) -> Self {
         Self {
             model_arn: model_arn.as_str().into(),
             outcome,

@@ -237,7 +237,7 @@ fn savings(price: f64, inference_units: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::Status;
+    use crate::report::Status;
     use crate::report::Failure;
 
     fn report(models: Vec<ModelReport>) -> Report {

@@ -1,14 +1,13 @@
 //! Which call checks the status of which models.
 //!
-//! DescribeProjectVersions describes ten models of one project by name, or a whole project a
-//! hundred at a time, so a call for each model would mean ten to a hundred times as many calls.
-//! Instead, models only register for a check:
+//! DescribeProjectVersions describes ten models of one project by name, so a call for each model
+//! would mean ten times as many calls. Instead, models only register for a check:
 //!
 //! - now, together with the others of their project that are due now;
 //! - in the next round, together with all others that may change.
 //!
-//! If a call for several models has failed, perhaps because of one of them, each is checked on its
-//! own.
+//! If a call for several models keeps failing, perhaps because of one of them, each is checked on
+//! its own.
 //!
 //! A project's ARN is looked up by name the first time, ten projects per call.
 
@@ -19,28 +18,27 @@ use tokio::time::Instant;
 use super::cadence::Cadence;
 use super::pages::{Continuation, Pages};
 use crate::arn::ModelArn;
-use crate::aws::{CallError, NAMES_PER_CALL, Observation, Page, Project, Version};
+use crate::calls::error::CallError;
+use crate::calls::request::{NAMES_PER_CALL, Request};
+use crate::calls::response::{Description, Page, Project, ProjectState, Version};
 
 /// A call that looks up projects by name.
 #[derive(Debug)]
 pub(super) struct ProjectLookup {
-    pub(super) names: Vec<String>,
-    pub(super) pages: Pages,
+    names: Vec<String>,
+    pages: Pages,
     found: Vec<Project>,
 }
 
-/// A call that checks models of one project.
+/// A call that checks models of one project, at most ten.
 #[derive(Debug)]
 pub(super) struct StatusCheck {
-    pub(super) project_arn: String,
-    /// The versions' names; none if the whole project is listed.
-    pub(super) names: Vec<String>,
-    pub(super) pages: Pages,
     project: String,
-    /// The models that no page has shown yet.
-    models: BTreeSet<ModelArn>,
-    /// How many pages of the whole project cost no more calls than checking by name.
-    pages_worth: usize,
+    project_arn: String,
+    pages: Pages,
+    /// The models that are checked, and of these, the ones that no page has shown yet.
+    models: Vec<ModelArn>,
+    missing: BTreeSet<ModelArn>,
 }
 
 /// A call to be made.
@@ -51,7 +49,11 @@ pub(super) enum CheckCall {
 }
 
 /// What a call has shown about a model.
-pub(super) type CheckResult = (ModelArn, Result<Observation, CallError>);
+#[derive(Debug)]
+pub(super) struct CheckResult {
+    pub(super) model_arn: ModelArn,
+    pub(super) description: Result<Description, CallError>,
+}
 
 /// The checks of one project's models.
 #[derive(Debug, Default)]
@@ -63,16 +65,16 @@ struct ProjectChecks {
     /// The models that the next calls are for: together, and each on its own.
     together: BTreeSet<ModelArn>,
     alone: BTreeSet<ModelArn>,
-    /// The number of calls in flight for it. The next ones are made when all of these are answered.
+    /// How many calls are under way that look up the project, or check several of its models. The
+    /// models that become due meanwhile are checked together. A call for a single model holds up
+    /// no other: that model may be why it takes long.
     calls: usize,
-    /// Why the last call failed, if that may be transient.
-    failure: Option<CallError>,
-    /// Whether listing the whole project has turned out to take more calls than checking by name.
-    is_too_large: bool,
+    /// Why the last list had to be restarted, if it had.
+    interruption: Option<String>,
 }
 
 /// The models of a scope that are to be checked. Each is in exactly one place: in its project, in a
-/// call in flight, or among those that wait for the next round.
+/// call under way, or among those that wait for the next round.
 #[derive(Debug)]
 pub(super) struct Checks {
     projects: BTreeMap<String, ProjectChecks>,
@@ -106,8 +108,8 @@ impl Checks {
     }
 
     /// Notes that a model has changed, so that others may change soon.
-    pub(super) fn note_change(&mut self) {
-        self.cadence.note_change(Instant::now());
+    pub(super) fn note_change(&mut self, now: Instant) {
+        self.cadence.note_change(now);
     }
 
     /// When the next round is due, if any model is waiting for one.
@@ -116,17 +118,17 @@ impl Checks {
     }
 
     /// Begins a round.
-    pub(super) fn begin_round(&mut self, now: Instant, deadline: Instant) {
+    pub(super) fn begin_round(&mut self, now: Instant, due: Instant) {
         for model_arn in std::mem::take(&mut self.waiting) {
             self.check_now(model_arn);
         }
-        self.cadence.begin_round(now, deadline);
+        self.cadence.begin_round(now, due);
     }
 
-    /// Why the last call for a model's project failed, if that may have been transient.
-    pub(super) fn last_failure(&self, model_arn: &ModelArn) -> Option<String> {
+    /// Why the last list that should have shown a model had to be restarted, if it had.
+    pub(super) fn interruption(&self, model_arn: &ModelArn) -> Option<&str> {
         let project = self.projects.get(model_arn.project())?;
-        project.failure.as_ref().map(CallError::to_string)
+        project.interruption.as_deref()
     }
 
     /// The calls for everything that is to be checked now.
@@ -134,13 +136,12 @@ impl Checks {
         let mut calls = Vec::new();
         let mut unknown = Vec::new();
         for name in std::mem::take(&mut self.ready) {
-            let Some(project) = self
-                .projects
-                .get_mut(&name)
-                .filter(|project| project.is_due())
-            else {
+            let Some(project) = self.projects.get_mut(&name) else {
                 continue;
             };
+            if project.calls > 0 || !project.is_due() {
+                continue;
+            }
             if project.arns.is_empty() {
                 project.calls += 1;
                 unknown.push(name);
@@ -151,35 +152,45 @@ impl Checks {
                 calls.push(CheckCall::Versions(check));
             }
         }
-        let lookups = unknown.chunks(NAMES_PER_CALL).map(|names| ProjectLookup {
-            names: names.to_vec(),
-            pages: Pages::default(),
-            found: Vec::new(),
-        });
-        calls.extend(lookups.map(CheckCall::Projects));
+        let lookups = unknown.chunks(NAMES_PER_CALL);
+        calls.extend(lookups.map(|names| CheckCall::Projects(ProjectLookup::new(names.to_vec()))));
         calls
     }
 
-    /// Handles a page of a project lookup. Returns the call for the next page, or the results for
+    /// Handles a page of a project lookup. Returns the calls to make next, and the results for
     /// models.
     pub(super) fn take_projects(
         &mut self,
         mut lookup: ProjectLookup,
         page: Result<Page<Project>, CallError>,
-    ) -> (Option<ProjectLookup>, Vec<CheckResult>) {
+        now: Instant,
+    ) -> (Vec<CheckCall>, Vec<CheckResult>) {
         let (projects, then) = lookup.pages.take(page);
         lookup.found.extend(projects);
         let failure = match then {
-            Continuation::NextPage => return (Some(lookup), Vec::new()),
+            Continuation::NextPage => return (vec![CheckCall::Projects(lookup)], Vec::new()),
             Continuation::End => None,
-            Continuation::Restart { error, repeats, .. } => {
-                self.interrupt(&lookup.names, &error, repeats);
-                return (None, Vec::new());
+            Continuation::Restart(_) => {
+                for name in &lookup.names {
+                    if let Some(project) = self.projects.get_mut(name) {
+                        self.waiting.extend(project.take_due());
+                    }
+                    self.interrupt(name, lookup.pages.reason(), now);
+                    self.call_ended(name);
+                }
+                return (Vec::new(), Vec::new());
+            }
+            Continuation::Failed(error) if lookup.names.len() > 1 && !error.is_denied() => {
+                let alone = lookup.names.into_iter();
+                let alone = alone.map(|name| CheckCall::Projects(ProjectLookup::new(vec![name])));
+                return (alone.collect(), Vec::new());
             }
             Continuation::Failed(error) => Some(error),
         };
         // The project that is CREATED is most likely the right one.
-        lookup.found.sort_by_key(|project| !project.is_created);
+        lookup
+            .found
+            .sort_by_key(|project| project.state != ProjectState::Created);
         let mut results = Vec::new();
         for name in lookup.names {
             let Some(project) = self.projects.get_mut(&name) else {
@@ -187,7 +198,7 @@ impl Checks {
             };
             let found = lookup.found.iter().filter(|project| project.name == name);
             project.arns = found.map(|project| project.arn.clone()).collect();
-            project.failure = None;
+            project.interruption = None;
             let error = match &failure {
                 None if !project.arns.is_empty() => None,
                 None => Some(CallError::not_found(format!(
@@ -197,94 +208,74 @@ impl Checks {
                 Some(error) => Some(error.clone()),
             };
             if let Some(error) = error {
-                let models = project.take_due().into_iter();
-                results.extend(models.map(|model_arn| (model_arn, Err(error.clone()))));
+                results.extend(fail(project.take_due(), &error));
             }
             self.call_ended(&name);
         }
-        (None, results)
+        (Vec::new(), results)
     }
 
-    /// Handles a page of a status check. Returns the call for the next page, if that is worth it,
-    /// and the results for models.
+    /// Handles a page of a status check. Returns the calls to make next, and the results for
+    /// models.
     pub(super) fn take_versions(
         &mut self,
         mut check: StatusCheck,
         page: Result<Page<Version>, CallError>,
-    ) -> (Option<StatusCheck>, Vec<CheckResult>) {
+        now: Instant,
+    ) -> (Vec<CheckCall>, Vec<CheckResult>) {
         let Some(project) = self.projects.get_mut(&check.project) else {
-            return (None, Vec::new());
+            return (Vec::new(), Vec::new());
         };
         let (versions, then) = check.pages.take(page);
         let mut results: Vec<CheckResult> = Vec::new();
         for version in versions {
-            if let Some(model_arn) = check.models.take(&*version.model_arn) {
-                results.push((model_arn, Ok(version.observation)));
+            if let Some(model_arn) = check.missing.take(&*version.model_arn) {
+                let description = Ok(version.description);
+                results.push(CheckResult {
+                    model_arn,
+                    description,
+                });
             }
         }
-        let fail = |models: BTreeSet<ModelArn>, error: CallError| {
-            models
-                .into_iter()
-                .map(move |model_arn| (model_arn, Err(error.clone())))
-        };
         match then {
-            _ if check.models.is_empty() => project.failure = None,
-            Continuation::NextPage if check.pages_worth > 1 || !check.names.is_empty() => {
-                check.pages_worth = check.pages_worth.saturating_sub(1);
-                return (Some(check), results);
-            }
-            Continuation::NextPage => {
-                project.failure = None;
-                project.is_too_large = true;
-                project.together.extend(check.models);
-            }
+            _ if check.missing.is_empty() => project.interruption = None,
+            Continuation::NextPage => return (vec![CheckCall::Versions(check)], results),
             Continuation::End => {
-                project.failure = None;
+                project.interruption = None;
                 // If a project is listed twice, the right one is the one that lists the model.
                 if let Some(arn) = project.next_arn(&check.project_arn) {
                     check.project_arn = arn;
                     check.pages = Pages::default();
-                    return (Some(check), results);
+                    return (vec![CheckCall::Versions(check)], results);
                 }
                 let error = CallError::not_found(format!(
                     "DescribeProjectVersions does not list this model in project `{}`",
                     check.project
                 ));
-                results.extend(fail(check.models, error));
+                results.extend(fail(check.missing, &error));
             }
-            Continuation::Restart { error, repeats, .. } => {
-                self.waiting.extend(check.models);
-                self.note_failure(&check.project, error, repeats);
+            Continuation::Restart(_) => {
+                self.waiting.extend(check.missing);
+                self.interrupt(&check.project, check.pages.reason(), now);
             }
-            Continuation::Failed(error)
-                if check.names.len() > 1 && error.may_concern_one_model() =>
-            {
-                project.alone.extend(check.models);
+            Continuation::Failed(error) if check.models.len() > 1 && !error.is_denied() => {
+                project.alone.extend(check.missing);
             }
-            Continuation::Failed(error) => results.extend(fail(check.models, error)),
+            Continuation::Failed(error) => results.extend(fail(check.missing, &error)),
         }
-        self.call_ended(&check.project);
-        (None, results)
+        if check.models.len() > 1 {
+            self.call_ended(&check.project);
+        }
+        (Vec::new(), results)
     }
 
-    /// Has the models of these projects checked in the next round, because a list was interrupted.
-    fn interrupt(&mut self, names: &[String], error: &CallError, repeats: bool) {
-        for name in names {
-            if let Some(project) = self.projects.get_mut(name) {
-                self.waiting.extend(project.take_due());
-            }
-            self.note_failure(name, error.clone(), repeats);
-            self.call_ended(name);
-        }
-    }
-
-    /// Notes why a list of a project was interrupted. The next round comes soon or, if a token
-    /// `repeats`, after growing pauses.
-    fn note_failure(&mut self, name: &str, error: CallError, repeats: bool) {
+    /// Notes why a list of a project has to be restarted, which is done in the next round.
+    fn interrupt(&mut self, name: &str, reason: Option<&str>, now: Instant) {
         if let Some(project) = self.projects.get_mut(name) {
-            let is_first = project.failure.replace(error).is_none();
-            if is_first || !repeats {
-                self.cadence.note_change(Instant::now());
+            let is_first = project.interruption.is_none();
+            project.interruption = reason.map(str::to_owned);
+            if is_first {
+                self.cadence.note_change(now);
             }
         }
     }
@@ -298,9 +289,59 @@ impl Checks {
     }
 }
 
+/// The results for models whose check has failed.
+fn fail(
+    models: impl IntoIterator<Item = ModelArn>,
+    error: &CallError,
+) -> impl Iterator<Item = CheckResult> {
+    models.into_iter().map(|model_arn| CheckResult {
+        model_arn,
+        description: Err(error.clone()),
+    })
+}
+
+impl CheckCall {
+    /// The request for the next page.
+    pub(super) fn request(&self) -> Request {
+        match self {
+            Self::Projects(lookup) => Request::DescribeProjects {
+                names: lookup.names.clone(),
+                token: lookup.pages.token(),
+            },
+            Self::Versions(check) => Request::DescribeProjectVersions {
+                project_arn: check.project_arn.clone(),
+                names: check.models.iter().map(|it| it.version().to_owned()).collect(),
+                token: check.pages.token(),
+            },
+        }
+    }
+}
+
+impl ProjectLookup {
+    fn new(names: Vec<String>) -> Self {
+        Self {
+            names,
+            pages: Pages::default(),
+            found: Vec::new(),
+        }
+    }
+
+    /// Whether it looks up a model's project.
+    pub(super) fn concerns(&self, model_arn: &ModelArn) -> bool {
+        self.names.iter().any(|name| name == model_arn.project())
+    }
+}
+
+impl StatusCheck {
+    /// The models that no page has shown yet.
+    pub(super) fn missing(&self) -> impl Iterator<Item = &ModelArn> {
+        self.missing.iter()
+    }
+}
+
 impl ProjectChecks {
     fn is_due(&self) -> bool {
-        self.calls == 0 && !(self.together.is_empty() && self.alone.is_empty())
+        !(self.together.is_empty() && self.alone.is_empty())
     }
 
     fn take_due(&mut self) -> Vec<ModelArn> {
@@ -309,32 +350,23 @@ impl ProjectChecks {
         due.into_iter().collect()
     }
 
-    /// The checks of all its models that are due: up to ten by name, and more by listing the
-    /// project.
+    /// The checks of all its models that are due.
     fn status_checks(&mut self, name: &str) -> Vec<StatusCheck> {
         let together = Vec::from_iter(std::mem::take(&mut self.together));
         let alone = Vec::from_iter(std::mem::take(&mut self.alone));
-        let whole = together.len() > NAMES_PER_CALL && !self.is_too_large;
-        let at_once = if whole {
-            together.len()
-        } else {
-            NAMES_PER_CALL
+        let groups = together.chunks(NAMES_PER_CALL).chain(alone.chunks(1));
+        let Some(project_arn) = self.arns.first() else {
+            return Vec::new();
         };
-        let groups = together.chunks(at_once).chain(alone.chunks(1));
-        let project_arn = self.arns.first().cloned().unwrap_or_default();
         let checks = groups.map(|models| StatusCheck {
-            project_arn: project_arn.clone(),
-            names: match models.len() > NAMES_PER_CALL {
-                true => Vec::new(),
-                false => models.iter().map(|it| it.version().to_owned()).collect(),
-            },
-            pages: Pages::default(),
             project: name.to_owned(),
-            models: models.iter().cloned().collect(),
-            pages_worth: models.len().div_ceil(NAMES_PER_CALL),
+            project_arn: project_arn.clone(),
+            pages: Pages::default(),
+            models: models.to_vec(),
+            missing: models.iter().cloned().collect(),
         });
         let checks: Vec<StatusCheck> = checks.collect();
-        self.calls += checks.len();
+        self.calls += checks.iter().filter(|check| check.models.len() > 1).count();
         checks
     }
 

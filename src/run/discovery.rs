@@ -1,38 +1,37 @@
-//! The models that patterns stand for, found by listing projects and their versions.
+//! The models that patterns match, found by listing projects and their versions.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Pattern;
+use super::assignment::Pattern;
 use super::pages::{Continuation, Pages};
 use crate::arn::{ModelArn, ModelPattern};
-use crate::aws::{
-    CallError, NAMES_PER_CALL, Observation, Operation, Page, Phase, Project, Version,
-};
+use crate::calls::error::CallError;
+use crate::calls::operation::Operation;
+use crate::calls::request::{NAMES_PER_CALL, Request};
+use crate::calls::response::{Description, Page, Project, ProjectState, Version};
+use crate::calls::status::Phase;
+use crate::report::Failure;
 
 /// A list of projects that is being read.
 #[derive(Debug, Default)]
 pub(super) struct ProjectList {
     /// The projects' names; none for all projects.
-    pub(super) names: Vec<String>,
-    pub(super) pages: Pages,
+    names: Vec<String>,
+    pages: Pages,
     /// The searches for which it is read.
     searches: Range<usize>,
-    /// Why it was last restarted.
-    error: Option<CallError>,
 }
 
 /// A list of a project's versions that is being read.
 #[derive(Debug)]
 pub(super) struct VersionList {
-    pub(super) project: Project,
-    pub(super) pages: Pages,
+    project: Project,
+    pages: Pages,
     /// The searches for which it is read.
     searches: Range<usize>,
-    /// Why it was last restarted.
-    error: Option<CallError>,
 }
 
 /// A call for the next page of a list.
@@ -42,19 +41,27 @@ pub(super) enum DiscoveryCall {
     Versions(VersionList),
 }
 
-/// A call to make, and when.
+/// A call to make.
 #[derive(Debug)]
-pub(super) enum NextCall {
-    Now(DiscoveryCall),
-    After(Duration, DiscoveryCall),
+pub(super) struct NextCall {
+    pub(super) call: DiscoveryCall,
+    /// How long to wait before it, if at all.
+    pub(super) pause: Option<Duration>,
 }
 
 /// What a page has shown.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    /// The models that patterns stand for, with their listed status.
-    pub(super) models: Vec<(ModelArn, Observation)>,
+    /// The models that patterns match.
+    pub(super) models: Vec<FoundModel>,
     pub(super) next: Vec<NextCall>,
+}
+
+/// A model that a pattern matches.
+#[derive(Debug)]
+pub(super) struct FoundModel {
+    pub(super) model_arn: ModelArn,
+    pub(super) description: Description,
 }
 
 /// One pattern in one scope, and what has been found for it.
@@ -68,7 +75,7 @@ pub(super) struct Search<'a> {
     /// The account of the projects that were listed, if it is not the pattern's.
     pub(super) other_account: Option<String>,
     /// Why the lookup is incomplete, if it is. Models may have been found all the same.
-    pub(super) error: Option<CallError>,
+    pub(super) failure: Option<Failure>,
 }
 
 /// The patterns of one scope.
@@ -98,23 +105,23 @@ impl<'a> Discovery<'a> {
         if patterns.is_empty() {
             return Vec::new();
         }
-        let names = patterns.iter().map(|(_, pattern)| pattern.project_name());
+        let names = patterns.iter().map(|it| it.pattern.project_name());
         let names = names.collect::<Option<BTreeSet<&str>>>();
         let first = self.searches.len();
-        self.searches
-            .extend(patterns.into_iter().map(|(entry, pattern)| Search {
-                entry,
-                pattern,
-                has_match: false,
-                other_account: None,
-                error: None,
-            }));
+        let added = patterns.into_iter().map(|Pattern { entry, pattern }| Search {
+            entry,
+            pattern,
+            has_match: false,
+            other_account: None,
+            failure: None,
+        });
+        self.searches.extend(added);
         let searches = first..self.searches.len();
         let list = |names: &[&str]| {
             DiscoveryCall::Projects(ProjectList {
                 names: names.iter().map(|name| (*name).to_owned()).collect(),
+                pages: Pages::default(),
                 searches: searches.clone(),
-                ..ProjectList::default()
             })
         };
         match names {
@@ -144,8 +151,10 @@ impl<'a> Discovery<'a> {
         for project in &projects {
             // A project that was deleted and created again is listed twice, and the new one is the
             // right one.
-            let is_gone = !project.is_created
-                && (projects.iter()).any(|other| other.is_created && other.name == project.name);
+            let is_gone = project.state != ProjectState::Created
+                && projects.iter().any(|other| {
+                    other.state == ProjectState::Created && other.name == project.name
+                });
             let account = project.arn.split(':').nth(4).unwrap_or_default();
             if account != &*self.account {
                 for search in &mut self.searches {
@@ -155,28 +164,30 @@ impl<'a> Discovery<'a> {
             }
             let is_wanted = |it: &mut Search| it.pattern.matches_project(&project.name);
             if !is_gone && self.searches_of(&list.searches).any(is_wanted) {
-                findings
-                    .next
-                    .push(NextCall::Now(DiscoveryCall::Versions(VersionList {
-                        project: project.clone(),
-                        pages: Pages::default(),
-                        searches: list.searches.clone(),
-                        error: None,
-                    })));
+                findings.call(DiscoveryCall::Versions(VersionList {
+                    project: project.clone(),
+                    pages: Pages::default(),
+                    searches: list.searches.clone(),
+                }));
             }
         }
         match then {
             Continuation::End => {}
-            Continuation::NextPage => findings
-                .next
-                .push(NextCall::Now(DiscoveryCall::Projects(list))),
-            Continuation::Restart { pause, error, .. } => {
-                list.error = Some(error);
-                findings
-                    .next
-                    .push(NextCall::After(pause, DiscoveryCall::Projects(list)));
+            Continuation::NextPage => findings.call(DiscoveryCall::Projects(list)),
+            Continuation::Restart(pause) => {
+                findings.call_after(pause, DiscoveryCall::Projects(list));
             }
-            Continuation::Failed(error) => self.fail_projects(&list, &error),
+            // One of the projects may be what makes the call fail.
+            Continuation::Failed(error) if list.names.len() > 1 && !error.is_denied() => {
+                for name in list.names {
+                    findings.call(DiscoveryCall::Projects(ProjectList {
+                        names: vec![name],
+                        pages: Pages::default(),
+                        searches: list.searches.clone(),
+                    }));
+                }
+            }
+            Continuation::Failed(error) => self.fail_projects(&list, &error.into()),
         }
         findings
     }
@@ -195,29 +206,35 @@ impl<'a> Discovery<'a> {
             .collect();
         match then {
             Continuation::End => {}
-            Continuation::NextPage => findings
-                .next
-                .push(NextCall::Now(DiscoveryCall::Versions(list))),
-            Continuation::Restart { pause, error, .. } => {
-                list.error = Some(error);
-                findings
-                    .next
-                    .push(NextCall::After(pause, DiscoveryCall::Versions(list)));
+            Continuation::NextPage => findings.call(DiscoveryCall::Versions(list)),
+            Continuation::Restart(pause) => {
+                findings.call_after(pause, DiscoveryCall::Versions(list));
             }
-            Continuation::Failed(error) => self.fail_versions(&list, &error),
+            // The project has been deleted since it was listed.
+            Continuation::Failed(error) if error.is_not_found() => {}
+            Continuation::Failed(error) => self.fail_versions(&list, &error.into()),
         }
         findings
     }
 
-    /// Notes that a list could not be finished by the deadline.
-    pub(super) fn fail_at_deadline(&mut self, list: &DiscoveryCall) {
-        let out_of_time = |error: &Option<CallError>| CallError::OutOfTime {
-            last_failure: error.as_ref().map(CallError::to_string),
-        };
-        match list {
-            DiscoveryCall::Projects(list) => self.fail_projects(list, &out_of_time(&list.error)),
-            DiscoveryCall::Versions(list) => self.fail_versions(list, &out_of_time(&list.error)),
+    /// Notes that a list could not be finished by the deadline, given why the last attempt at its
+    /// call failed.
+    pub(super) fn fail_at_deadline(&mut self, call: &DiscoveryCall, last_error: Option<String>) {
+        match call {
+            DiscoveryCall::Projects(list) => {
+                let reason = list.pages.reason().map(str::to_owned);
+                self.fail_projects(list, &Failure::out_of_time(last_error.or(reason)));
+            }
+            DiscoveryCall::Versions(list) => {
+                let reason = list.pages.reason().map(str::to_owned);
+                self.fail_versions(list, &Failure::out_of_time(last_error.or(reason)));
+            }
         }
+    }
+
+    /// How many patterns there are.
+    pub(super) fn patterns(&self) -> usize {
+        self.searches.len()
     }
 
     /// What has been found for each pattern.
@@ -225,13 +242,13 @@ impl<'a> Discovery<'a> {
         self.searches
     }
 
-    fn find(&mut self, list: &VersionList, version: Version) -> Option<(ModelArn, Observation)> {
-        let is_not_running = version.observation.status.phase() == Phase::NotRunning;
+    fn find(&mut self, list: &VersionList, version: Version) -> Option<FoundModel> {
+        let is_not_running = version.description.status.phase() == Phase::NotRunning;
         let Ok(model_arn) = version.model_arn.parse::<ModelArn>() else {
             // There is no telling whether a pattern matches it.
             if !is_not_running {
-                let error = CallError::unreadable_list(Operation::DescribeProjectVersions);
-                self.fail_versions(list, &error);
+                let error = CallError::unreadable(Operation::DescribeProjectVersions);
+                self.fail_versions(list, &error.into());
             }
             return None;
         };
@@ -242,23 +259,26 @@ impl<'a> Discovery<'a> {
                 is_found = true;
             }
         }
-        (is_found && !is_not_running).then_some((model_arn, version.observation))
+        (is_found && !is_not_running).then_some(FoundModel {
+            model_arn,
+            description: version.description,
+        })
     }
 
-    fn fail_projects(&mut self, list: &ProjectList, error: &CallError) {
+    fn fail_projects(&mut self, list: &ProjectList, failure: &Failure) {
         let is_listed = |name: &str| list.names.iter().any(|listed| listed == name);
         for search in self.searches_of(&list.searches) {
             let name = search.pattern.project_name();
             if list.names.is_empty() || name.is_some_and(is_listed) {
-                search.error.get_or_insert_with(|| error.clone());
+                search.failure.get_or_insert_with(|| failure.clone());
             }
         }
     }
 
-    fn fail_versions(&mut self, list: &VersionList, error: &CallError) {
+    fn fail_versions(&mut self, list: &VersionList, failure: &Failure) {
         for search in self.searches_of(&list.searches) {
             if search.pattern.matches_project(&list.project.name) {
-                search.error.get_or_insert_with(|| error.clone());
+                search.failure.get_or_insert_with(|| failure.clone());
             }
         }
     }
@@ -266,6 +286,34 @@ impl<'a> Discovery<'a> {
     fn searches_of(&mut self, searches: &Range<usize>) -> impl Iterator<Item = &mut Search<'a>> {
         let count = searches.end.saturating_sub(searches.start);
         self.searches.iter_mut().skip(searches.start).take(count)
+    }
+}
+
+impl Findings {
+    fn call(&mut self, call: DiscoveryCall) {
+        self.next.push(NextCall { call, pause: None });
+    }
+
+    fn call_after(&mut self, pause: Duration, call: DiscoveryCall) {
+        let pause = Some(pause);
+        self.next.push(NextCall { call, pause });
+    }
+}
+
+impl DiscoveryCall {
+    /// The request for the next page.
+    pub(super) fn request(&self) -> Request {
+        match self {
+            Self::Projects(list) => Request::DescribeProjects {
+                names: list.names.clone(),
+                token: list.pages.token(),
+            },
+            Self::Versions(list) => Request::DescribeProjectVersions {
+                project_arn: list.project.arn.clone(),
+                names: Vec::new(),
+                token: list.pages.token(),
+            },
+        }
     }
 }
 
