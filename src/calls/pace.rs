@@ -60,10 +60,10 @@ impl Pace {
         self.gap = if gap < SMALLEST_GAP { Duration::ZERO } else { gap };
     }
 
-    /// Notes that a call was throttled that was made at `sent`. One that was already in flight when
+    /// Notes that a call was throttled that was made at `sent`. One that was sent before
     /// the last one was throttled tells nothing new.
     pub(crate) fn throttled(&mut self, sent: Instant, now: Instant) {
-        if self.throttled.is_none_or(|throttled| sent >= throttled) {
+        if self.throttled.is_none_or(|throttled| sent > throttled) {
             let gap = self.gap.mul_f64(WIDER).max(FIRST_GAP);
             self.gap = gap.min(self.widest);
             self.throttled = Some(now);
