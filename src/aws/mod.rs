@@ -266,9 +266,7 @@ where
 {
     let response = async move {
         match timeout(ATTEMPT_LIMIT, sent).await {
-            Ok(Ok(response)) => {
-                read(response).ok_or_else(|| CallError::unreadable(operation))
-            }
+            Ok(Ok(response)) => read(response).ok_or_else(|| CallError::unreadable(operation)),
             Ok(Err(error)) => Err(failure::read(operation, error)),
             Err(_) => Err(CallError::NoResponse),
         }

@@ -39,13 +39,17 @@ pub(super) fn list_organizational_units_for_parent(
         .parent_id(parent)
         .set_next_token(token)
         .send();
-    attempt(Operation::ListOrganizationalUnitsForParent, sent, |response| {
-        let units = response.organizational_units?.into_iter();
-        Some(Response::Units(Page {
-            items: units.map(|unit| unit.id).collect::<Option<_>>()?,
-            next_token: response.next_token,
-        }))
-    })
+    attempt(
+        Operation::ListOrganizationalUnitsForParent,
+        sent,
+        |response| {
+            let units = response.organizational_units?.into_iter();
+            Some(Response::Units(Page {
+                items: units.map(|unit| unit.id).collect::<Option<_>>()?,
+                next_token: response.next_token,
+            }))
+        },
+    )
 }
 
 fn accounts(

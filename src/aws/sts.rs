@@ -9,11 +9,7 @@ use crate::calls::response::{Response, Session};
 /// The name of the sessions, which CloudTrail records with each of their calls.
 const SESSION_NAME: &str = "rekognition-stopper";
 
-pub(super) fn assume_role(
-    client: &Client,
-    role_arn: &str,
-    external_id: Option<String>,
-) -> Attempt {
+pub(super) fn assume_role(client: &Client, role_arn: &str, external_id: Option<String>) -> Attempt {
     let sent = client
         .assume_role()
         .role_arn(role_arn)

@@ -57,7 +57,11 @@ impl Pace {
     /// Notes that a call was let through.
     pub(crate) fn let_through(&mut self) {
         let gap = self.gap.mul_f64(NARROWER);
-        self.gap = if gap < SMALLEST_GAP { Duration::ZERO } else { gap };
+        self.gap = if gap < SMALLEST_GAP {
+            Duration::ZERO
+        } else {
+            gap
+        };
     }
 
     /// Notes that a call was throttled that was made at `sent`. One that was sent before
@@ -115,7 +119,9 @@ mod tests {
                 (waiting, attempts) = (waiting - 1, attempts + 1);
             }
             let answer = in_flight.front().map(|sent| *sent + LATENCY);
-            let turn = pace.later(now).filter(|_| waiting > 0 && in_flight.len() < 8);
+            let turn = pace
+                .later(now)
+                .filter(|_| waiting > 0 && in_flight.len() < 8);
             now = answer.into_iter().chain(turn).min().unwrap();
             if answer != Some(now) {
                 continue;
@@ -160,8 +166,18 @@ mod tests {
             (40, |_| 5.0, 1.0, 8.0, 1.5, 0.3),
             (100, |_| 20.0, 1.0, 5.0, 1.5, 0.3),
         ] {
-            let (taken, throttled) = simulate(calls, &Service { quota, bucket, ..Default::default() });
-            assert!(taken <= ideal * most, "{calls} calls took {taken} s of {ideal}");
+            let (taken, throttled) = simulate(
+                calls,
+                &Service {
+                    quota,
+                    bucket,
+                    ..Default::default()
+                },
+            );
+            assert!(
+                taken <= ideal * most,
+                "{calls} calls took {taken} s of {ideal}"
+            );
             assert!(throttled <= share, "{calls} calls: {throttled} throttled");
         }
     }
@@ -169,14 +185,24 @@ mod tests {
     #[test]
     fn after_an_outage_the_quota_is_soon_used_again() {
         let outage = (10.0, 40.0);
-        let service = Service { quota: |_| 10.0, bucket: 10.0, outage, ..Default::default() };
+        let service = Service {
+            quota: |_| 10.0,
+            bucket: 10.0,
+            outage,
+            ..Default::default()
+        };
         let (taken, _) = simulate(300, &service);
         assert!(taken <= 59.0 * 1.25, "{taken}");
     }
 
     #[test]
     fn a_burst_of_throttling_without_a_quota_costs_a_few_seconds() {
-        let service = Service { quota: |_| 1e9, bucket: 1e9, burst: 16, ..Default::default() };
+        let service = Service {
+            quota: |_| 1e9,
+            bucket: 1e9,
+            burst: 16,
+            ..Default::default()
+        };
         let (taken, _) = simulate(8, &service);
         assert!(taken <= 8.0, "{taken}");
     }

@@ -285,13 +285,13 @@ impl Queue {
     }
 
     /// Notes how an attempt ended, and retries the call if it has to be.
-    pub(crate) fn ended(
-        &mut self,
-        id: CallId,
-        error: Option<&CallError>,
-        now: Instant,
-    ) -> Ended {
-        let Some(Flight { lane, sent, mut call }) = self.flights.remove(&id) else {
+    pub(crate) fn ended(&mut self, id: CallId, error: Option<&CallError>, now: Instant) -> Ended {
+        let Some(Flight {
+            lane,
+            sent,
+            mut call,
+        }) = self.flights.remove(&id)
+        else {
             return Ended::Over;
         };
         call.attempts += 1;

@@ -69,7 +69,9 @@ impl Response {
     pub(crate) fn into_units(self) -> Result<Page<String>, CallError> {
         match self {
             Self::Units(units) => Ok(units),
-            _ => Err(CallError::unreadable(Operation::ListOrganizationalUnitsForParent)),
+            _ => Err(CallError::unreadable(
+                Operation::ListOrganizationalUnitsForParent,
+            )),
         }
     }
 }

@@ -127,7 +127,8 @@ fn if_unreadable(operation: Operation) -> Verdict {
 pub(crate) fn pause(failures: u32, chance: f64) -> Duration {
     let exponent = i32::try_from(failures.saturating_sub(1)).unwrap_or(i32::MAX);
     let seconds = FIRST_PAUSE.as_secs_f64() * GROWTH.powi(exponent);
-    LONGEST_PAUSE.mul_f64((seconds / LONGEST_PAUSE.as_secs_f64()).min(1.0) * (1.0 - JITTER * chance))
+    LONGEST_PAUSE
+        .mul_f64((seconds / LONGEST_PAUSE.as_secs_f64()).min(1.0) * (1.0 - JITTER * chance))
 }
 
 #[cfg(test)]
@@ -213,7 +214,11 @@ mod tests {
                 _ => Retry,
             };
             for error in [CallError::unreadable(operation), refused(404, None)] {
-                assert_eq!(judge(&error, &request(operation), 1), verdict, "{operation:?}");
+                assert_eq!(
+                    judge(&error, &request(operation), 1),
+                    verdict,
+                    "{operation:?}"
+                );
             }
         }
     }
@@ -249,7 +254,11 @@ mod tests {
             (CallError::NoResponse, 1, Final),
             (refused(429, None), 9, Throttled),
         ] {
-            assert_eq!(judge(&error, &batch, failures), verdict, "{error:?} {failures}");
+            assert_eq!(
+                judge(&error, &batch, failures),
+                verdict,
+                "{error:?} {failures}"
+            );
         }
     }
 
@@ -257,8 +266,14 @@ mod tests {
     fn pauses_grow_from_a_tenth_of_a_second_to_five_and_chance_halves_them_at_most() {
         let seconds = |failures, chance| pause(failures, chance).as_secs_f64();
         for (failures, longest) in [(1, 0.1), (2, 0.15), (3, 0.225), (11, 5.0), (u32::MAX, 5.0)] {
-            assert!((seconds(failures, 0.0) - longest).abs() < 1e-9, "{failures}");
-            assert!((seconds(failures, 1.0) - longest / 2.0).abs() < 1e-9, "{failures}");
+            assert!(
+                (seconds(failures, 0.0) - longest).abs() < 1e-9,
+                "{failures}"
+            );
+            assert!(
+                (seconds(failures, 1.0) - longest / 2.0).abs() < 1e-9,
+                "{failures}"
+            );
         }
     }
 }

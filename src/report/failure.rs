@@ -117,7 +117,9 @@ impl Failure {
                 "it was still being retried at the deadline; the last attempt failed with: \
                  {last_failure}"
             ),
-            None => "it was not reached, or its calls were not answered, by the deadline".to_owned(),
+            None => {
+                "it was not reached, or its calls were not answered, by the deadline".to_owned()
+            }
         };
         Self::new(Code::DeadlineExceeded, message)
     }

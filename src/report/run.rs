@@ -237,8 +237,8 @@ fn savings(price: f64, inference_units: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Status;
     use crate::report::Failure;
+    use crate::report::Status;
 
     fn report(models: Vec<ModelReport>) -> Report {
         Report::new(models, Vec::new(), 1, false, None)

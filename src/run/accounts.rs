@@ -114,11 +114,17 @@ impl<'a> AccountList<'a> {
         let mut found = Vec::new();
         let then = if let List::UnitsOf(_) = call.list {
             let (units, then) = call.pages.take(result.and_then(Response::into_units));
-            units.into_iter().for_each(|unit| self.add_unit(unit, pending));
+            units
+                .into_iter()
+                .for_each(|unit| self.add_unit(unit, pending));
             then
         } else {
             let (accounts, then) = call.pages.take(result.and_then(Response::into_accounts));
-            found.extend(accounts.into_iter().filter_map(|account| self.select(account)));
+            found.extend(
+                accounts
+                    .into_iter()
+                    .filter_map(|account| self.select(account)),
+            );
             then
         };
         match then {

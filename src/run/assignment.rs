@@ -85,7 +85,9 @@ impl<'a> Assignment<'a> {
 
     /// The patterns with a wildcard in the account.
     pub(super) fn wildcards(&self) -> Vec<Pattern<'a>> {
-        let targets = self.entries().map(|(entry, written)| (entry, self.target(written)));
+        let targets = self
+            .entries()
+            .map(|(entry, written)| (entry, self.target(written)));
         let patterns = targets.filter_map(|(entry, target)| match target {
             Ok(Target::Pattern(pattern)) if pattern.account().is_none() => {
                 Some(Pattern { entry, pattern })
@@ -98,8 +100,7 @@ impl<'a> Assignment<'a> {
     /// The role in which calls to an account are made, unless they are made as the function itself.
     pub(super) fn role(&self, partition: &str, account: &str) -> Option<String> {
         let role = self.settings.member_role.as_deref()?;
-        (account != self.own_account)
-            .then(|| format!("arn:{partition}:iam::{account}:role/{role}"))
+        (account != self.own_account).then(|| format!("arn:{partition}:iam::{account}:role/{role}"))
     }
 }
 

@@ -310,7 +310,11 @@ impl CheckCall {
             },
             Self::Versions(check) => Request::DescribeProjectVersions {
                 project_arn: check.project_arn.clone(),
-                names: check.models.iter().map(|it| it.version().to_owned()).collect(),
+                names: check
+                    .models
+                    .iter()
+                    .map(|it| it.version().to_owned())
+                    .collect(),
                 token: check.pages.token(),
             },
         }

@@ -108,13 +108,15 @@ impl<'a> Discovery<'a> {
         let names = patterns.iter().map(|it| it.pattern.project_name());
         let names = names.collect::<Option<BTreeSet<&str>>>();
         let first = self.searches.len();
-        let added = patterns.into_iter().map(|Pattern { entry, pattern }| Search {
-            entry,
-            pattern,
-            has_match: false,
-            other_account: None,
-            failure: None,
-        });
+        let added = patterns
+            .into_iter()
+            .map(|Pattern { entry, pattern }| Search {
+                entry,
+                pattern,
+                has_match: false,
+                other_account: None,
+                failure: None,
+            });
         self.searches.extend(added);
         let searches = first..self.searches.len();
         let list = |names: &[&str]| {

@@ -246,7 +246,8 @@ impl<'a> Run<'a> {
                 }
             }
             Some(Purpose::Scope(scope, purpose)) => {
-                self.scopes.take(scope, purpose, result, &mut self.pending, now);
+                self.scopes
+                    .take(scope, purpose, result, &mut self.pending, now);
             }
             None => {}
         }
@@ -309,7 +310,8 @@ impl<'a> Run<'a> {
             let last_error = call.last_error.map(|error| error.to_string());
             match self.pending.take(call.id) {
                 Some(Purpose::Session(account)) => {
-                    self.scopes.give_up_session(account, call.reached, last_error);
+                    self.scopes
+                        .give_up_session(account, call.reached, last_error);
                 }
                 Some(Purpose::Accounts(list)) => self.accounts.give_up(&list, last_error),
                 Some(Purpose::Scope(scope, purpose)) => {

@@ -267,7 +267,10 @@ impl Model {
 
     /// Notes what the service says. The inference units stay the same until it reports others.
     fn see(&mut self, mut description: Description, now: Instant) {
-        let known = self.seen.take().and_then(|seen| seen.description.inference_units);
+        let known = self
+            .seen
+            .take()
+            .and_then(|seen| seen.description.inference_units);
         description.inference_units = description.inference_units.or(known);
         self.is_accepted |= description.status.phase() == Phase::Stopping;
         self.seen = Some(Seen {

@@ -73,7 +73,10 @@ pub(super) fn plan(
     }
     accounts.sort_unstable();
     let of_entries = |accounts, entries: &[&Entry]| PlannedRun {
-        model_arns: entries.iter().map(|entry| Arc::clone(&entry.text)).collect(),
+        model_arns: entries
+            .iter()
+            .map(|entry| Arc::clone(&entry.text))
+            .collect(),
         dry_run: assignment.dry_run,
         accounts,
     };

@@ -183,7 +183,9 @@ impl<'a> Scope<'a> {
             }
             ScopePurpose::Check(CheckCall::Projects(lookup)) => {
                 let models = self.models.keys();
-                let models = models.filter(|model_arn| lookup.concerns(model_arn)).cloned();
+                let models = models
+                    .filter(|model_arn| lookup.concerns(model_arn))
+                    .cloned();
                 self.last_errors
                     .extend(models.map(|model_arn| (model_arn, last_error.clone())));
             }

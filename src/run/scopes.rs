@@ -192,7 +192,9 @@ impl<'a> Scopes<'a> {
     /// In how many accounts calls were made or attempted.
     pub(super) fn accounts_reached(&self) -> usize {
         let reached = self.accounts.iter();
-        reached.filter(|account| account.reached == Reached::Attempted).count()
+        reached
+            .filter(|account| account.reached == Reached::Attempted)
+            .count()
     }
 
     /// The scopes that have ended since the last time.
@@ -323,7 +325,11 @@ impl<'a> Scopes<'a> {
             targets,
         };
         self.scopes.insert(id, ScopeState::Pending(scope));
-        match self.accounts.get_mut(index).map(|account| &mut account.state) {
+        match self
+            .accounts
+            .get_mut(index)
+            .map(|account| &mut account.state)
+        {
             Some(AccountState::Waiting(ids)) => ids.push(id),
             Some(AccountState::Unreachable(failure)) => {
                 let failure = failure.clone();

@@ -163,7 +163,9 @@ impl<'a> Tally<'a> {
     /// Notes a failed lookup of a pattern, each only once.
     fn fail_lookup(&mut self, entry: usize, text: String, failure: &Failure) {
         self.note(entry, |tally| tally.has_failed = true);
-        let failure = failure.clone().context("the pattern could not be looked up");
+        let failure = failure
+            .clone()
+            .context("the pattern could not be looked up");
         if self.failures.insert((entry, text.clone())) {
             self.fail(entry, &text, failure);
         }
