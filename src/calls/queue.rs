@@ -65,9 +65,16 @@ struct Flight {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// The call is over, with the attempt's result.
-    Over,
+    Over(Over),
     /// The call will be retried.
     Retried(Retried),
+}
+
+/// A call that is over.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Over {
+    pub(crate) scope: ScopeId,
+    pub(crate) request: Request,
 }
 
 /// A call that will be retried.
@@ -86,14 +93,6 @@ pub(crate) struct Unfinished {
     pub(crate) id: CallId,
     /// Why its last attempt failed.
     pub(crate) last_error: Option<CallError>,
-    pub(crate) reached: Reached,
-}
-
-/// How far a call has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reached {
-    Waiting,
-    Attempted,
 }
 
 /// The calls of one operation in one account and region.
@@ -284,69 +283,74 @@ impl Queue {
         pool.ready.is_empty() && pool.in_flight < Service::Rekognition.most_in_flight()
     }
 
-    /// Notes how an attempt ended, and retries the call if it has to be.
-    pub(crate) fn ended(&mut self, id: CallId, error: Option<&CallError>, now: Instant) -> Ended {
-        let Some(Flight {
+    /// Notes how an attempt ended, and retries the call if it has to be. There is no answer if
+    /// there is no such attempt.
+    pub(crate) fn ended(
+        &mut self,
+        id: CallId,
+        error: Option<&CallError>,
+        now: Instant,
+    ) -> Option<Ended> {
+        let Flight {
             lane,
             sent,
             mut call,
-        }) = self.flights.remove(&id)
-        else {
-            return Ended::Over;
-        };
+        } = self.flights.remove(&id)?;
         call.attempts += 1;
         let verdict = error.map(|error| judge(error, &call.request, call.failures + 1));
         self.land(lane, sent, error, verdict, now);
-        let (Some(error), Some(verdict)) = (error, verdict) else {
-            return Ended::Over;
-        };
-        let at = match verdict {
-            Verdict::Final => return Ended::Over,
-            Verdict::RetryOnce if call.signature_was_refused => return Ended::Over,
-            Verdict::RetryOnce => {
-                call.signature_was_refused = true;
-                now
-            }
-            Verdict::Throttled => {
+        let pause = match verdict {
+            Some(Verdict::Throttled) => {
                 call.failures = 0;
-                now
+                None
             }
-            Verdict::Retry => {
+            Some(Verdict::Retry) => {
                 call.failures += 1;
-                now + pause(call.failures, self.chance.f64())
+                Some(pause(call.failures, self.chance.f64()))
+            }
+            Some(Verdict::RetryOnce) if !call.signature_was_refused => {
+                call.signature_was_refused = true;
+                None
+            }
+            Some(Verdict::RetryOnce | Verdict::Final) | None => {
+                return Some(Ended::Over(Over {
+                    scope: lane.scope,
+                    request: call.request,
+                }));
             }
         };
-        call.last_error = Some(error.clone());
+        call.last_error = error.cloned();
         let retried = Retried {
             operation: lane.operation,
             subject: call.request.subject().into_owned(),
             attempts: call.attempts,
         };
-        if at > now {
-            self.set_timer(at, Timer::Retry(lane.scope, call));
-        } else {
-            self.wait(lane.scope, call);
+        match pause {
+            Some(pause) => self.set_timer(now + pause, Timer::Retry(lane.scope, call)),
+            None => self.wait(lane.scope, call),
         }
-        Ended::Retried(retried)
+        Some(Ended::Retried(retried))
     }
 
     /// Takes all calls that are not over.
     pub(crate) fn drain(&mut self) -> Vec<Unfinished> {
-        let flights = std::mem::take(&mut self.flights);
-        let in_flight = flights.into_values().map(|flight| Unfinished {
-            reached: Reached::Attempted,
-            ..Unfinished::of(flight.call)
-        });
+        let flights = std::mem::take(&mut self.flights).into_values();
         let lanes = std::mem::take(&mut self.lanes).into_values();
-        let waiting = lanes.flat_map(|lane| lane.waiting.into_iter().chain(lane.checks));
         let timers = std::mem::take(&mut self.timers).into_values();
+        let waiting = lanes.flat_map(|lane| lane.waiting.into_iter().chain(lane.checks));
         let later = timers.filter_map(|timer| match timer {
             Timer::Retry(_, call) => Some(call),
             Timer::Pace(_) | Timer::Wake(_) => None,
         });
-        in_flight
-            .chain(waiting.chain(later).map(Unfinished::of))
-            .collect()
+        let calls = flights
+            .map(|flight| flight.call)
+            .chain(waiting)
+            .chain(later);
+        let unfinished = calls.map(|call| Unfinished {
+            id: call.id,
+            last_error: call.last_error,
+        });
+        unfinished.collect()
     }
 
     fn call(&mut self, request: Request) -> Call {
@@ -542,18 +546,5 @@ impl Lane {
 impl Region {
     fn is_full(&self) -> bool {
         self.health == Health::Silent && self.in_flight >= MOST_IN_SILENT_REGION
-    }
-}
-
-impl Unfinished {
-    fn of(call: Call) -> Self {
-        Self {
-            id: call.id,
-            last_error: call.last_error,
-            reached: match call.attempts {
-                0 => Reached::Waiting,
-                _ => Reached::Attempted,
-            },
-        }
     }
 }

@@ -3,36 +3,15 @@
 
 use std::collections::HashSet;
 
-use tokio::time::Instant;
-
 use super::assignment::{Assignment, Pattern};
-use super::pages::{Continuation, Pages};
-use super::pending::{Pending, Purpose};
+use super::pending::{List, Pending, Purpose, Rest};
 use crate::arn::AccountId;
 use crate::calls::error::CallError;
-use crate::calls::request::Request;
 use crate::calls::response::{Account, Response};
 use crate::report::Failure;
 
 /// The state of an account that can be used.
 const ACTIVE: &str = "ACTIVE";
-
-/// A call for the next page of a list.
-#[derive(Debug)]
-pub(super) struct AccountsCall {
-    list: List,
-    pages: Pages,
-}
-
-#[derive(Clone, Debug)]
-enum List {
-    /// All accounts of the organization.
-    Accounts,
-    /// The accounts directly under a root or a unit.
-    AccountsOf(String),
-    /// The units directly under a root or a unit.
-    UnitsOf(String),
-}
 
 /// An account, and the patterns that match it.
 #[derive(Debug)]
@@ -103,55 +82,42 @@ impl<'a> AccountList<'a> {
     /// first time that it is listed.
     pub(super) fn take(
         &mut self,
-        mut call: AccountsCall,
+        list: &List,
         result: Result<Response, CallError>,
+        rest: Rest,
         pending: &mut Pending,
-        now: Instant,
     ) -> Vec<FoundAccount<'a>> {
-        if self.is_complete() {
-            return Vec::new();
+        if rest == Rest::Nothing {
+            self.lists -= 1;
         }
-        let mut found = Vec::new();
-        let then = if let List::UnitsOf(_) = call.list {
-            let (units, then) = call.pages.take(result.and_then(Response::into_units));
-            units
-                .into_iter()
-                .for_each(|unit| self.add_unit(unit, pending));
-            then
-        } else {
-            let (accounts, then) = call.pages.take(result.and_then(Response::into_accounts));
-            found.extend(
-                accounts
+        let found = match list {
+            List::UnitsOf(_) => result.and_then(Response::into_units).map(|units| {
+                units
                     .into_iter()
-                    .filter_map(|account| self.select(account)),
-            );
-            then
+                    .for_each(|unit| self.add_unit(unit, pending));
+                Vec::new()
+            }),
+            List::Accounts | List::AccountsOf(_) => {
+                result.and_then(Response::into_accounts).map(|accounts| {
+                    let accounts = accounts.into_iter();
+                    accounts
+                        .filter_map(|account| self.select(account))
+                        .collect()
+                })
+            }
         };
-        match then {
-            Continuation::End => self.lists -= 1,
-            Continuation::NextPage => {
-                pending.push(call.request(), Purpose::Accounts(call));
-            }
-            Continuation::Restart(pause) => {
-                pending.push_at(now + pause, call.request(), Purpose::Accounts(call));
-            }
-            Continuation::Failed(error) => {
-                self.lists -= 1;
-                let error = match call.list {
-                    List::Accounts => error,
-                    List::AccountsOf(parent) | List::UnitsOf(parent) => error.about(&parent),
-                };
-                self.failure.get_or_insert_with(|| error.into());
-            }
-        }
-        found
+        found.unwrap_or_else(|error| {
+            let error = match list {
+                List::Accounts => error,
+                List::AccountsOf(parent) | List::UnitsOf(parent) => error.about(parent),
+            };
+            self.fail(error.into());
+            Vec::new()
+        })
     }
 
-    /// Notes that a list could not be read by the deadline, and why the last attempt at its call
-    /// failed.
-    pub(super) fn give_up(&mut self, call: &AccountsCall, last_error: Option<String>) {
-        let reason = call.pages.reason().map(str::to_owned);
-        let failure = Failure::out_of_time(last_error.or(reason));
+    /// Notes that a list could not be read.
+    pub(super) fn fail(&mut self, failure: Failure) {
         self.failure.get_or_insert(failure);
     }
 
@@ -212,22 +178,6 @@ impl<'a> AccountList<'a> {
 
     fn read(&mut self, list: List, pending: &mut Pending) {
         self.lists += 1;
-        let call = AccountsCall {
-            list,
-            pages: Pages::default(),
-        };
-        pending.push(call.request(), Purpose::Accounts(call));
-    }
-}
-
-impl AccountsCall {
-    /// The request for the next page.
-    fn request(&self) -> Request {
-        let token = self.pages.token();
-        match self.list.clone() {
-            List::Accounts => Request::ListAccounts { token },
-            List::AccountsOf(parent) => Request::ListAccountsForParent { parent, token },
-            List::UnitsOf(parent) => Request::ListOrganizationalUnitsForParent { parent, token },
-        }
+        pending.push(list.request(), Purpose::Accounts(list));
     }
 }

@@ -16,65 +16,52 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 use super::cadence::Cadence;
-use super::pages::{Continuation, Pages};
+use super::pending::{Rest, ScopePurpose};
 use crate::arn::ModelArn;
 use crate::calls::error::CallError;
-use crate::calls::request::{NAMES_PER_CALL, Request};
-use crate::calls::response::{Description, Page, Project, ProjectState, Version};
+use crate::calls::request::NAMES_PER_CALL;
+use crate::calls::response::{Description, Project, ProjectState, Version};
 
-/// A call that looks up projects by name.
-#[derive(Debug)]
-pub(super) struct ProjectLookup {
-    names: Vec<String>,
-    pages: Pages,
-    found: Vec<Project>,
-}
-
-/// A call that checks models of one project, at most ten.
-#[derive(Debug)]
+/// A check of models of one project, at most ten.
+#[derive(Clone, Debug)]
 pub(super) struct StatusCheck {
-    project: String,
-    project_arn: String,
-    pages: Pages,
-    /// The models that are checked, and of these, the ones that no page has shown yet.
-    models: Vec<ModelArn>,
-    missing: BTreeSet<ModelArn>,
+    pub(super) project_arn: String,
+    pub(super) models: Vec<ModelArn>,
 }
 
-/// A call to be made.
-#[derive(Debug)]
-pub(super) enum CheckCall {
-    Projects(ProjectLookup),
-    Versions(StatusCheck),
-}
-
-/// What a call has shown about a model.
+/// What a check has shown about a model.
 #[derive(Debug)]
 pub(super) struct CheckResult {
     pub(super) model_arn: ModelArn,
     pub(super) description: Result<Description, CallError>,
 }
 
+/// What is to be done after a check.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) results: Vec<CheckResult>,
+    /// The calls to make next.
+    pub(super) next: Vec<ScopePurpose>,
+}
+
 /// The checks of one project's models.
 #[derive(Debug, Default)]
 struct ProjectChecks {
-    /// The ARNs of the projects with this name, once they are known: there are two if one was
-    /// deleted and created again. The first is queried, and the next one if the first does not list
-    /// a model.
-    arns: Vec<String>,
-    /// The models that the next calls are for: together, and each on its own.
-    together: BTreeSet<ModelArn>,
-    alone: BTreeSet<ModelArn>,
+    /// The projects with this name, once they are known: there are two if one was deleted and
+    /// created again. The first is queried, and the next one if the first does not list a model.
+    known: Vec<Project>,
+    /// The models that the next calls are for.
+    due: BTreeSet<ModelArn>,
+    /// The models of the calls that are under way which no page has shown yet.
+    unseen: BTreeSet<ModelArn>,
     /// How many calls are under way that look up the project, or check several of its models. The
     /// models that become due meanwhile are checked together. A call for a single model holds up
     /// no other: that model may be why it takes long.
     calls: usize,
-    /// Why the last list had to be restarted, if it had.
-    interruption: Option<String>,
 }
 
-/// The models of a scope that are to be checked. Each is in exactly one place: in its project, in a
-/// call under way, or among those that wait for the next round.
+/// The models of a scope that are to be checked. Each is in exactly one place: due or under way in
+/// its project, or among those that wait for the next round.
 #[derive(Debug)]
 pub(super) struct Checks {
     projects: BTreeMap<String, ProjectChecks>,
@@ -98,7 +85,7 @@ impl Checks {
     pub(super) fn check_now(&mut self, model_arn: ModelArn) {
         let name = model_arn.project().to_owned();
         let project = self.projects.entry(name.clone()).or_default();
-        project.together.insert(model_arn);
+        project.due.insert(model_arn);
         self.ready.insert(name);
     }
 
@@ -117,267 +104,203 @@ impl Checks {
         (!self.waiting.is_empty()).then(|| self.cadence.next())
     }
 
-    /// Begins a round.
-    pub(super) fn begin_round(&mut self, now: Instant, due: Instant) {
+    /// Begins a round. No checks are made after `end`.
+    pub(super) fn begin_round(&mut self, now: Instant, end: Instant) {
         for model_arn in std::mem::take(&mut self.waiting) {
             self.check_now(model_arn);
         }
-        self.cadence.begin_round(now, due);
-    }
-
-    /// Why the last list that should have shown a model had to be restarted, if it had.
-    pub(super) fn interruption(&self, model_arn: &ModelArn) -> Option<&str> {
-        let project = self.projects.get(model_arn.project())?;
-        project.interruption.as_deref()
+        self.cadence.begin_round(now, end);
     }
 
     /// The calls for everything that is to be checked now.
-    pub(super) fn calls(&mut self) -> Vec<CheckCall> {
+    pub(super) fn calls(&mut self) -> Vec<ScopePurpose> {
         let mut calls = Vec::new();
         let mut unknown = Vec::new();
         for name in std::mem::take(&mut self.ready) {
             let Some(project) = self.projects.get_mut(&name) else {
                 continue;
             };
-            if project.calls > 0 || !project.is_due() {
+            if project.calls > 0 || project.due.is_empty() {
                 continue;
             }
-            if project.arns.is_empty() {
+            if project.known.is_empty() {
                 project.calls += 1;
                 unknown.push(name);
                 continue;
             }
-            for check in project.status_checks(&name) {
+            for check in project.checks() {
                 self.cadence.note_call();
-                calls.push(CheckCall::Versions(check));
+                calls.push(ScopePurpose::CheckVersions(check));
             }
         }
         let lookups = unknown.chunks(NAMES_PER_CALL);
-        calls.extend(lookups.map(|names| CheckCall::Projects(ProjectLookup::new(names.to_vec()))));
+        calls.extend(lookups.map(|names| ScopePurpose::LookUpProjects(names.to_vec())));
         calls
     }
 
-    /// Handles a page of a project lookup. Returns the calls to make next, and the results for
-    /// models.
+    /// Handles a page of projects with these names.
     pub(super) fn take_projects(
         &mut self,
-        mut lookup: ProjectLookup,
-        page: Result<Page<Project>, CallError>,
-        now: Instant,
-    ) -> (Vec<CheckCall>, Vec<CheckResult>) {
-        let (projects, then) = lookup.pages.take(page);
-        lookup.found.extend(projects);
-        let failure = match then {
-            Continuation::NextPage => return (vec![CheckCall::Projects(lookup)], Vec::new()),
-            Continuation::End => None,
-            Continuation::Restart(_) => {
-                for name in &lookup.names {
-                    if let Some(project) = self.projects.get_mut(name) {
-                        self.waiting.extend(project.take_due());
+        names: Vec<String>,
+        projects: Result<Vec<Project>, CallError>,
+        rest: Rest,
+    ) -> Findings {
+        let mut findings = Findings::default();
+        let failure = match projects {
+            Ok(projects) => {
+                for project in projects {
+                    if let Some(checks) = self.projects.get_mut(&project.name) {
+                        checks.add(project);
                     }
-                    self.interrupt(name, lookup.pages.reason(), now);
-                    self.call_ended(name);
                 }
-                return (Vec::new(), Vec::new());
+                None
             }
-            Continuation::Failed(error) if lookup.names.len() > 1 && !error.is_denied() => {
-                let alone = lookup.names.into_iter();
-                let alone = alone.map(|name| CheckCall::Projects(ProjectLookup::new(vec![name])));
-                return (alone.collect(), Vec::new());
+            Err(error) if names.len() > 1 && !error.is_denied() => {
+                let alone = names.into_iter();
+                let alone = alone.map(|name| ScopePurpose::LookUpProjects(vec![name]));
+                findings.next = alone.collect();
+                return findings;
             }
-            Continuation::Failed(error) => Some(error),
+            Err(error) => Some(error),
         };
-        // The project that is CREATED is most likely the right one.
-        lookup
-            .found
-            .sort_by_key(|project| project.state != ProjectState::Created);
-        let mut results = Vec::new();
-        for name in lookup.names {
+        if rest == Rest::Pages {
+            return findings;
+        }
+        for name in names {
             let Some(project) = self.projects.get_mut(&name) else {
                 continue;
             };
-            let found = lookup.found.iter().filter(|project| project.name == name);
-            project.arns = found.map(|project| project.arn.clone()).collect();
-            project.interruption = None;
-            let error = match &failure {
-                None if !project.arns.is_empty() => None,
-                None => Some(CallError::not_found(format!(
-                    "DescribeProjects finds no Custom Labels project `{name}` in this account and \
-                     region"
-                ))),
-                Some(error) => Some(error.clone()),
-            };
-            if let Some(error) = error {
-                results.extend(fail(project.take_due(), &error));
+            project.calls -= 1;
+            if project.known.is_empty() {
+                let error = failure.clone().unwrap_or_else(|| {
+                    CallError::not_found(format!(
+                        "DescribeProjects finds no Custom Labels project `{name}` in this account \
+                         and region"
+                    ))
+                });
+                findings.fail(std::mem::take(&mut project.due), &error);
             }
-            self.call_ended(&name);
+            self.ready.insert(name);
         }
-        (Vec::new(), results)
+        findings
     }
 
-    /// Handles a page of a status check. Returns the calls to make next, and the results for
-    /// models.
+    /// Handles a page of the versions that a check is for.
     pub(super) fn take_versions(
         &mut self,
-        mut check: StatusCheck,
-        page: Result<Page<Version>, CallError>,
-        now: Instant,
-    ) -> (Vec<CheckCall>, Vec<CheckResult>) {
-        let Some(project) = self.projects.get_mut(&check.project) else {
-            return (Vec::new(), Vec::new());
+        check: StatusCheck,
+        versions: Result<Vec<Version>, CallError>,
+        rest: Rest,
+    ) -> Findings {
+        let mut findings = Findings::default();
+        let Some(name) = check.models.first().map(|it| it.project().to_owned()) else {
+            return findings;
         };
-        let (versions, then) = check.pages.take(page);
-        let mut results: Vec<CheckResult> = Vec::new();
-        for version in versions {
-            if let Some(model_arn) = check.missing.take(&*version.model_arn) {
-                let description = Ok(version.description);
-                results.push(CheckResult {
-                    model_arn,
-                    description,
-                });
-            }
-        }
-        match then {
-            _ if check.missing.is_empty() => project.interruption = None,
-            Continuation::NextPage => return (vec![CheckCall::Versions(check)], results),
-            Continuation::End => {
-                project.interruption = None;
-                // If a project is listed twice, the right one is the one that lists the model.
-                if let Some(arn) = project.next_arn(&check.project_arn) {
-                    check.project_arn = arn;
-                    check.pages = Pages::default();
-                    return (vec![CheckCall::Versions(check)], results);
+        let Some(project) = self.projects.get_mut(&name) else {
+            return findings;
+        };
+        let is_batch = check.models.len() > 1;
+        let failure = match versions {
+            Ok(versions) => {
+                for version in versions {
+                    if let Some(model_arn) = project.unseen.take(&*version.model_arn) {
+                        findings.results.push(CheckResult {
+                            model_arn,
+                            description: Ok(version.description),
+                        });
+                    }
                 }
-                let error = CallError::not_found(format!(
-                    "DescribeProjectVersions does not list this model in project `{}`",
-                    check.project
-                ));
-                results.extend(fail(check.missing, &error));
+                None
             }
-            Continuation::Restart(_) => {
-                self.waiting.extend(check.missing);
-                self.interrupt(&check.project, check.pages.reason(), now);
-            }
-            Continuation::Failed(error) if check.models.len() > 1 && !error.is_denied() => {
-                project.alone.extend(check.missing);
-            }
-            Continuation::Failed(error) => results.extend(fail(check.missing, &error)),
+            Err(error) => Some(error),
+        };
+        if rest == Rest::Pages {
+            return findings;
         }
-        if check.models.len() > 1 {
-            self.call_ended(&check.project);
-        }
-        (Vec::new(), results)
-    }
-
-    /// Notes why a list of a project has to be restarted, which is done in the next round.
-    fn interrupt(&mut self, name: &str, reason: Option<&str>, now: Instant) {
-        if let Some(project) = self.projects.get_mut(name) {
-            let is_first = project.interruption.is_none();
-            project.interruption = reason.map(str::to_owned);
-            if is_first {
-                self.cadence.note_change(now);
-            }
-        }
-    }
-
-    /// Notes that a call for a project has ended, so that there may be others to make.
-    fn call_ended(&mut self, name: &str) {
-        if let Some(project) = self.projects.get_mut(name) {
+        if is_batch {
             project.calls -= 1;
-            self.ready.insert(name.to_owned());
+            self.ready.insert(name.clone());
         }
-    }
-}
-
-/// The results for models whose check has failed.
-fn fail(
-    models: impl IntoIterator<Item = ModelArn>,
-    error: &CallError,
-) -> impl Iterator<Item = CheckResult> {
-    models.into_iter().map(|model_arn| CheckResult {
-        model_arn,
-        description: Err(error.clone()),
-    })
-}
-
-impl CheckCall {
-    /// The request for the next page.
-    pub(super) fn request(&self) -> Request {
-        match self {
-            Self::Projects(lookup) => Request::DescribeProjects {
-                names: lookup.names.clone(),
-                token: lookup.pages.token(),
-            },
-            Self::Versions(check) => Request::DescribeProjectVersions {
-                project_arn: check.project_arn.clone(),
-                names: check
-                    .models
-                    .iter()
-                    .map(|it| it.version().to_owned())
-                    .collect(),
-                token: check.pages.token(),
-            },
+        let models = check.models.into_iter();
+        let unseen: Vec<ModelArn> = models.filter(|it| project.unseen.contains(it)).collect();
+        // If a project is listed twice, the right one is the one that lists the model.
+        let next_arn = project.arn_after(&check.project_arn);
+        match (failure, next_arn) {
+            (Some(error), _) if is_batch && !error.is_denied() => {
+                for model_arn in unseen {
+                    findings.check(check.project_arn.clone(), vec![model_arn]);
+                }
+            }
+            (None, Some(project_arn)) if !unseen.is_empty() => {
+                project.calls += usize::from(unseen.len() > 1);
+                findings.check(project_arn, unseen);
+            }
+            (failure, _) => {
+                let error = failure.unwrap_or_else(|| {
+                    CallError::not_found(format!(
+                        "DescribeProjectVersions does not list this model in project `{name}`"
+                    ))
+                });
+                unseen.iter().for_each(|it| {
+                    project.unseen.remove(it);
+                });
+                findings.fail(unseen, &error);
+            }
         }
+        findings
     }
 }
 
-impl ProjectLookup {
-    fn new(names: Vec<String>) -> Self {
-        Self {
-            names,
-            pages: Pages::default(),
-            found: Vec::new(),
-        }
+impl Findings {
+    /// Adds a call that checks these models.
+    fn check(&mut self, project_arn: String, models: Vec<ModelArn>) {
+        let check = StatusCheck {
+            project_arn,
+            models,
+        };
+        self.next.push(ScopePurpose::CheckVersions(check));
     }
 
-    /// Whether it looks up a model's project.
-    pub(super) fn concerns(&self, model_arn: &ModelArn) -> bool {
-        self.names.iter().any(|name| name == model_arn.project())
-    }
-}
-
-impl StatusCheck {
-    /// The models that no page has shown yet.
-    pub(super) fn missing(&self) -> impl Iterator<Item = &ModelArn> {
-        self.missing.iter()
+    /// Adds the results of models whose check has failed.
+    fn fail(&mut self, models: impl IntoIterator<Item = ModelArn>, error: &CallError) {
+        let results = models.into_iter().map(|model_arn| CheckResult {
+            model_arn,
+            description: Err(error.clone()),
+        });
+        self.results.extend(results);
     }
 }
 
 impl ProjectChecks {
-    fn is_due(&self) -> bool {
-        !(self.together.is_empty() && self.alone.is_empty())
+    /// Adds a project with this name. The one that is CREATED is most likely the right one.
+    fn add(&mut self, project: Project) {
+        if !self.known.contains(&project) {
+            self.known.push(project);
+            self.known
+                .sort_by_key(|known| known.state != ProjectState::Created);
+        }
     }
 
-    fn take_due(&mut self) -> Vec<ModelArn> {
-        let mut due = std::mem::take(&mut self.together);
-        due.append(&mut self.alone);
-        due.into_iter().collect()
-    }
-
-    /// The checks of all its models that are due.
-    fn status_checks(&mut self, name: &str) -> Vec<StatusCheck> {
-        let together = Vec::from_iter(std::mem::take(&mut self.together));
-        let alone = Vec::from_iter(std::mem::take(&mut self.alone));
-        let groups = together.chunks(NAMES_PER_CALL).chain(alone.chunks(1));
-        let Some(project_arn) = self.arns.first() else {
+    /// The checks of all models that are due, which are then under way.
+    fn checks(&mut self) -> Vec<StatusCheck> {
+        let Some(Project { arn, .. }) = self.known.first() else {
             return Vec::new();
         };
-        let checks = groups.map(|models| StatusCheck {
-            project: name.to_owned(),
-            project_arn: project_arn.clone(),
-            pages: Pages::default(),
+        let due = Vec::from_iter(std::mem::take(&mut self.due));
+        let checks = due.chunks(NAMES_PER_CALL).map(|models| StatusCheck {
+            project_arn: arn.clone(),
             models: models.to_vec(),
-            missing: models.iter().cloned().collect(),
         });
         let checks: Vec<StatusCheck> = checks.collect();
+        self.unseen.extend(due);
         self.calls += checks.iter().filter(|check| check.models.len() > 1).count();
         checks
     }
 
     /// The ARN of the other project with the same name.
-    fn next_arn(&self, arn: &str) -> Option<String> {
-        let mut arns = self.arns.iter().skip_while(|known| *known != arn);
-        arns.nth(1).cloned()
+    fn arn_after(&self, arn: &str) -> Option<String> {
+        let mut known = self.known.iter().skip_while(|known| known.arn != arn);
+        known.nth(1).map(|project| project.arn.clone())
     }
 }
 

@@ -3,58 +3,32 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::assignment::Pattern;
-use super::pages::{Continuation, Pages};
+use super::pending::ScopePurpose;
 use crate::arn::{ModelArn, ModelPattern};
 use crate::calls::error::CallError;
 use crate::calls::operation::Operation;
-use crate::calls::request::{NAMES_PER_CALL, Request};
-use crate::calls::response::{Description, Page, Project, ProjectState, Version};
+use crate::calls::request::NAMES_PER_CALL;
+use crate::calls::response::{Description, Project, ProjectState, Version};
 use crate::calls::status::Phase;
 use crate::report::Failure;
 
-/// A list of projects that is being read.
-#[derive(Debug, Default)]
+/// A list of projects that is read.
+#[derive(Clone, Debug)]
 pub(super) struct ProjectList {
     /// The projects' names; none for all projects.
-    names: Vec<String>,
-    pages: Pages,
+    pub(super) names: Vec<String>,
     /// The searches for which it is read.
     searches: Range<usize>,
 }
 
-/// A list of a project's versions that is being read.
-#[derive(Debug)]
+/// A list of a project's versions that is read.
+#[derive(Clone, Debug)]
 pub(super) struct VersionList {
-    project: Project,
-    pages: Pages,
+    pub(super) project: Project,
     /// The searches for which it is read.
     searches: Range<usize>,
-}
-
-/// A call for the next page of a list.
-#[derive(Debug)]
-pub(super) enum DiscoveryCall {
-    Projects(ProjectList),
-    Versions(VersionList),
-}
-
-/// A call to make.
-#[derive(Debug)]
-pub(super) struct NextCall {
-    pub(super) call: DiscoveryCall,
-    /// How long to wait before it, if at all.
-    pub(super) pause: Option<Duration>,
-}
-
-/// What a page has shown.
-#[derive(Debug, Default)]
-pub(super) struct Findings {
-    /// The models that patterns match.
-    pub(super) models: Vec<FoundModel>,
-    pub(super) next: Vec<NextCall>,
 }
 
 /// A model that a pattern matches.
@@ -101,7 +75,7 @@ impl<'a> Discovery<'a> {
 
     /// Searches for these patterns as well. Returns the first calls: for the projects that the
     /// patterns name, or for all projects if a name has a wildcard.
-    pub(super) fn add(&mut self, patterns: Vec<Pattern<'a>>) -> Vec<DiscoveryCall> {
+    pub(super) fn add(&mut self, patterns: Vec<Pattern<'a>>) -> Vec<ScopePurpose> {
         if patterns.is_empty() {
             return Vec::new();
         }
@@ -120,9 +94,8 @@ impl<'a> Discovery<'a> {
         self.searches.extend(added);
         let searches = first..self.searches.len();
         let list = |names: &[&str]| {
-            DiscoveryCall::Projects(ProjectList {
+            ScopePurpose::FindProjects(ProjectList {
                 names: names.iter().map(|name| (*name).to_owned()).collect(),
-                pages: Pages::default(),
                 searches: searches.clone(),
             })
         };
@@ -135,6 +108,11 @@ impl<'a> Discovery<'a> {
         }
     }
 
+    /// How many patterns there are.
+    pub(super) fn patterns(&self) -> usize {
+        self.searches.len()
+    }
+
     /// The entry index of the first pattern that a model matches.
     pub(super) fn first_match(&self, model_arn: &ModelArn) -> Option<usize> {
         let searches = self.searches.iter();
@@ -142,14 +120,30 @@ impl<'a> Discovery<'a> {
         matches.map(|search| search.entry).min()
     }
 
-    /// Handles a page of projects.
+    /// Handles a page of projects. Returns the calls to make next.
     pub(super) fn take_projects(
         &mut self,
-        mut list: ProjectList,
-        page: Result<Page<Project>, CallError>,
-    ) -> Findings {
-        let (projects, then) = list.pages.take(page);
-        let mut findings = Findings::default();
+        list: ProjectList,
+        projects: Result<Vec<Project>, CallError>,
+    ) -> Vec<ScopePurpose> {
+        let projects = match projects {
+            Ok(projects) => projects,
+            // One of the projects may be what makes the call fail.
+            Err(error) if list.names.len() > 1 && !error.is_denied() => {
+                let alone = list.names.into_iter().map(|name| {
+                    ScopePurpose::FindProjects(ProjectList {
+                        names: vec![name],
+                        searches: list.searches.clone(),
+                    })
+                });
+                return alone.collect();
+            }
+            Err(error) => {
+                self.fail_projects(&list, &error.into());
+                return Vec::new();
+            }
+        };
+        let mut next = Vec::new();
         for project in &projects {
             // A project that was deleted and created again is listed twice, and the new one is the
             // right one.
@@ -166,77 +160,55 @@ impl<'a> Discovery<'a> {
             }
             let is_wanted = |it: &mut Search| it.pattern.matches_project(&project.name);
             if !is_gone && self.searches_of(&list.searches).any(is_wanted) {
-                findings.call(DiscoveryCall::Versions(VersionList {
+                next.push(ScopePurpose::FindVersions(VersionList {
                     project: project.clone(),
-                    pages: Pages::default(),
                     searches: list.searches.clone(),
                 }));
             }
         }
-        match then {
-            Continuation::End => {}
-            Continuation::NextPage => findings.call(DiscoveryCall::Projects(list)),
-            Continuation::Restart(pause) => {
-                findings.call_after(pause, DiscoveryCall::Projects(list));
-            }
-            // One of the projects may be what makes the call fail.
-            Continuation::Failed(error) if list.names.len() > 1 && !error.is_denied() => {
-                for name in list.names {
-                    findings.call(DiscoveryCall::Projects(ProjectList {
-                        names: vec![name],
-                        pages: Pages::default(),
-                        searches: list.searches.clone(),
-                    }));
-                }
-            }
-            Continuation::Failed(error) => self.fail_projects(&list, &error.into()),
-        }
-        findings
+        next
     }
 
-    /// Handles a page of a project's versions.
+    /// Handles a page of a project's versions. Returns the models that patterns match.
     pub(super) fn take_versions(
         &mut self,
-        mut list: VersionList,
-        page: Result<Page<Version>, CallError>,
-    ) -> Findings {
-        let (versions, then) = list.pages.take(page);
-        let mut findings = Findings::default();
-        let found = versions.into_iter();
-        findings.models = found
-            .filter_map(|version| self.find(&list, version))
-            .collect();
-        match then {
-            Continuation::End => {}
-            Continuation::NextPage => findings.call(DiscoveryCall::Versions(list)),
-            Continuation::Restart(pause) => {
-                findings.call_after(pause, DiscoveryCall::Versions(list));
+        list: &VersionList,
+        versions: Result<Vec<Version>, CallError>,
+    ) -> Vec<FoundModel> {
+        match versions {
+            Ok(versions) => {
+                let found = versions.into_iter();
+                found
+                    .filter_map(|version| self.find(list, version))
+                    .collect()
             }
             // The project has been deleted since it was listed.
-            Continuation::Failed(error) if error.is_not_found() => {}
-            Continuation::Failed(error) => self.fail_versions(&list, &error.into()),
-        }
-        findings
-    }
-
-    /// Notes that a list could not be finished by the deadline, given why the last attempt at its
-    /// call failed.
-    pub(super) fn fail_at_deadline(&mut self, call: &DiscoveryCall, last_error: Option<String>) {
-        match call {
-            DiscoveryCall::Projects(list) => {
-                let reason = list.pages.reason().map(str::to_owned);
-                self.fail_projects(list, &Failure::out_of_time(last_error.or(reason)));
-            }
-            DiscoveryCall::Versions(list) => {
-                let reason = list.pages.reason().map(str::to_owned);
-                self.fail_versions(list, &Failure::out_of_time(last_error.or(reason)));
+            Err(error) if error.is_not_found() => Vec::new(),
+            Err(error) => {
+                self.fail_versions(list, &error.into());
+                Vec::new()
             }
         }
     }
 
-    /// How many patterns there are.
-    pub(super) fn patterns(&self) -> usize {
-        self.searches.len()
+    /// Notes that projects could not be listed.
+    pub(super) fn fail_projects(&mut self, list: &ProjectList, failure: &Failure) {
+        let is_listed = |name: &str| list.names.iter().any(|listed| listed == name);
+        for search in self.searches_of(&list.searches) {
+            let name = search.pattern.project_name();
+            if list.names.is_empty() || name.is_some_and(is_listed) {
+                search.failure.get_or_insert_with(|| failure.clone());
+            }
+        }
+    }
+
+    /// Notes that the versions of a project could not be listed.
+    pub(super) fn fail_versions(&mut self, list: &VersionList, failure: &Failure) {
+        for search in self.searches_of(&list.searches) {
+            if search.pattern.matches_project(&list.project.name) {
+                search.failure.get_or_insert_with(|| failure.clone());
+            }
+        }
     }
 
     /// What has been found for each pattern.
@@ -267,55 +239,9 @@ impl<'a> Discovery<'a> {
         })
     }
 
-    fn fail_projects(&mut self, list: &ProjectList, failure: &Failure) {
-        let is_listed = |name: &str| list.names.iter().any(|listed| listed == name);
-        for search in self.searches_of(&list.searches) {
-            let name = search.pattern.project_name();
-            if list.names.is_empty() || name.is_some_and(is_listed) {
-                search.failure.get_or_insert_with(|| failure.clone());
-            }
-        }
-    }
-
-    fn fail_versions(&mut self, list: &VersionList, failure: &Failure) {
-        for search in self.searches_of(&list.searches) {
-            if search.pattern.matches_project(&list.project.name) {
-                search.failure.get_or_insert_with(|| failure.clone());
-            }
-        }
-    }
-
     fn searches_of(&mut self, searches: &Range<usize>) -> impl Iterator<Item = &mut Search<'a>> {
         let count = searches.end.saturating_sub(searches.start);
         self.searches.iter_mut().skip(searches.start).take(count)
-    }
-}
-
-impl Findings {
-    fn call(&mut self, call: DiscoveryCall) {
-        self.next.push(NextCall { call, pause: None });
-    }
-
-    fn call_after(&mut self, pause: Duration, call: DiscoveryCall) {
-        let pause = Some(pause);
-        self.next.push(NextCall { call, pause });
-    }
-}
-
-impl DiscoveryCall {
-    /// The request for the next page.
-    pub(super) fn request(&self) -> Request {
-        match self {
-            Self::Projects(list) => Request::DescribeProjects {
-                names: list.names.clone(),
-                token: list.pages.token(),
-            },
-            Self::Versions(list) => Request::DescribeProjectVersions {
-                project_arn: list.project.arn.clone(),
-                names: Vec::new(),
-                token: list.pages.token(),
-            },
-        }
     }
 }
 

@@ -13,10 +13,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::assignment::{Assignment, Pattern, ScopeKey, Targets};
-use super::pending::{Pending, Purpose, ScopePurpose};
+use super::pending::{Pending, Purpose, Rest, ScopePurpose};
 use super::scope::{Scope, ScopeReport};
 use crate::calls::error::CallError;
-use crate::calls::queue::Reached;
 use crate::calls::request::{Request, ScopeId};
 use crate::calls::response::{Response, Session};
 use crate::report::Failure;
@@ -59,8 +58,6 @@ struct AccountKey {
 struct Account {
     role_arn: Option<String>,
     state: AccountState,
-    /// Whether a call has been attempted that concerns it.
-    reached: Reached,
 }
 
 #[derive(Debug)]
@@ -189,12 +186,9 @@ impl<'a> Scopes<'a> {
         self.lines
     }
 
-    /// In how many accounts calls were made or attempted.
-    pub(super) fn accounts_reached(&self) -> usize {
-        let reached = self.accounts.iter();
-        reached
-            .filter(|account| account.reached == Reached::Attempted)
-            .count()
+    /// In how many accounts the scopes are.
+    pub(super) fn accounts(&self) -> usize {
+        self.accounts.len()
     }
 
     /// The scopes that have ended since the last time.
@@ -208,8 +202,7 @@ impl<'a> Scopes<'a> {
         let Some(ScopeState::Pending(scope)) = self.scopes.remove(&id) else {
             return None;
         };
-        let account = self.accounts.get_mut(scope.account)?;
-        account.reached = Reached::Attempted;
+        let account = self.accounts.get(scope.account)?;
         let session = match &account.state {
             AccountState::Open(session) => session.clone(),
             AccountState::Waiting(_) | AccountState::Unreachable(_) => None,
@@ -233,7 +226,6 @@ impl<'a> Scopes<'a> {
         let Some(account) = self.accounts.get_mut(index) else {
             return;
         };
-        account.reached = Reached::Attempted;
         match result.and_then(Response::into_session) {
             Ok(session) => {
                 let open = AccountState::Open(Some(session));
@@ -249,31 +241,19 @@ impl<'a> Scopes<'a> {
         }
     }
 
-    /// Notes that an account's role was not assumed by the deadline.
-    pub(super) fn give_up_session(
-        &mut self,
-        index: usize,
-        reached: Reached,
-        last_error: Option<String>,
-    ) {
-        if let Some(account) = self.accounts.get_mut(index) {
-            account.reached = reached;
-        }
-        self.fail_account(index, Failure::out_of_time(last_error));
-    }
-
-    /// Handles the end of a call of a scope.
+    /// Handles the end of a call of a scope, or a page of a list.
     pub(super) fn take(
         &mut self,
         id: ScopeId,
         purpose: ScopePurpose,
         result: Result<Response, CallError>,
+        rest: Rest,
         pending: &mut Pending,
         now: Instant,
     ) {
         if let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) {
             self.lines -= scope.lines();
-            scope.take(purpose, result, pending, now);
+            scope.take(purpose, result, rest, pending, now);
             self.lines += scope.lines();
             self.end_if_done(id, now);
         }
@@ -291,10 +271,10 @@ impl<'a> Scopes<'a> {
         &mut self,
         id: ScopeId,
         purpose: ScopePurpose,
-        last_error: Option<String>,
+        last_failure: Option<String>,
     ) {
         if let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) {
-            scope.give_up(purpose, last_error);
+            scope.give_up(purpose, last_failure);
         }
     }
 
@@ -361,17 +341,13 @@ impl<'a> Scopes<'a> {
                 }
                 None => AccountState::Open(None),
             };
-            self.accounts.push(Account {
-                role_arn,
-                state,
-                reached: Reached::Waiting,
-            });
+            self.accounts.push(Account { role_arn, state });
         }
         index
     }
 
     /// Fails all scopes of an account, those that are added later as well.
-    fn fail_account(&mut self, index: usize, failure: Failure) {
+    pub(super) fn fail_account(&mut self, index: usize, failure: Failure) {
         let Some(account) = self.accounts.get_mut(index) else {
             return;
         };
