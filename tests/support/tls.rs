@@ -1,5 +1,5 @@
-//! Certificates of a private authority, and what stands between the function and the emulator: TLS and
-//! proxies.
+//! Certificates of a private authority, and what stands between the function and the emulator: TLS
+//! and proxies.
 
 // Each program uses only part of this.
 #![allow(dead_code)]
