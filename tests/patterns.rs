@@ -356,7 +356,7 @@ async fn a_token_that_repeats_fails_the_pattern_after_a_few_calls() {
             "{message}"
         );
         let calls = emulator.count(operation);
-        assert!(calls < 20, "{operation}: {calls} calls");
+        assert!(calls < 50, "{operation}: {calls} calls");
     }
 }
 
