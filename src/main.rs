@@ -42,7 +42,7 @@ async fn main() -> ExitCode {
     }
     log::log_panics();
     let settings = Settings::read(|name| std::env::var(name));
-    let handler = Handler::new(settings, Aws::from_env().await, std::io::stdout());
+    let handler = Handler::new(settings, Aws::from_env(), std::io::stdout());
     let serve = service_fn(|event: LambdaEvent<_>| handler.handle(event));
     match Runtime::new(serve).run().await {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,14 +1,13 @@
 //! Which call checks the status of which models.
 //!
-//! DescribeProjectVersions describes ten models of one project by name, or a whole project a
-//! hundred at a time, so a call for each model would mean ten to a hundred times as many calls.
-//! Instead, models only register for a check:
+//! DescribeProjectVersions describes ten models of one project by name, so a call for each model
+//! would mean ten times as many calls. Instead, models only register for a check:
 //!
 //! - now, together with the others of their project that are due now;
 //! - in the next round, together with all others that may change.
 //!
-//! If a call for several models has failed, perhaps because of one of them, each is checked on its
-//! own.
+//! If a call for several models keeps failing, perhaps because of one of them, each is checked on
+//! its own.
 //!
 //! A project's ARN is looked up by name the first time, ten projects per call.
 
@@ -17,62 +16,52 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 use super::cadence::Cadence;
-use super::pages::{Continuation, Pages};
+use super::pending::{Rest, ScopePurpose};
 use crate::arn::ModelArn;
-use crate::aws::{CallError, NAMES_PER_CALL, Observation, Page, Project, Version};
+use crate::calls::error::CallError;
+use crate::calls::request::NAMES_PER_CALL;
+use crate::calls::response::{Description, Project, ProjectState, Version};
 
-/// A call that looks up projects by name.
-#[derive(Debug)]
-pub(super) struct ProjectLookup {
-    pub(super) names: Vec<String>,
-    pub(super) pages: Pages,
-    found: Vec<Project>,
-}
-
-/// A call that checks models of one project.
-#[derive(Debug)]
+/// A check of models of one project, at most ten.
+#[derive(Clone, Debug)]
 pub(super) struct StatusCheck {
     pub(super) project_arn: String,
-    /// The versions' names; none if the whole project is listed.
-    pub(super) names: Vec<String>,
-    pub(super) pages: Pages,
-    project: String,
-    /// The models that no page has shown yet.
-    models: BTreeSet<ModelArn>,
-    /// How many pages of the whole project cost no more calls than checking by name.
-    pages_worth: usize,
+    pub(super) models: Vec<ModelArn>,
 }
 
-/// A call to be made.
+/// What a check has shown about a model.
 #[derive(Debug)]
-pub(super) enum CheckCall {
-    Projects(ProjectLookup),
-    Versions(StatusCheck),
+pub(super) struct CheckResult {
+    pub(super) model_arn: ModelArn,
+    pub(super) description: Result<Description, CallError>,
 }
 
-/// What a call has shown about a model.
-pub(super) type CheckResult = (ModelArn, Result<Observation, CallError>);
+/// What is to be done after a check.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) results: Vec<CheckResult>,
+    /// The calls to make next.
+    pub(super) next: Vec<ScopePurpose>,
+}
 
 /// The checks of one project's models.
 #[derive(Debug, Default)]
 struct ProjectChecks {
-    /// The ARNs of the projects with this name, once they are known: there are two if one was
-    /// deleted and created again. The first is queried, and the next one if the first does not list
-    /// a model.
-    arns: Vec<String>,
-    /// The models that the next calls are for: together, and each on its own.
-    together: BTreeSet<ModelArn>,
-    alone: BTreeSet<ModelArn>,
-    /// The number of calls in flight for it. The next ones are made when all of these are answered.
+    /// The projects with this name, once they are known: there are two if one was deleted and
+    /// created again. The first is queried, and the next one if the first does not list a model.
+    known: Vec<Project>,
+    /// The models that the next calls are for.
+    due: BTreeSet<ModelArn>,
+    /// The models of the calls that are under way which no page has shown yet.
+    unseen: BTreeSet<ModelArn>,
+    /// How many calls are under way that look up the project, or check several of its models. The
+    /// models that become due meanwhile are checked together. A call for a single model holds up
+    /// no other: that model may be why it takes long.
     calls: usize,
-    /// Why the last call failed, if that may be transient.
-    failure: Option<CallError>,
-    /// Whether listing the whole project has turned out to take more calls than checking by name.
-    is_too_large: bool,
 }
 
-/// The models of a scope that are to be checked. Each is in exactly one place: in its project, in a
-/// call in flight, or among those that wait for the next round.
+/// The models of a scope that are to be checked. Each is in exactly one place: due or under way in
+/// its project, or among those that wait for the next round.
 #[derive(Debug)]
 pub(super) struct Checks {
     projects: BTreeMap<String, ProjectChecks>,
@@ -96,7 +85,7 @@ impl Checks {
     pub(super) fn check_now(&mut self, model_arn: ModelArn) {
         let name = model_arn.project().to_owned();
         let project = self.projects.entry(name.clone()).or_default();
-        project.together.insert(model_arn);
+        project.due.insert(model_arn);
         self.ready.insert(name);
     }
 
@@ -106,8 +95,8 @@ impl Checks {
     }
 
     /// Notes that a model has changed, so that others may change soon.
-    pub(super) fn note_change(&mut self) {
-        self.cadence.note_change(Instant::now());
+    pub(super) fn note_change(&mut self, now: Instant) {
+        self.cadence.note_change(now);
     }
 
     /// When the next round is due, if any model is waiting for one.
@@ -115,233 +104,203 @@ impl Checks {
         (!self.waiting.is_empty()).then(|| self.cadence.next())
     }
 
-    /// Begins a round.
-    pub(super) fn begin_round(&mut self, now: Instant, deadline: Instant) {
+    /// Begins a round. No checks are made after `end`.
+    pub(super) fn begin_round(&mut self, now: Instant, end: Instant) {
         for model_arn in std::mem::take(&mut self.waiting) {
             self.check_now(model_arn);
         }
-        self.cadence.begin_round(now, deadline);
-    }
-
-    /// Why the last call for a model's project failed, if that may have been transient.
-    pub(super) fn last_failure(&self, model_arn: &ModelArn) -> Option<String> {
-        let project = self.projects.get(model_arn.project())?;
-        project.failure.as_ref().map(CallError::to_string)
+        self.cadence.begin_round(now, end);
     }
 
     /// The calls for everything that is to be checked now.
-    pub(super) fn calls(&mut self) -> Vec<CheckCall> {
+    pub(super) fn calls(&mut self) -> Vec<ScopePurpose> {
         let mut calls = Vec::new();
         let mut unknown = Vec::new();
         for name in std::mem::take(&mut self.ready) {
-            let Some(project) = self
-                .projects
-                .get_mut(&name)
-                .filter(|project| project.is_due())
-            else {
+            let Some(project) = self.projects.get_mut(&name) else {
                 continue;
             };
-            if project.arns.is_empty() {
+            if project.calls > 0 || project.due.is_empty() {
+                continue;
+            }
+            if project.known.is_empty() {
                 project.calls += 1;
                 unknown.push(name);
                 continue;
             }
-            for check in project.status_checks(&name) {
+            for check in project.checks() {
                 self.cadence.note_call();
-                calls.push(CheckCall::Versions(check));
+                calls.push(ScopePurpose::CheckVersions(check));
             }
         }
-        let lookups = unknown.chunks(NAMES_PER_CALL).map(|names| ProjectLookup {
-            names: names.to_vec(),
-            pages: Pages::default(),
-            found: Vec::new(),
-        });
-        calls.extend(lookups.map(CheckCall::Projects));
+        let lookups = unknown.chunks(NAMES_PER_CALL);
+        calls.extend(lookups.map(|names| ScopePurpose::LookUpProjects(names.to_vec())));
         calls
     }
 
-    /// Handles a page of a project lookup. Returns the call for the next page, or the results for
-    /// models.
+    /// Handles a page of projects with these names.
     pub(super) fn take_projects(
         &mut self,
-        mut lookup: ProjectLookup,
-        page: Result<Page<Project>, CallError>,
-    ) -> (Option<ProjectLookup>, Vec<CheckResult>) {
-        let (projects, then) = lookup.pages.take(page);
-        lookup.found.extend(projects);
-        let failure = match then {
-            Continuation::NextPage => return (Some(lookup), Vec::new()),
-            Continuation::End => None,
-            Continuation::Restart { error, repeats, .. } => {
-                self.interrupt(&lookup.names, &error, repeats);
-                return (None, Vec::new());
+        names: Vec<String>,
+        projects: Result<Vec<Project>, CallError>,
+        rest: Rest,
+    ) -> Findings {
+        let mut findings = Findings::default();
+        let failure = match projects {
+            Ok(projects) => {
+                for project in projects {
+                    if let Some(checks) = self.projects.get_mut(&project.name) {
+                        checks.add(project);
+                    }
+                }
+                None
             }
-            Continuation::Failed(error) => Some(error),
+            Err(error) if names.len() > 1 && !error.is_denied() => {
+                let alone = names.into_iter();
+                let alone = alone.map(|name| ScopePurpose::LookUpProjects(vec![name]));
+                findings.next = alone.collect();
+                return findings;
+            }
+            Err(error) => Some(error),
         };
-        // The project that is CREATED is most likely the right one.
-        lookup.found.sort_by_key(|project| !project.is_created);
-        let mut results = Vec::new();
-        for name in lookup.names {
+        if rest == Rest::Pages {
+            return findings;
+        }
+        for name in names {
             let Some(project) = self.projects.get_mut(&name) else {
                 continue;
             };
-            let found = lookup.found.iter().filter(|project| project.name == name);
-            project.arns = found.map(|project| project.arn.clone()).collect();
-            project.failure = None;
-            let error = match &failure {
-                None if !project.arns.is_empty() => None,
-                None => Some(CallError::not_found(format!(
-                    "DescribeProjects finds no Custom Labels project `{name}` in this account and \
-                     region"
-                ))),
-                Some(error) => Some(error.clone()),
-            };
-            if let Some(error) = error {
-                let models = project.take_due().into_iter();
-                results.extend(models.map(|model_arn| (model_arn, Err(error.clone()))));
+            project.calls -= 1;
+            if project.known.is_empty() {
+                let error = failure.clone().unwrap_or_else(|| {
+                    CallError::not_found(format!(
+                        "DescribeProjects finds no Custom Labels project `{name}` in this account \
+                         and region"
+                    ))
+                });
+                findings.fail(std::mem::take(&mut project.due), &error);
             }
-            self.call_ended(&name);
+            self.ready.insert(name);
         }
-        (None, results)
+        findings
     }
 
-    /// Handles a page of a status check. Returns the call for the next page, if that is worth it,
-    /// and the results for models.
+    /// Handles a page of the versions that a check is for.
     pub(super) fn take_versions(
         &mut self,
-        mut check: StatusCheck,
-        page: Result<Page<Version>, CallError>,
-    ) -> (Option<StatusCheck>, Vec<CheckResult>) {
-        let Some(project) = self.projects.get_mut(&check.project) else {
-            return (None, Vec::new());
+        check: StatusCheck,
+        versions: Result<Vec<Version>, CallError>,
+        rest: Rest,
+    ) -> Findings {
+        let mut findings = Findings::default();
+        let Some(name) = check.models.first().map(|it| it.project().to_owned()) else {
+            return findings;
         };
-        let (versions, then) = check.pages.take(page);
-        let mut results: Vec<CheckResult> = Vec::new();
-        for version in versions {
-            if let Some(model_arn) = check.models.take(&*version.model_arn) {
-                results.push((model_arn, Ok(version.observation)));
-            }
-        }
-        let fail = |models: BTreeSet<ModelArn>, error: CallError| {
-            models
-                .into_iter()
-                .map(move |model_arn| (model_arn, Err(error.clone())))
+        let Some(project) = self.projects.get_mut(&name) else {
+            return findings;
         };
-        match then {
-            _ if check.models.is_empty() => project.failure = None,
-            Continuation::NextPage if check.pages_worth > 1 || !check.names.is_empty() => {
-                check.pages_worth = check.pages_worth.saturating_sub(1);
-                return (Some(check), results);
-            }
-            Continuation::NextPage => {
-                project.failure = None;
-                project.is_too_large = true;
-                project.together.extend(check.models);
-            }
-            Continuation::End => {
-                project.failure = None;
-                // If a project is listed twice, the right one is the one that lists the model.
-                if let Some(arn) = project.next_arn(&check.project_arn) {
-                    check.project_arn = arn;
-                    check.pages = Pages::default();
-                    return (Some(check), results);
+        let is_batch = check.models.len() > 1;
+        let failure = match versions {
+            Ok(versions) => {
+                for version in versions {
+                    if let Some(model_arn) = project.unseen.take(&*version.model_arn) {
+                        findings.results.push(CheckResult {
+                            model_arn,
+                            description: Ok(version.description),
+                        });
+                    }
                 }
-                let error = CallError::not_found(format!(
-                    "DescribeProjectVersions does not list this model in project `{}`",
-                    check.project
-                ));
-                results.extend(fail(check.models, error));
+                None
             }
-            Continuation::Restart { error, repeats, .. } => {
-                self.waiting.extend(check.models);
-                self.note_failure(&check.project, error, repeats);
-            }
-            Continuation::Failed(error)
-                if check.names.len() > 1 && error.may_concern_one_model() =>
-            {
-                project.alone.extend(check.models);
-            }
-            Continuation::Failed(error) => results.extend(fail(check.models, error)),
+            Err(error) => Some(error),
+        };
+        if rest == Rest::Pages {
+            return findings;
         }
-        self.call_ended(&check.project);
-        (None, results)
-    }
-
-    /// Has the models of these projects checked in the next round, because a list was interrupted.
-    fn interrupt(&mut self, names: &[String], error: &CallError, repeats: bool) {
-        for name in names {
-            if let Some(project) = self.projects.get_mut(name) {
-                self.waiting.extend(project.take_due());
-            }
-            self.note_failure(name, error.clone(), repeats);
-            self.call_ended(name);
-        }
-    }
-
-    /// Notes why a list of a project was interrupted. The next round comes soon or, if a token
-    /// `repeats`, after growing pauses.
-    fn note_failure(&mut self, name: &str, error: CallError, repeats: bool) {
-        if let Some(project) = self.projects.get_mut(name) {
-            let is_first = project.failure.replace(error).is_none();
-            if is_first || !repeats {
-                self.cadence.note_change(Instant::now());
-            }
-        }
-    }
-
-    /// Notes that a call for a project has ended, so that there may be others to make.
-    fn call_ended(&mut self, name: &str) {
-        if let Some(project) = self.projects.get_mut(name) {
+        if is_batch {
             project.calls -= 1;
-            self.ready.insert(name.to_owned());
+            self.ready.insert(name.clone());
         }
+        let models = check.models.into_iter();
+        let unseen: Vec<ModelArn> = models.filter(|it| project.unseen.contains(it)).collect();
+        // If a project is listed twice, the right one is the one that lists the model.
+        let next_arn = project.arn_after(&check.project_arn);
+        match (failure, next_arn) {
+            (Some(error), _) if is_batch && !error.is_denied() => {
+                for model_arn in unseen {
+                    findings.check(check.project_arn.clone(), vec![model_arn]);
+                }
+            }
+            (None, Some(project_arn)) if !unseen.is_empty() => {
+                project.calls += usize::from(unseen.len() > 1);
+                findings.check(project_arn, unseen);
+            }
+            (failure, _) => {
+                let error = failure.unwrap_or_else(|| {
+                    CallError::not_found(format!(
+                        "DescribeProjectVersions does not list this model in project `{name}`"
+                    ))
+                });
+                unseen.iter().for_each(|it| {
+                    project.unseen.remove(it);
+                });
+                findings.fail(unseen, &error);
+            }
+        }
+        findings
+    }
+}
+
+impl Findings {
+    /// Adds a call that checks these models.
+    fn check(&mut self, project_arn: String, models: Vec<ModelArn>) {
+        let check = StatusCheck {
+            project_arn,
+            models,
+        };
+        self.next.push(ScopePurpose::CheckVersions(check));
+    }
+
+    /// Adds the results of models whose check has failed.
+    fn fail(&mut self, models: impl IntoIterator<Item = ModelArn>, error: &CallError) {
+        let results = models.into_iter().map(|model_arn| CheckResult {
+            model_arn,
+            description: Err(error.clone()),
+        });
+        self.results.extend(results);
     }
 }
 
 impl ProjectChecks {
-    fn is_due(&self) -> bool {
-        self.calls == 0 && !(self.together.is_empty() && self.alone.is_empty())
+    /// Adds a project with this name. The one that is CREATED is most likely the right one.
+    fn add(&mut self, project: Project) {
+        if !self.known.contains(&project) {
+            self.known.push(project);
+            self.known
+                .sort_by_key(|known| known.state != ProjectState::Created);
+        }
     }
 
-    fn take_due(&mut self) -> Vec<ModelArn> {
-        let mut due = std::mem::take(&mut self.together);
-        due.append(&mut self.alone);
-        due.into_iter().collect()
-    }
-
-    /// The checks of all its models that are due: up to ten by name, and more by listing the
-    /// project.
-    fn status_checks(&mut self, name: &str) -> Vec<StatusCheck> {
-        let together = Vec::from_iter(std::mem::take(&mut self.together));
-        let alone = Vec::from_iter(std::mem::take(&mut self.alone));
-        let whole = together.len() > NAMES_PER_CALL && !self.is_too_large;
-        let at_once = if whole {
-            together.len()
-        } else {
-            NAMES_PER_CALL
+    /// The checks of all models that are due, which are then under way.
+    fn checks(&mut self) -> Vec<StatusCheck> {
+        let Some(Project { arn, .. }) = self.known.first() else {
+            return Vec::new();
         };
-        let groups = together.chunks(at_once).chain(alone.chunks(1));
-        let project_arn = self.arns.first().cloned().unwrap_or_default();
-        let checks = groups.map(|models| StatusCheck {
-            project_arn: project_arn.clone(),
-            names: match models.len() > NAMES_PER_CALL {
-                true => Vec::new(),
-                false => models.iter().map(|it| it.version().to_owned()).collect(),
-            },
-            pages: Pages::default(),
-            project: name.to_owned(),
-            models: models.iter().cloned().collect(),
-            pages_worth: models.len().div_ceil(NAMES_PER_CALL),
+        let due = Vec::from_iter(std::mem::take(&mut self.due));
+        let checks = due.chunks(NAMES_PER_CALL).map(|models| StatusCheck {
+            project_arn: arn.clone(),
+            models: models.to_vec(),
         });
         let checks: Vec<StatusCheck> = checks.collect();
-        self.calls += checks.len();
+        self.unseen.extend(due);
+        self.calls += checks.iter().filter(|check| check.models.len() > 1).count();
         checks
     }
 
     /// The ARN of the other project with the same name.
-    fn next_arn(&self, arn: &str) -> Option<String> {
-        let mut arns = self.arns.iter().skip_while(|known| *known != arn);
-        arns.nth(1).cloned()
+    fn arn_after(&self, arn: &str) -> Option<String> {
+        let mut known = self.known.iter().skip_while(|known| known.arn != arn);
+        known.nth(1).map(|project| project.arn.clone())
     }
 }
 

@@ -1,60 +1,41 @@
-//! The models that patterns stand for, found by listing projects and their versions.
+//! The models that patterns match, found by listing projects and their versions.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::Pattern;
-use super::pages::{Continuation, Pages};
+use super::assignment::Pattern;
+use super::pending::ScopePurpose;
 use crate::arn::{ModelArn, ModelPattern};
-use crate::aws::{
-    CallError, NAMES_PER_CALL, Observation, Operation, Page, Phase, Project, Version,
-};
+use crate::calls::error::CallError;
+use crate::calls::operation::Operation;
+use crate::calls::request::NAMES_PER_CALL;
+use crate::calls::response::{Description, Project, ProjectState, Version};
+use crate::calls::status::Phase;
+use crate::report::Failure;
 
-/// A list of projects that is being read.
-#[derive(Debug, Default)]
+/// A list of projects that is read.
+#[derive(Clone, Debug)]
 pub(super) struct ProjectList {
     /// The projects' names; none for all projects.
     pub(super) names: Vec<String>,
-    pub(super) pages: Pages,
     /// The searches for which it is read.
     searches: Range<usize>,
-    /// Why it was last restarted.
-    error: Option<CallError>,
 }
 
-/// A list of a project's versions that is being read.
-#[derive(Debug)]
+/// A list of a project's versions that is read.
+#[derive(Clone, Debug)]
 pub(super) struct VersionList {
     pub(super) project: Project,
-    pub(super) pages: Pages,
     /// The searches for which it is read.
     searches: Range<usize>,
-    /// Why it was last restarted.
-    error: Option<CallError>,
 }
 
-/// A call for the next page of a list.
+/// A model that a pattern matches.
 #[derive(Debug)]
-pub(super) enum DiscoveryCall {
-    Projects(ProjectList),
-    Versions(VersionList),
-}
-
-/// A call to make, and when.
-#[derive(Debug)]
-pub(super) enum NextCall {
-    Now(DiscoveryCall),
-    After(Duration, DiscoveryCall),
-}
-
-/// What a page has shown.
-#[derive(Debug, Default)]
-pub(super) struct Findings {
-    /// The models that patterns stand for, with their listed status.
-    pub(super) models: Vec<(ModelArn, Observation)>,
-    pub(super) next: Vec<NextCall>,
+pub(super) struct FoundModel {
+    pub(super) model_arn: ModelArn,
+    pub(super) description: Description,
 }
 
 /// One pattern in one scope, and what has been found for it.
@@ -68,7 +49,7 @@ pub(super) struct Search<'a> {
     /// The account of the projects that were listed, if it is not the pattern's.
     pub(super) other_account: Option<String>,
     /// Why the lookup is incomplete, if it is. Models may have been found all the same.
-    pub(super) error: Option<CallError>,
+    pub(super) failure: Option<Failure>,
 }
 
 /// The patterns of one scope.
@@ -94,27 +75,28 @@ impl<'a> Discovery<'a> {
 
     /// Searches for these patterns as well. Returns the first calls: for the projects that the
     /// patterns name, or for all projects if a name has a wildcard.
-    pub(super) fn add(&mut self, patterns: Vec<Pattern<'a>>) -> Vec<DiscoveryCall> {
+    pub(super) fn add(&mut self, patterns: Vec<Pattern<'a>>) -> Vec<ScopePurpose> {
         if patterns.is_empty() {
             return Vec::new();
         }
-        let names = patterns.iter().map(|(_, pattern)| pattern.project_name());
+        let names = patterns.iter().map(|it| it.pattern.project_name());
         let names = names.collect::<Option<BTreeSet<&str>>>();
         let first = self.searches.len();
-        self.searches
-            .extend(patterns.into_iter().map(|(entry, pattern)| Search {
+        let added = patterns
+            .into_iter()
+            .map(|Pattern { entry, pattern }| Search {
                 entry,
                 pattern,
                 has_match: false,
                 other_account: None,
-                error: None,
-            }));
+                failure: None,
+            });
+        self.searches.extend(added);
         let searches = first..self.searches.len();
         let list = |names: &[&str]| {
-            DiscoveryCall::Projects(ProjectList {
+            ScopePurpose::FindProjects(ProjectList {
                 names: names.iter().map(|name| (*name).to_owned()).collect(),
                 searches: searches.clone(),
-                ..ProjectList::default()
             })
         };
         match names {
@@ -126,6 +108,11 @@ impl<'a> Discovery<'a> {
         }
     }
 
+    /// How many patterns there are.
+    pub(super) fn patterns(&self) -> usize {
+        self.searches.len()
+    }
+
     /// The entry index of the first pattern that a model matches.
     pub(super) fn first_match(&self, model_arn: &ModelArn) -> Option<usize> {
         let searches = self.searches.iter();
@@ -133,19 +120,37 @@ impl<'a> Discovery<'a> {
         matches.map(|search| search.entry).min()
     }
 
-    /// Handles a page of projects.
+    /// Handles a page of projects. Returns the calls to make next.
     pub(super) fn take_projects(
         &mut self,
-        mut list: ProjectList,
-        page: Result<Page<Project>, CallError>,
-    ) -> Findings {
-        let (projects, then) = list.pages.take(page);
-        let mut findings = Findings::default();
+        list: ProjectList,
+        projects: Result<Vec<Project>, CallError>,
+    ) -> Vec<ScopePurpose> {
+        let projects = match projects {
+            Ok(projects) => projects,
+            // One of the projects may be what makes the call fail.
+            Err(error) if list.names.len() > 1 && !error.is_denied() => {
+                let alone = list.names.into_iter().map(|name| {
+                    ScopePurpose::FindProjects(ProjectList {
+                        names: vec![name],
+                        searches: list.searches.clone(),
+                    })
+                });
+                return alone.collect();
+            }
+            Err(error) => {
+                self.fail_projects(&list, &error.into());
+                return Vec::new();
+            }
+        };
+        let mut next = Vec::new();
         for project in &projects {
             // A project that was deleted and created again is listed twice, and the new one is the
             // right one.
-            let is_gone = !project.is_created
-                && (projects.iter()).any(|other| other.is_created && other.name == project.name);
+            let is_gone = project.state != ProjectState::Created
+                && projects.iter().any(|other| {
+                    other.state == ProjectState::Created && other.name == project.name
+                });
             let account = project.arn.split(':').nth(4).unwrap_or_default();
             if account != &*self.account {
                 for search in &mut self.searches {
@@ -155,68 +160,54 @@ impl<'a> Discovery<'a> {
             }
             let is_wanted = |it: &mut Search| it.pattern.matches_project(&project.name);
             if !is_gone && self.searches_of(&list.searches).any(is_wanted) {
-                findings
-                    .next
-                    .push(NextCall::Now(DiscoveryCall::Versions(VersionList {
-                        project: project.clone(),
-                        pages: Pages::default(),
-                        searches: list.searches.clone(),
-                        error: None,
-                    })));
+                next.push(ScopePurpose::FindVersions(VersionList {
+                    project: project.clone(),
+                    searches: list.searches.clone(),
+                }));
             }
         }
-        match then {
-            Continuation::End => {}
-            Continuation::NextPage => findings
-                .next
-                .push(NextCall::Now(DiscoveryCall::Projects(list))),
-            Continuation::Restart { pause, error, .. } => {
-                list.error = Some(error);
-                findings
-                    .next
-                    .push(NextCall::After(pause, DiscoveryCall::Projects(list)));
-            }
-            Continuation::Failed(error) => self.fail_projects(&list, &error),
-        }
-        findings
+        next
     }
 
-    /// Handles a page of a project's versions.
+    /// Handles a page of a project's versions. Returns the models that patterns match.
     pub(super) fn take_versions(
         &mut self,
-        mut list: VersionList,
-        page: Result<Page<Version>, CallError>,
-    ) -> Findings {
-        let (versions, then) = list.pages.take(page);
-        let mut findings = Findings::default();
-        let found = versions.into_iter();
-        findings.models = found
-            .filter_map(|version| self.find(&list, version))
-            .collect();
-        match then {
-            Continuation::End => {}
-            Continuation::NextPage => findings
-                .next
-                .push(NextCall::Now(DiscoveryCall::Versions(list))),
-            Continuation::Restart { pause, error, .. } => {
-                list.error = Some(error);
-                findings
-                    .next
-                    .push(NextCall::After(pause, DiscoveryCall::Versions(list)));
+        list: &VersionList,
+        versions: Result<Vec<Version>, CallError>,
+    ) -> Vec<FoundModel> {
+        match versions {
+            Ok(versions) => {
+                let found = versions.into_iter();
+                found
+                    .filter_map(|version| self.find(list, version))
+                    .collect()
             }
-            Continuation::Failed(error) => self.fail_versions(&list, &error),
+            // The project has been deleted since it was listed.
+            Err(error) if error.is_not_found() => Vec::new(),
+            Err(error) => {
+                self.fail_versions(list, &error.into());
+                Vec::new()
+            }
         }
-        findings
     }
 
-    /// Notes that a list could not be finished by the deadline.
-    pub(super) fn fail_at_deadline(&mut self, list: &DiscoveryCall) {
-        let out_of_time = |error: &Option<CallError>| CallError::OutOfTime {
-            last_failure: error.as_ref().map(CallError::to_string),
-        };
-        match list {
-            DiscoveryCall::Projects(list) => self.fail_projects(list, &out_of_time(&list.error)),
-            DiscoveryCall::Versions(list) => self.fail_versions(list, &out_of_time(&list.error)),
+    /// Notes that projects could not be listed.
+    pub(super) fn fail_projects(&mut self, list: &ProjectList, failure: &Failure) {
+        let is_listed = |name: &str| list.names.iter().any(|listed| listed == name);
+        for search in self.searches_of(&list.searches) {
+            let name = search.pattern.project_name();
+            if list.names.is_empty() || name.is_some_and(is_listed) {
+                search.failure.get_or_insert_with(|| failure.clone());
+            }
+        }
+    }
+
+    /// Notes that the versions of a project could not be listed.
+    pub(super) fn fail_versions(&mut self, list: &VersionList, failure: &Failure) {
+        for search in self.searches_of(&list.searches) {
+            if search.pattern.matches_project(&list.project.name) {
+                search.failure.get_or_insert_with(|| failure.clone());
+            }
         }
     }
 
@@ -225,13 +216,13 @@ impl<'a> Discovery<'a> {
         self.searches
     }
 
-    fn find(&mut self, list: &VersionList, version: Version) -> Option<(ModelArn, Observation)> {
-        let is_not_running = version.observation.status.phase() == Phase::NotRunning;
+    fn find(&mut self, list: &VersionList, version: Version) -> Option<FoundModel> {
+        let is_not_running = version.description.status.phase() == Phase::NotRunning;
         let Ok(model_arn) = version.model_arn.parse::<ModelArn>() else {
             // There is no telling whether a pattern matches it.
             if !is_not_running {
-                let error = CallError::unreadable_list(Operation::DescribeProjectVersions);
-                self.fail_versions(list, &error);
+                let error = CallError::unreadable(Operation::DescribeProjectVersions);
+                self.fail_versions(list, &error.into());
             }
             return None;
         };
@@ -242,25 +233,10 @@ impl<'a> Discovery<'a> {
                 is_found = true;
             }
         }
-        (is_found && !is_not_running).then_some((model_arn, version.observation))
-    }
-
-    fn fail_projects(&mut self, list: &ProjectList, error: &CallError) {
-        let is_listed = |name: &str| list.names.iter().any(|listed| listed == name);
-        for search in self.searches_of(&list.searches) {
-            let name = search.pattern.project_name();
-            if list.names.is_empty() || name.is_some_and(is_listed) {
-                search.error.get_or_insert_with(|| error.clone());
-            }
-        }
-    }
-
-    fn fail_versions(&mut self, list: &VersionList, error: &CallError) {
-        for search in self.searches_of(&list.searches) {
-            if search.pattern.matches_project(&list.project.name) {
-                search.error.get_or_insert_with(|| error.clone());
-            }
-        }
+        (is_found && !is_not_running).then_some(FoundModel {
+            model_arn,
+            description: version.description,
+        })
     }
 
     fn searches_of(&mut self, searches: &Range<usize>) -> impl Iterator<Item = &mut Search<'a>> {

@@ -8,12 +8,15 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::aws::{CallError, Observation, Phase, Status};
+use crate::calls::error::CallError;
+use crate::calls::response::Description;
+use crate::calls::retry;
+use crate::calls::status::{Phase, Status};
 use crate::exemption::Exemption;
 use crate::report::{Failure, Outcome};
 
-/// The longest pause before the next stop of a model that is running but could not be stopped.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// What it means for a model that its tags could not be read.
+const TAGS_UNREAD: &str = "its tags could not be read, so it was left alone";
 
 /// What to do with all the models of a run.
 #[derive(Clone, Copy, Debug)]
@@ -39,13 +42,27 @@ pub(super) enum Next {
     Done(Outcome),
 }
 
+/// What the service said about a model, and when.
+#[derive(Clone, Debug)]
+struct Seen {
+    description: Description,
+    at: Instant,
+}
+
+/// Whether a status check has shown anything new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    Changed,
+    Unchanged,
+}
+
 /// What is known about one model.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
     /// Whether the tag that may exempt it has yet to be read.
     tag_is_unread: bool,
     /// What the service last said about it.
-    seen: Option<Observation>,
+    seen: Option<Seen>,
     /// Whether that is out of date: a stop may or may not have had its effect.
     is_in_doubt: bool,
     /// Whether a stop has been accepted, in this run or shortly before.
@@ -63,15 +80,15 @@ impl Model {
         Self::default()
     }
 
-    /// A model that a pattern found, with its listed status; `may_be_exempt` is whether exemptions
-    /// are on.
-    pub(super) fn found(observation: Observation, may_be_exempt: bool) -> Self {
-        Self {
+    /// A model that a pattern found, as it was listed; `may_be_exempt` is whether exemptions are
+    /// on.
+    pub(super) fn found(description: Description, may_be_exempt: bool, now: Instant) -> Self {
+        let mut model = Self {
             tag_is_unread: may_be_exempt,
-            is_accepted: observation.status.phase() == Phase::Stopping,
-            seen: Some(observation),
             ..Self::default()
-        }
+        };
+        model.see(description, now);
+        model
     }
 
     /// The next step.
@@ -102,9 +119,9 @@ impl Model {
     /// The pause before the next stop of a model that the service refused to stop but reports as
     /// running. The first time there is no pause: most likely the model has only just started.
     fn pause(&self) -> Duration {
-        match self.refusals.checked_sub(2) {
-            Some(exponent) => Duration::from_secs(1 << exponent.min(5)).min(LONGEST_PAUSE),
-            None => Duration::ZERO,
+        match self.refusals {
+            0 | 1 => Duration::ZERO,
+            refusals => retry::pause(refusals - 1, 0.0),
         }
     }
 
@@ -120,8 +137,7 @@ impl Model {
         let value = match value {
             Ok(value) => value,
             Err(error) => {
-                let failure = Failure::from(error)
-                    .context("its tags could not be read, so it was left alone");
+                let failure = Failure::from(error).context(TAGS_UNREAD);
                 self.outcome = Some(Outcome::Failed(failure));
                 return Exemption::None;
             }
@@ -145,16 +161,20 @@ impl Model {
     }
 
     /// Handles the response to a stop.
-    pub(super) fn handle_stop(&mut self, answer: Result<Option<Status>, CallError>) {
-        match answer {
+    pub(super) fn handle_stop(
+        &mut self,
+        response: Result<Option<Status>, CallError>,
+        now: Instant,
+    ) {
+        match response {
             Ok(Some(status)) if status.phase() == Phase::Stopping => {
                 self.refusal = None;
                 self.refusals = 0;
-                self.see(Observation {
+                let description = Description {
                     status,
                     inference_units: None,
-                    at: Instant::now(),
-                });
+                };
+                self.see(description, now);
                 return;
             }
             Ok(status) => {
@@ -165,102 +185,114 @@ impl Model {
             Err(error) if error.leaves_doubt() => {
                 self.refusal = Some(Failure::from(error).to_string());
             }
-            Err(error) => return self.fail(error),
+            Err(error) => {
+                self.fail(error);
+                return;
+            }
         }
         self.refusals += 1;
         self.is_in_doubt = true;
     }
 
-    /// Handles the result of a status check. Returns whether that is news.
-    pub(super) fn handle_check(&mut self, answer: Result<Observation, CallError>) -> bool {
-        match answer {
-            Ok(observation) => {
-                let before = self.seen.as_ref().map(|seen| &seen.status);
-                let is_news = before != Some(&observation.status);
+    /// Handles the result of a status check.
+    pub(super) fn handle_check(
+        &mut self,
+        response: Result<Description, CallError>,
+        now: Instant,
+    ) -> News {
+        match response {
+            Ok(description) => {
+                let before = self.seen.as_ref().map(|seen| &seen.description.status);
+                let news = match before == Some(&description.status) {
+                    true => News::Unchanged,
+                    false => News::Changed,
+                };
                 self.is_in_doubt = false;
-                self.see(observation);
-                is_news
+                self.see(description, now);
+                news
+            }
+            // Only what is not running can be deleted.
+            Err(error) if error.is_not_found() && self.is_accepted => {
+                self.outcome = Some(Outcome::Stopped);
+                News::Changed
             }
             Err(error) => {
                 self.fail(error);
-                true
+                News::Changed
             }
         }
     }
 
     /// The outcome of a model that is unfinished at the deadline, given why the last call for it
     /// failed.
-    pub(super) fn out_of_time(&mut self, last_failure: Option<String>) -> Outcome {
-        let error = CallError::OutOfTime { last_failure };
+    pub(super) fn out_of_time(&self, last_failure: Option<String>, now: Instant) -> Outcome {
         if self.tag_is_unread {
-            let failure =
-                Failure::from(error).context("its tags could not be read, so it was left alone");
-            return Outcome::Failed(failure);
+            let failure = Failure::out_of_time(last_failure);
+            return Outcome::Failed(failure.context(TAGS_UNREAD));
         }
-        Outcome::Failed(self.failure(error))
-    }
-
-    /// What the service last said about it.
-    pub(super) fn into_seen(self) -> Option<Observation> {
-        self.seen
-    }
-
-    fn phase(&self) -> Option<Phase> {
-        self.seen.as_ref().map(|seen| seen.status.phase())
-    }
-
-    /// Notes what the service says. The inference units stay the same until it reports others.
-    fn see(&mut self, observation: Observation) {
-        let known = self.seen.take().and_then(|seen| seen.inference_units);
-        self.is_accepted |= observation.status.phase() == Phase::Stopping;
-        self.seen = Some(Observation {
-            inference_units: observation.inference_units.or(known),
-            ..observation
-        });
-    }
-
-    fn fail(&mut self, error: CallError) {
-        self.outcome = Some(Outcome::Failed(self.failure(error)));
-    }
-
-    /// What the error of a call for this model means.
-    fn failure(&self, error: CallError) -> Failure {
-        let phase = self.phase();
-        let last_failure = match error {
-            CallError::OutOfTime { last_failure } => last_failure,
-            error if phase == Some(Phase::Stopping) => {
-                return Failure::from(error)
-                    .context("its stop was accepted, but could not be confirmed");
-            }
-            error => return Failure::from(error),
+        let Some(seen) = &self.seen else {
+            let last_failure = last_failure.or_else(|| self.refusal.clone());
+            return Outcome::Failed(Failure::out_of_time(last_failure));
         };
-        match (phase, &self.seen) {
-            (Some(Phase::Starting), Some(seen)) => {
-                Failure::still_starting(seen.at.elapsed()).with_last_failure(last_failure)
-            }
-            (Some(Phase::Stopping), Some(seen)) => {
-                Failure::not_confirmed(seen.at.elapsed()).with_last_failure(last_failure)
-            }
-            (_, seen) => {
-                let last_failure = last_failure.or_else(|| self.refusal.clone());
-                let failure = Failure::from(CallError::OutOfTime { last_failure });
-                let Some(seen) = seen.as_ref().filter(|_| phase == Some(Phase::Running)) else {
-                    return failure;
-                };
+        let ago = now.saturating_duration_since(seen.at);
+        Outcome::Failed(match seen.description.status.phase() {
+            Phase::Starting => Failure::still_starting(ago).with_last_failure(last_failure),
+            Phase::Stopping => Failure::not_confirmed(ago).with_last_failure(last_failure),
+            Phase::Running => {
                 let running = match self.is_accepted {
                     true => "its stop was accepted, but it was running",
                     false => "it was running",
                 };
-                let ago = seen.at.elapsed().as_secs();
-                failure.context(&format!(
-                    "{running} when it was last seen, {ago} s before the deadline"
+                let last_failure = last_failure.or_else(|| self.refusal.clone());
+                Failure::out_of_time(last_failure).context(&format!(
+                    "{running} when it was last seen, {} s before the deadline",
+                    ago.as_secs()
                 ))
             }
-        }
+            Phase::NotRunning | Phase::Unknown => {
+                Failure::out_of_time(last_failure.or_else(|| self.refusal.clone()))
+            }
+        })
+    }
+
+    /// What the service last said about it.
+    pub(super) fn into_description(self) -> Option<Description> {
+        self.seen.map(|seen| seen.description)
+    }
+
+    fn phase(&self) -> Option<Phase> {
+        let seen = self.seen.as_ref();
+        seen.map(|seen| seen.description.status.phase())
+    }
+
+    /// Notes what the service says. The inference units stay the same until it reports others.
+    fn see(&mut self, mut description: Description, now: Instant) {
+        let known = self
+            .seen
+            .take()
+            .and_then(|seen| seen.description.inference_units);
+        description.inference_units = description.inference_units.or(known);
+        self.is_accepted |= description.status.phase() == Phase::Stopping;
+        self.seen = Some(Seen {
+            description,
+            at: now,
+        });
+    }
+
+    /// Fails with the error of a call.
+    fn fail(&mut self, error: CallError) {
+        let failure = Failure::from(error);
+        self.outcome = Some(Outcome::Failed(match self.phase() {
+            Some(Phase::Stopping) => {
+                failure.context("its stop was accepted, but could not be confirmed")
+            }
+            _ => failure,
+        }));
     }
 
     fn unexpected_status(&self) -> Outcome {
-        let status = self.seen.as_ref().map_or("", |seen| seen.status.as_str());
+        let seen = self.seen.as_ref();
+        let status = seen.map_or("", |seen| seen.description.status.as_str());
         Outcome::Failed(Failure::unexpected_status(status))
     }
 }

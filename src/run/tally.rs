@@ -1,13 +1,11 @@
 //! The results of a run's entries, collected from its scopes.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 
-use super::ScopeKey;
+use super::assignment::{Pattern, ScopeKey};
 use super::discovery::Search;
-use super::scopes::ScopeEnd;
+use super::scopes::{Extent, FailedScope, ScopeEnd};
 use crate::arn::{InvalidModelArn, ModelPattern};
-use crate::aws::CallError;
 use crate::report::{Failure, ModelReport};
 
 /// The position of a report among the others: by its entry, then models before failures of the
@@ -15,7 +13,13 @@ use crate::report::{Failure, ModelReport};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Position {
     entry: usize,
-    is_failed_entry: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Model,
+    FailedEntry,
 }
 
 /// What has been found for a pattern in all its scopes.
@@ -32,17 +36,24 @@ struct PatternTally<'a> {
 /// The reports of a run.
 #[derive(Debug)]
 pub(super) struct Tally<'a> {
-    request_id: Arc<str>,
+    request_id: &'a str,
     reports: Vec<(Position, ModelReport)>,
     patterns: BTreeMap<usize, PatternTally<'a>>,
     /// The failures of patterns that have been reported.
     failures: HashSet<(usize, String)>,
 }
 
+/// All reports of a run, in order, and the patterns that match no version.
+#[derive(Debug)]
+pub(super) struct Reports {
+    pub(super) models: Vec<ModelReport>,
+    pub(super) unmatched_patterns: Vec<String>,
+}
+
 impl<'a> Tally<'a> {
-    pub(super) fn new(request_id: &Arc<str>) -> Self {
+    pub(super) fn new(request_id: &'a str) -> Self {
         Self {
-            request_id: Arc::clone(request_id),
+            request_id,
             reports: Vec::new(),
             patterns: BTreeMap::new(),
             failures: HashSet::new(),
@@ -50,7 +61,7 @@ impl<'a> Tally<'a> {
     }
 
     /// Notes a pattern, which may turn out to be unmatched.
-    pub(super) fn note_pattern(&mut self, entry: usize, pattern: &'a ModelPattern) {
+    pub(super) fn note_pattern(&mut self, Pattern { entry, pattern }: Pattern<'a>) {
         let tally = PatternTally {
             pattern,
             has_match: false,
@@ -69,71 +80,73 @@ impl<'a> Tally<'a> {
     pub(super) fn add(&mut self, end: ScopeEnd<'a>) {
         match end {
             ScopeEnd::Called(report) => {
-                let position = |entry| Position {
-                    entry,
-                    is_failed_entry: false,
-                };
-                let models = report.models.into_iter();
-                self.reports
-                    .extend(models.map(|(entry, report)| (position(entry), report)));
+                for model in report.models {
+                    let position = Position {
+                        entry: model.entry,
+                        kind: Kind::Model,
+                    };
+                    self.reports.push((position, model.report));
+                }
                 for search in report.searches {
                     self.add_search(&report.key, search);
                 }
             }
-            ScopeEnd::Failed {
+            ScopeEnd::Failed(FailedScope {
                 key,
                 targets,
-                error,
-                is_account_failure,
-            } => {
-                for (entry, model_arn) in targets.models {
-                    let report = ModelReport::failed(model_arn.as_str(), error.clone().into());
-                    self.report(entry, false, report);
+                failure,
+                extent,
+            }) => {
+                for named in targets.models {
+                    let report = ModelReport::failed(named.model_arn.as_str(), failure.clone());
+                    self.report(named.entry, Kind::Model, report);
                 }
-                for (entry, pattern) in targets.patterns {
-                    let text = match is_account_failure {
-                        true => pattern.with_account(&key.account),
-                        false => pattern.with_location(&key.account, &key.region),
+                for Pattern { entry, pattern } in targets.patterns {
+                    let text = match extent {
+                        Extent::Account => pattern.with_account(&key.account),
+                        Extent::Region => pattern.with_location(&key.account, &key.region),
                     };
-                    self.fail_lookup(entry, text, &error);
+                    self.fail_lookup(entry, text, &failure);
                 }
             }
         }
     }
 
-    /// Notes that not all accounts that a pattern stands for are known.
-    pub(super) fn fail_list(&mut self, entry: usize, pattern: &ModelPattern, error: &CallError) {
+    /// Notes that not all accounts that a pattern matches are known.
+    pub(super) fn fail_list(&mut self, Pattern { entry, pattern }: Pattern<'a>, failure: &Failure) {
         self.note(entry, |tally| tally.has_failed = true);
-        let failure = Failure::from(error.clone())
+        let failure = failure
+            .clone()
             .context("the accounts of the organization could not be listed");
         self.fail(entry, pattern.as_str(), failure);
     }
 
     /// All reports, in order, and the unmatched patterns, each of which is logged as a warning.
-    /// There are none of these if the run did not cover all accounts.
-    pub(super) fn into_reports(
-        mut self,
-        covers_all_accounts: bool,
-    ) -> (Vec<ModelReport>, Vec<String>) {
+    /// There are none of these if the request named some of the accounts: a pattern that matches
+    /// nothing in these may match in others.
+    pub(super) fn into_reports(mut self, is_narrowed: bool) -> Reports {
         self.reports.sort_by(|(one, first), (other, second)| {
             one.cmp(other)
                 .then_with(|| first.model_arn.cmp(&second.model_arn))
         });
         let mut unmatched_patterns = Vec::new();
         for tally in self.patterns.into_values() {
-            if tally.has_match || tally.has_failed || !covers_all_accounts {
+            if tally.has_match || tally.has_failed || is_narrowed {
                 continue;
             }
             tracing::warn!(
-                requestId = &*self.request_id,
+                requestId = self.request_id,
                 pattern = tally.pattern.as_str(),
                 other_account = tally.other_account,
                 "the pattern matches no model version"
             );
             unmatched_patterns.push(tally.pattern.as_str().to_owned());
         }
-        let reports = self.reports.into_iter().map(|(_, report)| report);
-        (reports.collect(), unmatched_patterns)
+        let models = self.reports.into_iter().map(|(_, report)| report);
+        Reports {
+            models: models.collect(),
+            unmatched_patterns,
+        }
     }
 
     fn add_search(&mut self, key: &ScopeKey, search: Search<'a>) {
@@ -141,19 +154,18 @@ impl<'a> Tally<'a> {
             tally.has_match |= search.has_match;
             tally.other_account = tally.other_account.take().or(search.other_account);
         });
-        if let Some(error) = search.error {
-            let text = match error {
-                CallError::Unreachable { .. } => search.pattern.with_account(&key.account),
-                _ => search.pattern.with_location(&key.account, &key.region),
-            };
-            self.fail_lookup(search.entry, text, &error);
+        if let Some(failure) = search.failure {
+            let text = search.pattern.with_location(&key.account, &key.region);
+            self.fail_lookup(search.entry, text, &failure);
         }
     }
 
     /// Notes a failed lookup of a pattern, each only once.
-    fn fail_lookup(&mut self, entry: usize, text: String, error: &CallError) {
+    fn fail_lookup(&mut self, entry: usize, text: String, failure: &Failure) {
         self.note(entry, |tally| tally.has_failed = true);
-        let failure = Failure::from(error.clone()).context("the pattern could not be looked up");
+        let failure = failure
+            .clone()
+            .context("the pattern could not be looked up");
         if self.failures.insert((entry, text.clone())) {
             self.fail(entry, &text, failure);
         }
@@ -166,16 +178,12 @@ impl<'a> Tally<'a> {
     }
 
     fn fail(&mut self, entry: usize, text: &str, failure: Failure) {
-        self.report(entry, true, ModelReport::failed(text, failure));
+        self.report(entry, Kind::FailedEntry, ModelReport::failed(text, failure));
     }
 
-    fn report(&mut self, entry: usize, is_failed_entry: bool, report: ModelReport) {
-        report.log(&self.request_id);
-        let position = Position {
-            entry,
-            is_failed_entry,
-        };
-        self.reports.push((position, report));
+    fn report(&mut self, entry: usize, kind: Kind, report: ModelReport) {
+        report.log(self.request_id);
+        self.reports.push((Position { entry, kind }, report));
     }
 }
 
