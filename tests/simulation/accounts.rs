@@ -152,9 +152,16 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
         right[outcome] = count(outcome).into();
     }
     // The units of a model that was never described are unknown, which only happens if it was given
-    // by its ARN and stops are not confirmed.
+    // by its ARN and stops are not confirmed, or it was gone before that.
+    let is_gone = |row: &Row| {
+        let model = view.night.model(&row.model_arn);
+        model.is_some_and(|model| view.is_gone(model))
+    };
     let all = units(&|row| ["stopped", "stopping", "would_stop"].contains(&&*row.outcome));
-    let unknown = units(&|row| row.outcome == "stopping" && view.wanted.names(&row.model_arn));
+    let unknown = units(&|row| {
+        let may_be = row.outcome == "stopping" || row.outcome == "stopped" && is_gone(row);
+        may_be && view.wanted.names(&row.model_arn)
+    });
     let at_least = all - unknown;
     let inference_units = found["inference_units_stopped"]
         .as_u64()

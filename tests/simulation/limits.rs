@@ -152,24 +152,19 @@ fn calls(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// A model that was refused twice as in use is given time before it is stopped again.
+/// A model that is refused as in use is given time before it is stopped again.
 fn pauses(view: &View, wrong: &mut Vec<String>) {
-    let mut stops: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
-    let calls = view.run.calls.iter();
-    for call in calls.filter(|call| call.operation == Operation::StopProjectVersion) {
-        stops.entry(&call.resources[0]).or_default().push(call);
-    }
     let in_use = Answer::Error("ResourceInUseException".to_owned());
-    for (arn, calls) in stops {
-        for three in calls.windows(3) {
-            let pause = three[2].at - three[1].at;
-            let refused = three[..2].iter().all(|call| call.answer == in_use);
-            if refused && pause < Duration::from_secs(1) {
-                wrong.push(format!(
-                    "{arn} was refused twice as in use, and is stopped again after {pause:?}"
-                ));
-            }
-        }
+    let mut refused: BTreeMap<&str, u64> = BTreeMap::new();
+    let calls = view.run.calls.iter().filter(|call| call.answer == in_use);
+    for call in calls.filter(|call| call.operation == Operation::StopProjectVersion) {
+        *refused.entry(&call.resources[0]).or_default() += 1;
+    }
+    let most = 20 + view.took().as_secs() / 2;
+    for (arn, times) in refused.into_iter().filter(|(_, times)| *times > most) {
+        wrong.push(format!(
+            "{arn} is stopped {times} times, though it is in use"
+        ));
     }
 }
 

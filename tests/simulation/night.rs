@@ -137,7 +137,8 @@ impl Night {
         let may_go = !night.again && chance.percent(20);
         for model in night.models.iter_mut().filter(|_| may_go) {
             let is_up = ["RUNNING", "STARTING"].contains(&model.status);
-            model.is_deleted_once_stopped = is_up && chance.percent(40);
+            let may_go = is_up && model.becomes.is_empty();
+            model.is_deleted_once_stopped = may_go && chance.percent(40);
         }
         night
     }

@@ -26,7 +26,7 @@ use super::night::ACCOUNT;
 use super::run;
 use super::view::{Phase, View, phase};
 use super::wanted::{Kind, account_of, is_wild};
-use super::weather::SIGNATURE;
+use super::weather::{SIGNATURE, THROTTLING};
 use crate::support::{self, wire::Wire};
 
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -34,12 +34,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The pause between two looks at a model that is changing.
 const POLL: Duration = Duration::from_secs(10);
-const THROTTLING: [&str; 4] = [
-    "Throttling",
-    "ThrottlingException",
-    "ProvisionedThroughputExceededException",
-    "TooManyRequestsException",
-];
 
 /// When it got what done, since the beginning of its run.
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@ use super::view::{Phase, View, phase};
 use super::wanted::{Kind, account_of, region_of};
 
 /// How many times as long as a plain client the program may take for the same calls,
-const FACTOR: u32 = 2;
+const FACTOR: u32 = 3;
 /// and how much longer: as long as the longest pause before a retry.
 const SLACK: Duration = Duration::from_secs(5);
 /// The longest pause between two polls of a model, plus the call.
@@ -27,20 +27,18 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// The time after which the program has done in an account what takes a plain client this long;
-/// none if it may not have so much.
-pub fn allowed(view: &View, account: &str, plain: Duration) -> Option<Duration> {
+/// The time after which the program has done in an account, and in a region or before that, what
+/// takes a plain client this long; none if it may not have so much.
+pub fn allowed(view: &View, account: &str, region: &str, plain: Duration) -> Option<Duration> {
     let weather = &view.run.weather;
-    let entered = &view.plain().entered;
     // Under a quota it depends on the order which of the accounts is entered last.
-    let last = weather
-        .own_quota(Operation::AssumeRole)
-        .and(entered.values().max());
-    let others = last
-        .zip(entered.get(account))
-        .map(|(last, own)| *last - *own);
+    let is_entered = account != ACCOUNT && weather.own_quota(Operation::AssumeRole).is_some();
+    let entered = &view.plain().entered;
+    let last = entered.values().max().filter(|_| is_entered);
+    let others = last.zip(entered.get(account));
+    let others = others.map(|(last, own)| *last - *own);
     let by = (plain + others.unwrap_or_default()) * FACTOR + SLACK;
-    let by = by + weather.depends_on_order(view.night);
+    let by = by + weather.margin(view.night, region);
     (by < view.run.time * 4 / 5).then_some(by)
 }
 
@@ -68,16 +66,14 @@ fn stops(view: &View, wrong: &mut Vec<String>) {
         let mut stopped: Vec<Duration> = stopped.collect();
         stopped.sort();
         for (number, due) in dues.iter().enumerate() {
-            if stopped.get(number).is_none_or(|at| *at > due.by) {
-                let in_time = stopped.iter().filter(|at| **at <= due.by).count();
+            let was = stopped.get(number);
+            if was.is_none_or(|was| *was > due.by) {
+                let Due { plain, by } = due;
                 wrong.push(format!(
-                    "{in_time} models in {region} of {account} are stopped after {:?}, where a \
-                     plain client stops {} in {:?}; the last of {} is stopped after {:?}",
-                    due.by,
+                    "stop {} of {} in {region} of {account} is accepted after {was:?}, and was due \
+                     after {by:?}: a plain client's is accepted after {plain:?}",
                     number + 1,
-                    due.plain,
-                    stopped.len(),
-                    stopped.last()
+                    dues.len(),
                 ));
                 return;
             }
@@ -93,7 +89,7 @@ fn due(view: &View, model: &Model) -> Option<Due> {
     };
     let plain = plain.saturating_sub(own);
     let look = if own.is_zero() { own } else { LOOK };
-    let by = allowed(view, model.account(), plain)? + own + look;
+    let by = allowed(view, model.account(), model.region, plain)? + own + look;
     (by < view.run.time * 4 / 5).then_some(Due { plain, by })
 }
 
@@ -137,13 +133,13 @@ fn rows(view: &View, wrong: &mut Vec<String>) {
 
 fn patterns(view: &View, wrong: &mut Vec<String>) {
     for (text, kind) in &view.wanted.entries {
-        let account = account_of(text);
-        let place = (text.clone(), account.to_owned(), region_of(text).to_owned());
+        let (account, region) = (account_of(text), region_of(text));
+        let place = (text.clone(), account.to_owned(), region.to_owned());
         let plain = view.plain().searched.get(&place);
         if *kind == Kind::Pattern
             && view.row(text).is_some()
             && !view.run.weather.bars_lists()
-            && plain.is_some_and(|plain| allowed(view, account, *plain).is_some())
+            && plain.is_some_and(|plain| allowed(view, account, region, *plain).is_some())
         {
             wrong.push(format!("the pattern `{text}` could have been looked up"));
         }
@@ -194,7 +190,8 @@ fn is_time_for(view: &View, arn: &str, takes_itself: Duration) -> bool {
         is_near && is_left_alone(other)
     });
     let calls = calls.map(|(other, at)| at.saturating_sub(takes(view, other).0));
-    let by = allowed(view, account_of(arn), calls.max().unwrap_or_default());
+    let calls = calls.max().unwrap_or_default();
+    let by = allowed(view, account_of(arn), region_of(arn), calls);
     told.contains_key(arn) && by.is_some_and(|by| by + takes_itself < view.run.time * 4 / 5)
 }
 

@@ -113,6 +113,7 @@ fn failure_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
         .entries
         .iter()
         .find(|(text, _)| *text == row.model_arn);
+    let model = view.night.model(&row.model_arn);
     let out_of_time = view.is_out_of_time();
     let status = row.status.as_deref();
     let right = match &*row.code {
@@ -127,6 +128,7 @@ fn failure_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
         "AccountUnreachable" => is_refused(view, row),
         "UnexpectedAnswer" => !view.run.weather.faults.is_empty(),
         "ResourceNotFoundException" if !is_seen(view, &row.model_arn) => true,
+        "ResourceNotFoundException" if model.is_some_and(|model| view.is_gone(model)) => true,
         code => (view.run.calls.iter()).any(|call| call.answer.to_string() == code),
     };
     match right {

@@ -115,10 +115,10 @@ impl<'a> View<'a> {
     pub fn is_gone(&self, model: &Model) -> bool {
         let project = model.project_arn_prefix();
         let not_found = Answer::Error("ResourceNotFoundException".to_owned());
-        let is_not_found = |call: &Call| {
-            call.operation == Operation::DescribeProjectVersions
-                && call.answer == not_found
-                && call.resources[0].starts_with(&project)
+        let is_not_found = |call: &Call| match call.operation {
+            _ if call.answer != not_found => false,
+            Operation::DescribeProjectVersions => call.resources[0].starts_with(&project),
+            operation => operation == Operation::DescribeProjects,
         };
         let is_deleted = model.is_deleted_once_stopped && self.run.after[&model.arn] == "STOPPED";
         is_deleted || self.run.calls.iter().any(is_not_found)
@@ -155,7 +155,9 @@ impl<'a> View<'a> {
 
     /// Whether the program had used up its time, except for what it reserves for the report.
     pub fn is_out_of_time(&self) -> bool {
-        let kept = (self.run.time / 5).min(Duration::from_secs(10));
+        let least = Duration::from_millis(1100 + 3 * self.rows.len() as u64);
+        let least = least.min(self.run.time / 3);
+        let kept = (self.run.time / 5).clamp(least, Duration::from_secs(10));
         self.took() + kept + Duration::from_millis(5) >= self.run.time
     }
 

@@ -104,6 +104,13 @@ const ERRORS: [(u32, &str); 11] = [
     (3, "ExpiredTokenException"),
     (3, "UnrecognizedClientException"),
 ];
+/// Codes of calls that are throttled.
+pub const THROTTLING: [&str; 4] = [
+    "Throttling",
+    "ThrottlingException",
+    "ProvisionedThroughputExceededException",
+    "TooManyRequestsException",
+];
 /// Codes of a signature that is refused.
 pub const SIGNATURE: [&str; 2] = ["InvalidSignatureException", "SignatureDoesNotMatch"];
 const HTTP_STATUSES: [u16; 9] = [500, 502, 503, 504, 507, 400, 403, 404, 413];

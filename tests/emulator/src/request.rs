@@ -243,12 +243,14 @@ impl Request {
         }
     }
 
-    /// What all attempts of the same call have in common.
+    /// What all attempts of the same call have in common. A list of versions is one call, and
+    /// descriptions of some are another, whichever they are of.
     pub(crate) fn call(&self) -> String {
         let (operation, account, region) = (self.operation, &self.identity.account, &self.region);
         let resources = resources(operation, &self.members).join(" ");
         let page = self.page().unwrap_or_default();
-        format!("{operation} {account} {region} {resources} {page}")
+        let is_list = !self.members.contains_key("VersionNames");
+        format!("{operation} {account} {region} {resources} {page} {is_list}")
     }
 
     /// The resource that a policy has to name for this call.

@@ -126,17 +126,17 @@ impl<'a> Reach<'a> {
     pub fn is_listed_in_time(&self, view: &View) -> bool {
         let mut entries = view.wanted.entries.iter();
         let is_listed = |it: &(String, Kind)| it.1 == Kind::Pattern && is_wild(account_of(&it.0));
-        !entries.any(is_listed) || is_allowed(view, ACCOUNT, view.plain().listed)
+        !entries.any(is_listed) || is_allowed(view, ACCOUNT, "", view.plain().listed)
     }
 
     /// Whether there is time to learn of an account for an entry.
     pub fn is_known_in_time(&self, view: &View, entry: &str, account: &str) -> bool {
-        is_allowed(view, account, known(view, entry, account))
+        is_allowed(view, account, "", known(view, entry, account))
     }
 
     /// Whether there is time to enter an account, or to learn that it cannot be entered.
     pub fn is_entered_in_time(&self, view: &View, entry: &str, account: &str) -> bool {
-        is_allowed(view, account, entered(view, entry, account))
+        is_allowed(view, account, "", entered(view, entry, account))
     }
 
     /// Whether there is time to look a pattern up in a region of an account.
@@ -148,7 +148,12 @@ impl<'a> Reach<'a> {
         region: &str,
     ) -> bool {
         let place = (entry.to_owned(), account.to_owned(), region.to_owned());
-        is_allowed(view, account, view.plain().searched.get(&place).copied())
+        is_allowed(
+            view,
+            account,
+            region,
+            view.plain().searched.get(&place).copied(),
+        )
     }
 
     /// The time after which a region of an account is looked into; none if that is too long.
@@ -161,12 +166,17 @@ impl<'a> Reach<'a> {
     ) -> Option<Duration> {
         let place = (account.to_owned(), region.to_owned());
         let called = *view.plain().called.get(&place)?;
-        allowed(view, account, called.max(entered(view, entry, account)?))
+        allowed(
+            view,
+            account,
+            region,
+            called.max(entered(view, entry, account)?),
+        )
     }
 }
 
-fn is_allowed(view: &View, account: &str, plain: Option<Duration>) -> bool {
-    plain.is_some_and(|plain| allowed(view, account, plain).is_some())
+fn is_allowed(view: &View, account: &str, region: &str, plain: Option<Duration>) -> bool {
+    plain.is_some_and(|plain| allowed(view, account, region, plain).is_some())
 }
 
 /// When a plain client knows of an account for an entry.
