@@ -557,7 +557,9 @@ mod tests {
             assert!(calls.iter().flat_map(|check| &check.models).eq(&all));
             assert_eq!(calls[0].project_arn, project_arn("shelf", 1));
         }
-        let all = ["dock", "shelf"].into_iter().flat_map(|name| models(name, 3));
+        let all = ["dock", "shelf"]
+            .into_iter()
+            .flat_map(|name| models(name, 3));
         let (_, calls) = checks_of(all);
         let projects: Vec<&str> = calls.iter().map(|check| &*check.project).collect();
         assert_eq!(projects, ["dock", "shelf"]);
@@ -571,7 +573,10 @@ mod tests {
             names: vec!["v00".to_owned(), "v01".to_owned()],
             token: None,
         };
-        assert_eq!(CheckCall::Versions(calls.pop().unwrap()).request(), expected);
+        assert_eq!(
+            CheckCall::Versions(calls.pop().unwrap()).request(),
+            expected
+        );
     }
 
     #[test]
@@ -579,8 +584,7 @@ mod tests {
         let arns = models("shelf", 3);
         let (mut checks, mut calls) = checks_of(arns.clone());
         let first = versions(&arns[..1], Some("2"));
-        let (mut next, results) =
-            checks.take_versions(calls.pop().unwrap(), first, Instant::now());
+        let (mut next, results) = checks.take_versions(calls.pop().unwrap(), first, Instant::now());
         assert_eq!(results.len(), 1);
         let check = status_check(next.pop().unwrap());
         assert_eq!(check.missing().collect::<Vec<_>>(), [&arns[1], &arns[2]]);
@@ -697,8 +701,7 @@ mod tests {
         for error in [refused("InternalServerError"), CallError::NoResponse] {
             let (mut checks, mut calls) = begin([model("dock", 0), model("shelf", 1)]);
             let lookup = project_lookup(calls.pop().unwrap());
-            let (next, results) =
-                checks.take_projects(lookup, Err(error.clone()), Instant::now());
+            let (next, results) = checks.take_projects(lookup, Err(error.clone()), Instant::now());
             assert!(results.is_empty());
             let lookups: Vec<ProjectLookup> = next.into_iter().map(project_lookup).collect();
             assert_eq!(lookups.len(), 2);
@@ -730,8 +733,7 @@ mod tests {
 
             let (mut checks, mut calls) = begin([model("dock", 0), model("shelf", 0)]);
             let lookup = project_lookup(calls.pop().unwrap());
-            let (next, results) =
-                checks.take_projects(lookup, Err(refused(code)), Instant::now());
+            let (next, results) = checks.take_projects(lookup, Err(refused(code)), Instant::now());
             assert!(next.is_empty() && checks.calls().is_empty());
             assert_eq!(results.len(), 2);
             assert_eq!(checks.next_round(), None);

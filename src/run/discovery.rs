@@ -567,7 +567,10 @@ mod tests {
                 let versions = vec![version("shelf", "v1", "RUNNING")];
                 let findings = discovery.take_versions(versions_of(next), page(versions, None));
                 assert_eq!(found(&findings), ["v1"]);
-                assert_eq!(discovery.first_match(&findings.models[0].model_arn), Some(7));
+                assert_eq!(
+                    discovery.first_match(&findings.models[0].model_arn),
+                    Some(7)
+                );
             }
         }
         assert_eq!(ends(discovery), [UNMATCHED, MATCHED]);
@@ -734,10 +737,7 @@ mod tests {
             let expected = expected
                 .iter()
                 .map(|number| project("shelf", *number, Created).arn);
-            assert!(
-                listed.map(|project| project.arn).eq(expected),
-                "{states:?}"
-            );
+            assert!(listed.map(|project| project.arn).eq(expected), "{states:?}");
         }
     }
 

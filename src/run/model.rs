@@ -365,12 +365,18 @@ mod tests {
 
     /// A model that a pattern found in this status, with exemptions off.
     fn found(status: &str, responses: &[Response]) -> Model {
-        after(Model::found(description(status), false, Instant::now()), responses)
+        after(
+            Model::found(description(status), false, Instant::now()),
+            responses,
+        )
     }
 
     /// A model that a pattern found in this status, and that a tag may exempt.
     fn tagged(status: &str, responses: &[Response]) -> Model {
-        after(Model::found(description(status), true, Instant::now()), responses)
+        after(
+            Model::found(description(status), true, Instant::now()),
+            responses,
+        )
     }
 
     fn after(mut model: Model, responses: &[Response]) -> Model {

@@ -330,11 +330,7 @@ mod tests {
         let nowhere = pattern("*", HERE);
         let somewhere = pattern("us-*", HERE);
         let in_part = pattern("eu-*", HERE);
-        let patterns = [
-            entry(0, &nowhere),
-            entry(1, &somewhere),
-            entry(2, &in_part),
-        ];
+        let patterns = [entry(0, &nowhere), entry(1, &somewhere), entry(2, &in_part)];
         let mut tally = tally(&patterns);
         let [nowhere_search, somewhere_search, in_part_search] = patterns;
         let searches = vec![
