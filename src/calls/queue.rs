@@ -920,6 +920,31 @@ mod tests {
     }
 
     #[test]
+    fn a_passing_failure_says_nothing_about_the_quota() {
+        for (error, is_narrower) in [
+            (None, true),
+            (Some(refused(400, "AccessDeniedException")), true),
+            (Some(refused(500, "InternalServerError")), false),
+            (Some(CallError::NoResponse), false),
+            (Some(broken()), false),
+        ] {
+            let mut calls = Calls::responding(1, &[EAST]);
+            let throttled_call = calls.push(1, StopProjectVersion);
+            calls.push_many(2, 1, StopProjectVersion);
+            calls.begin();
+            calls.fail(throttled_call, &throttled());
+            let gap = calls.go_on();
+            let begun = calls.begin();
+            calls.queue.ended(begun[0].id, error.as_ref(), calls.now);
+            assert_eq!(calls.go_on(), gap);
+            calls.begin();
+            let mut paces = calls.queue.lanes.values().map(|lane| lane.pace);
+            let next = paces.find_map(|pace| pace.later(calls.now)).unwrap();
+            assert_eq!(next - calls.now < gap, is_narrower, "{error:?}");
+        }
+    }
+
+    #[test]
     fn a_refused_signature_is_retried_at_once_and_only_once() {
         let mut calls = Calls::responding(1, &[EAST]);
         let id = calls.push(1, StopProjectVersion);
@@ -1110,7 +1135,7 @@ mod tests {
 
     #[test]
     fn whatever_happens_no_call_is_lost_no_limit_exceeded_and_something_always_comes_next() {
-        for seed in 0..60 {
+        for seed in 0..40 {
             let mut chance = Rng::with_seed(seed);
             let mut world = World::new(chance.usize(1..=20));
             for step in 0..600 {
