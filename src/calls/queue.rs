@@ -719,7 +719,8 @@ mod tests {
             }
         }
 
-        /// Goes on to when something is due, as no attempt can be made before then, and returns how long that is.
+        /// Goes on to when something is due, before which no attempt can be made. Returns how
+        /// long that is.
         fn go_on(&mut self) -> Duration {
             assert!(self.begin().is_empty());
             let due = self.queue.due().unwrap();
