@@ -33,6 +33,13 @@ fn accepts(form: &str, text: &str) -> bool {
     (20..=2048).contains(&text.chars().count()) && Regex::new(form).unwrap().is_match(text)
 }
 
+/// Whether the rules by which the SDK makes a host name take a region, in lower case.
+fn accepts_region(text: &str) -> bool {
+    Regex::new("^[a-z0-9][a-z0-9-]{0,62}$")
+        .unwrap()
+        .is_match(text)
+}
+
 /// Texts that are ARNs or patterns, nearly so, or nothing of the kind.
 fn near_arns() -> impl Strategy<Value = String> {
     let field = prop_oneof![
@@ -427,6 +434,11 @@ proptest! {
                 prop_assert!((1..=64).contains(&settings.max_concurrency.get()));
                 prop_assert!(settings.inference_unit_hour_price.is_none_or(|price| (0.0..=1e6).contains(&price)));
                 prop_assert!(settings.keep_running_tag.is_none_or(|key| !key.is_empty() && key.chars().count() <= 128));
+                let mut regions = settings.regions.iter();
+                prop_assert!(regions.all(|region| accepts_region(region)), "{:?}", settings.regions);
+                let texts = settings.organizational_units.iter().chain(&settings.member_role).chain(&settings.member_external_id);
+                let mut broken = texts.filter(|text| text.is_empty() || text.contains(|it: char| !it.is_ascii_graphic()));
+                prop_assert_eq!(broken.next(), None);
             }
             Err(error) => {
                 prop_assert!(is_plain(&Error::InvalidSettings(error.clone())), "{}", error);
