@@ -50,7 +50,9 @@ async fn stopped(variables: &[(&str, &str)], event: Value) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn every_sample_event_works_as_is() {
-    let table: [(&str, &[&str], &str); 5] = [
+    let table: [(&str, &[&str], &str); 7] = [
+        ("alarm-action.json", &[OF_THE_SETTINGS], "stopped"),
+        ("budget-alert-sns.json", &[OF_THE_SETTINGS], "stopped"),
         ("dry-run.json", &[SHELF_AUDIT], "would_stop"),
         ("model-arns.json", &[SHELF_AUDIT, WELD_SEAMS], "stopped"),
         ("put-events.json", &[BOTTLE_CAPS], "stopped"),
@@ -162,6 +164,21 @@ async fn a_run_without_a_list_in_either_place_is_invalid() {
     }
 }
 
+/// What a function URL makes of a request that may be a right one.
+fn function_url() -> Value {
+    let body = json!({"model_arns": [SHELF_AUDIT]}).to_string();
+    json!({
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": "/",
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"accountId": "anonymous", "http": {"method": "POST", "path": "/"}},
+        "body": body,
+        "isBase64Encoded": false
+    })
+}
+
 #[tokio::test]
 async fn an_event_that_is_not_a_request_is_refused_with_the_reason() {
     for (event, part) in [
@@ -176,6 +193,12 @@ async fn an_event_that_is_not_a_request_is_refused_with_the_reason() {
         (json!({"accounts": ["1234"]}), "`accounts[0]`"),
         (json!({"accounts": ["123456789012"]}), "`accounts`"),
         (json!({"accounts_per_run": 0}), "`accounts_per_run`"),
+        (json!({"key1": "value1", "key2": "value2"}), "`model_arns`"),
+        (function_url(), "`model_arns`"),
+        (
+            json!({"Records": [{"eventSource": "aws:s3"}]}),
+            "`model_arns`",
+        ),
         (json!([SHELF_AUDIT]), "an array"),
         (json!("{}"), "a string"),
         (json!(null), "null"),

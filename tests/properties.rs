@@ -112,6 +112,9 @@ fn any_text() -> BoxedStrategy<String> {
         Just("detail-type".to_owned()),
         Just("source".to_owned()),
         Just("aws.events".to_owned()),
+        Just("aws.cloudwatch".to_owned()),
+        Just("alarmArn".to_owned()),
+        Just("Records".to_owned()),
         "\\PC{0,12}",
         any::<String>(),
     ]
