@@ -67,7 +67,7 @@ pub struct Request {
     /// Check, decide and report, but stop nothing; if absent, `DRY_RUN` applies.
     #[serde(default, deserialize_with = "present")]
     pub dry_run: Option<bool>,
-    /// Narrows the run to these of the accounts that a wildcard stands for. Never empty.
+    /// Narrows the run to these of the accounts that a wildcard matches. Never empty.
     #[serde(default, deserialize_with = "accounts")]
     pub accounts: Option<Vec<AccountId>>,
     /// Only plan runs of at most this many accounts each: 1 to 1,000.
@@ -290,12 +290,12 @@ fn entries<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Vec<Entry>>, D::
     json.deserialize_seq(Entries).map(Some)
 }
 
-/// One entry of a list of models: what was written, and what it stands for.
+/// One entry of a list of models: what was written, and what it is.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// The entry as it was written, without surrounding white space.
     pub text: Arc<str>,
-    /// The model or the pattern that it stands for, or why it is invalid.
+    /// The model or the pattern, or why it is neither.
     pub target: Result<Target, InvalidModelArn>,
 }
 

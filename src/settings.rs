@@ -59,12 +59,12 @@ pub struct Settings {
     pub member_role: Option<String>,
     /// `MEMBER_EXTERNAL_ID`: the external ID that goes with it.
     pub member_external_id: Option<String>,
-    /// `REGIONS`: what a wildcard in the region stands for, without duplicates.
+    /// `REGIONS`: what a wildcard in the region can match, without duplicates.
     pub regions: Vec<String>,
-    /// `ORGANIZATIONAL_UNITS`: the roots and units whose accounts, at any depth, a wildcard stands
-    /// for; empty for the whole organization.
+    /// `ORGANIZATIONAL_UNITS`: the roots and units whose accounts, at any depth, a wildcard can
+    /// match; empty for the whole organization.
     pub organizational_units: Vec<String>,
-    /// `EXCLUDED_ACCOUNTS`: the accounts that a wildcard never stands for.
+    /// `EXCLUDED_ACCOUNTS`: the accounts that a wildcard never matches.
     pub excluded_accounts: Vec<AccountId>,
 }
 

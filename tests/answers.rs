@@ -269,6 +269,30 @@ async fn invalid_entries_fail_on_their_own_and_in_their_position() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_entry_is_matched_as_iam_matches_a_resource_and_only_its_projects_are_listed() {
+    let everything: &[&str] = &[BOTTLE_CAPS, OF_THE_SETTINGS, SHELF_AUDIT];
+    for (resource, models) in [
+        ("project/shelf-audit/*", &[SHELF_AUDIT][..]),
+        ("project/shelf-audit/version/*", &[SHELF_AUDIT]),
+        ("project/shelf-audit/version/*/*", &[SHELF_AUDIT]),
+        ("project/*", everything),
+        ("*", everything),
+        ("project/?o*/version/*/1*", &[BOTTLE_CAPS, OF_THE_SETTINGS]),
+        ("project/s*", &[SHELF_AUDIT]),
+        ("project/shelf/*", &[]),
+    ] {
+        let entry = format!("arn:aws:rekognition:us-east-1:123456789012:{resource}");
+        let event = json!({"model_arns": [entry], "dry_run": true});
+        let (emulator, result) = answer(&[], event).await;
+        let report = result.unwrap();
+        let reported: Vec<&str> = report.models.iter().map(|it| &*it.model_arn).collect();
+        assert_eq!(reported, models, "{resource}");
+        let lists = emulator.count(Operation::DescribeProjectVersions);
+        assert_eq!(lists, models.len(), "{resource}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_entry_that_is_given_twice_is_one_model() {
     let entries = [
         BOTTLE_CAPS,

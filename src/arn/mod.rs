@@ -1,4 +1,4 @@
-//! The ARN of a model, and the patterns that stand for many models.
+//! The ARN of a model, and the patterns that match many models.
 //!
 //! The form is the service's own, from the `ProjectVersionArn` of [StopProjectVersion]:
 //! `arn:PARTITION:rekognition:REGION:ACCOUNT:project/PROJECT/version/VERSION/NUMBER`. It is parsed
@@ -10,6 +10,7 @@ mod pattern;
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -25,8 +26,21 @@ const NAME_LENGTH: usize = 255;
 /// The form of a model's ARN, for messages.
 const FORM: &str =
     "arn:PARTITION:rekognition:REGION:ACCOUNT:project/PROJECT/version/VERSION/NUMBER";
+/// The parts of a model's resource, which a slash separates.
+const RESOURCE: [ResourcePart; 5] = [
+    ResourcePart::Word("project"),
+    ResourcePart::Name("the project's name"),
+    ResourcePart::Word("version"),
+    ResourcePart::Name("the version's name"),
+    ResourcePart::Number,
+];
+const WILDCARDS: [char; 2] = ['*', '?'];
+/// What people put around an entry.
+const QUOTATION_MARKS: [char; 7] = [
+    '"', '\'', '`', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}',
+];
 
-/// What an entry in a list of models stands for.
+/// What an entry in a list of models is.
 #[derive(Clone, Debug)]
 pub enum Target {
     /// One model, by its own ARN.
@@ -39,7 +53,7 @@ impl Target {
     /// The text that it was parsed from, shared.
     pub(crate) fn text(&self) -> Arc<str> {
         match self {
-            Self::Model(model_arn) => model_arn.0.clone(),
+            Self::Model(model_arn) => model_arn.text.clone(),
             Self::Pattern(pattern) => pattern.text(),
         }
     }
@@ -49,11 +63,12 @@ impl FromStr for Target {
     type Err = InvalidModelArn;
 
     fn from_str(text: &str) -> Result<Self, InvalidModelArn> {
-        if text.contains(WILDCARDS) {
+        let target = if text.contains(WILDCARDS) {
             text.parse().map(Target::Pattern)
         } else {
             text.parse().map(Target::Model)
-        }
+        };
+        target.map_err(|error| InvalidModelArn::near_miss(text).unwrap_or(error))
     }
 }
 
@@ -71,58 +86,105 @@ impl FromStr for Target {
 /// assert_eq!(model_arn.project(), "shelf");
 /// # Ok::<(), rekognition_stopper::arn::InvalidModelArn>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ModelArn(Arc<str>);
+// The text comes first, so the derived order is that of the text, which the ends follow from.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ModelArn {
+    text: Arc<str>,
+    ends: Ends,
+}
+
+/// Where the parts of a model's ARN end in its text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Ends {
+    partition: u16,
+    region: u16,
+    account: u16,
+    project: u16,
+    version: u16,
+}
 
 impl ModelArn {
     /// The whole ARN.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The partition, such as `aws` or `aws-cn`.
     pub fn partition(&self) -> &str {
-        self.field(1)
+        self.part(0, "arn:", self.ends.partition)
     }
 
     /// The region that the model is in, and must be called in.
     pub fn region(&self) -> &str {
-        self.field(3)
+        self.part(self.ends.partition, ":rekognition:", self.ends.region)
     }
 
     /// The twelve digits of the account.
     pub fn account(&self) -> &str {
-        self.field(4)
+        self.part(self.ends.region, ":", self.ends.account)
     }
 
     /// The project's name.
     pub fn project(&self) -> &str {
-        self.segment(1)
+        self.part(self.ends.account, ":project/", self.ends.project)
     }
 
     /// The version's name.
     pub fn version(&self) -> &str {
-        self.segment(3)
+        self.part(self.ends.project, "/version/", self.ends.version)
     }
 
     /// The number at the end, which the service adds: when the version was created.
     pub fn number(&self) -> &str {
-        self.segment(4)
+        self.rest(self.ends.version, "/")
     }
 
-    fn field(&self, index: usize) -> &str {
-        self.0.split(':').nth(index).unwrap_or_default()
+    /// What follows the account: `project/PROJECT/version/VERSION/NUMBER`.
+    fn resource(&self) -> &str {
+        self.rest(self.ends.account, ":")
     }
 
-    fn segment(&self, index: usize) -> &str {
-        self.field(5).split('/').nth(index).unwrap_or_default()
+    /// The part that ends here, and begins after a separator at the end of the part before it.
+    fn part(&self, before: u16, separator: &str, end: u16) -> &str {
+        let (text, _) = self.text.split_at(usize::from(end));
+        text.split_at(usize::from(before) + separator.len()).1
+    }
+
+    /// All that follows a separator at the end of a part.
+    fn rest(&self, before: u16, separator: &str) -> &str {
+        self.text.split_at(usize::from(before) + separator.len()).1
     }
 }
 
-// The derived hash is that of the text, as `Borrow` requires.
+impl Ends {
+    /// The ends of the parts of a valid ARN, each its separator and its length after the one before.
+    fn of(fields: &Fields) -> Option<Self> {
+        let [_, project, _, version, _] = exactly(fields.resource, '/')?;
+        let mut at = 0;
+        let mut end = |separator: &str, part: &str| {
+            at += separator.len() + part.len();
+            u16::try_from(at).ok()
+        };
+        Some(Self {
+            partition: end("arn:", fields.partition)?,
+            region: end(":rekognition:", fields.region)?,
+            account: end(":", fields.account)?,
+            project: end(":project/", project)?,
+            version: end("/version/", version)?,
+        })
+    }
+}
+
+impl Hash for ModelArn {
+    /// The hash of the text, as `Borrow` requires.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
 impl Borrow<str> for ModelArn {
     fn borrow(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -130,20 +192,24 @@ impl FromStr for ModelArn {
     type Err = InvalidModelArn;
 
     fn from_str(text: &str) -> Result<Self, InvalidModelArn> {
-        Parts::read(text, Wildcards::Refused)?;
-        Ok(Self(text.into()))
+        let fields = Fields::read(text, Wildcards::Refused)?;
+        let ends = Ends::of(&fields).ok_or_else(|| InvalidModelArn::not_a_model(text))?;
+        Ok(Self {
+            text: text.into(),
+            ends,
+        })
     }
 }
 
 impl fmt::Display for ModelArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 impl fmt::Debug for ModelArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.text, f)
     }
 }
 
@@ -189,16 +255,45 @@ impl InvalidModelArn {
 
     /// The error of a pattern with an account wildcard in a function that has no member role.
     pub(crate) fn needs_member_role(pattern: &ModelPattern) -> Self {
-        let account = pattern.as_str().split(':').nth(4).unwrap_or_default();
         Self::part(
             "the account",
-            account,
+            pattern.account_text(),
             "12 digits: a wildcard there needs the variable MEMBER_ROLE, which is not set",
         )
     }
 
     fn part(name: &str, found: &str, right: impl fmt::Display) -> Self {
         Self(format!("{name} {} should be {right}", quoted(found)))
+    }
+
+    fn not_a_model(text: &str) -> Self {
+        Self(format!(
+            "{} is not the ARN of a model version, which has the form {FORM}",
+            quoted(text)
+        ))
+    }
+
+    /// The error of a usual mistake in an entry, with the form that would be right.
+    fn near_miss(text: &str) -> Option<Self> {
+        let found = quoted(text);
+        if text.contains(';') || text.matches("arn:").count() > 1 {
+            return Some(Self(format!(
+                "{found} should be one entry: MODEL_ARNS separates entries by commas or white \
+                 space, and in `model_arns` each is a string of its own"
+            )));
+        }
+        if text.starts_with(QUOTATION_MARKS) || text.ends_with(QUOTATION_MARKS) {
+            let message = format!("{found} should be without the quotation marks around it");
+            return Some(Self(message));
+        }
+        let is_like_name = |byte: u8| is_of_name(byte) || Wildcards::Allowed.allow(byte);
+        if text.is_empty() || text.len() > NAME_LENGTH || !text.bytes().all(is_like_name) {
+            return None;
+        }
+        Some(Self(format!(
+            "{found} is not an ARN; for all versions of the project of that name it should be \
+             `arn:aws:rekognition:REGION:ACCOUNT:project/{text}/*`"
+        )))
     }
 }
 
@@ -210,25 +305,27 @@ impl fmt::Display for InvalidModelArn {
 
 impl std::error::Error for InvalidModelArn {}
 
-const WILDCARDS: [char; 2] = ['*', '?'];
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wildcards {
     Allowed,
     Refused,
 }
 
-/// The parts of an ARN or pattern, each validated.
-struct Parts<'a> {
+impl Wildcards {
+    fn allow(self, byte: u8) -> bool {
+        self == Wildcards::Allowed && matches!(byte, b'*' | b'?')
+    }
+}
+
+/// The fields of an ARN or a pattern, each validated.
+struct Fields<'a> {
     partition: &'a str,
     region: &'a str,
     account: &'a str,
-    project: &'a str,
-    version: &'a str,
-    number: &'a str,
+    resource: &'a str,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> Fields<'a> {
     fn read(text: &'a str, wildcards: Wildcards) -> Result<Self, InvalidModelArn> {
         let length = text.chars().count();
         if !LENGTH.contains(&length) {
@@ -240,7 +337,7 @@ impl<'a> Parts<'a> {
         }
 
         let [arn, partition, service, region, account, resource] =
-            exactly(text, ':').ok_or_else(|| not_a_model(text))?;
+            exactly(text, ':').ok_or_else(|| InvalidModelArn::not_a_model(text))?;
         if arn != "arn" {
             return Err(InvalidModelArn::part("the beginning", arn, "`arn`"));
         }
@@ -264,46 +361,94 @@ impl<'a> Parts<'a> {
         if !is_account(account) && !is_like_account {
             return Err(InvalidModelArn::part("the account", account, "12 digits"));
         }
-
-        let Some([project_word, project, version_word, version, number]) = exactly(resource, '/')
-        else {
-            return Err(match project_of(resource) {
-                Some(project) => InvalidModelArn(format!(
-                    "{} is the ARN of a project; for all of its versions it should be \
-                     `arn:{partition}:rekognition:{region}:{account}:project/{project}/version/*/*`",
-                    quoted(text)
-                )),
-                None => not_a_model(text),
-            });
-        };
-        if project_word != "project" || version_word != "version" {
-            return Err(not_a_model(text));
-        }
-        name("the project's name", project, wildcards)?;
-        name("the version's name", version, wildcards)?;
-        let digit = |byte: u8| byte.is_ascii_digit() || wildcards.allow(byte);
-        if number.is_empty() || !number.bytes().all(digit) {
-            return Err(InvalidModelArn::part(
-                "the number at the end",
-                number,
-                "digits only",
-            ));
-        }
-
+        check_resource(text, resource, wildcards).map_err(|error| match project_of(resource) {
+            None => error,
+            Some(project) => InvalidModelArn(format!(
+                "{} is the ARN of a project; for all of its versions it should be \
+                 `arn:{partition}:rekognition:{region}:{account}:project/{project}/*`",
+                quoted(text)
+            )),
+        })?;
         Ok(Self {
             partition,
             region,
             account,
-            project,
-            version,
-            number,
+            resource,
         })
     }
 }
 
-impl Wildcards {
-    fn allow(self, byte: u8) -> bool {
-        self == Wildcards::Allowed && matches!(byte, b'*' | b'?')
+/// A part of a model's resource.
+#[derive(Clone, Copy)]
+enum ResourcePart {
+    /// A word that is always the same.
+    Word(&'static str),
+    /// A name, and what it is the name of.
+    Name(&'static str),
+    Number,
+}
+
+/// How much of a part there is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    /// What comes before a wildcard.
+    Beginning,
+}
+
+impl ResourcePart {
+    fn fits(self, text: &str, extent: Extent) -> bool {
+        let is_there = !text.is_empty() || extent == Extent::Beginning;
+        match self {
+            Self::Word(word) if extent == Extent::Beginning => word.starts_with(text),
+            Self::Word(word) => word == text,
+            Self::Name(_) => is_there && text.len() <= NAME_LENGTH && text.bytes().all(is_of_name),
+            Self::Number => is_there && text.bytes().all(|byte| byte.is_ascii_digit()),
+        }
+    }
+
+    /// The error for what was found in the place of this part.
+    fn error(self, text: &str, found: &str) -> InvalidModelArn {
+        match self {
+            Self::Word(_) => InvalidModelArn::not_a_model(text),
+            Self::Name(what) => InvalidModelArn::part(
+                what,
+                found,
+                format_args!("1 to {NAME_LENGTH} letters, digits, `_`, `.` or `-`"),
+            ),
+            Self::Number => InvalidModelArn::part("the number at the end", found, "digits only"),
+        }
+    }
+}
+
+/// Validates the resource of a model or, up to its first wildcard, that of a pattern. What follows
+/// a wildcard is at worst unmatched.
+fn check_resource(text: &str, resource: &str, wildcards: Wildcards) -> Result<(), InvalidModelArn> {
+    let wildcard = match wildcards {
+        Wildcards::Allowed => resource.split_once(WILDCARDS),
+        Wildcards::Refused => None,
+    };
+    let (literal, end) = match wildcard {
+        Some((literal, _)) => (literal, Extent::Beginning),
+        None => (resource, Extent::Whole),
+    };
+    let mut segments = literal.split('/').peekable();
+    for part in RESOURCE {
+        let Some(segment) = segments.next() else {
+            return Err(InvalidModelArn::not_a_model(text));
+        };
+        let is_last = segments.peek().is_none();
+        let extent = if is_last { end } else { Extent::Whole };
+        if !part.fits(segment, extent) {
+            return Err(part.error(text, segment));
+        }
+        if extent == Extent::Beginning {
+            return Ok(());
+        }
+    }
+    match segments.next() {
+        None => Ok(()),
+        Some(_) => Err(InvalidModelArn::not_a_model(text)),
     }
 }
 
@@ -322,12 +467,15 @@ fn can_match_account(text: &str) -> bool {
 
 /// The project's name, if this resource is that of a project's ARN.
 fn project_of(resource: &str) -> Option<&str> {
-    let project = match resource.split('/').collect::<Vec<_>>()[..] {
-        ["project", project] | ["project", project, _] => project,
+    let (project, number) = match resource.split('/').collect::<Vec<_>>()[..] {
+        ["project", project] => (project, ""),
+        ["project", project, number] => (project, number),
         _ => return None,
     };
-    let is_name = name("the project's name", project, Wildcards::Allowed).is_ok();
-    is_name.then_some(project)
+    let is_name = ResourcePart::Name("").fits(project, Extent::Whole);
+    let is_of_number = |byte: u8| byte.is_ascii_digit() || Wildcards::Allowed.allow(byte);
+    let is_number = number.bytes().all(is_of_number);
+    (is_name && is_number).then_some(project)
 }
 
 /// Validates the name of a partition or region.
@@ -349,19 +497,9 @@ fn partition_or_region(
     ))
 }
 
-/// Validates the name of a project or version.
-fn name(what: &str, found: &str, wildcards: Wildcards) -> Result<(), InvalidModelArn> {
-    let valid = |byte: u8| {
-        byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-') || wildcards.allow(byte)
-    };
-    if (1..=NAME_LENGTH).contains(&found.len()) && found.bytes().all(valid) {
-        return Ok(());
-    }
-    Err(InvalidModelArn::part(
-        what,
-        found,
-        format_args!("1 to {NAME_LENGTH} letters, digits, `_`, `.` or `-`"),
-    ))
+/// Whether this may be in the name of a project or version.
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
 }
 
 /// The `N` pieces of `text` between separators, if there are exactly `N`.
@@ -374,15 +512,10 @@ fn exactly<const N: usize>(text: &str, separator: char) -> Option<[&str; N]> {
     pieces.next().is_none().then_some(found)
 }
 
-fn not_a_model(text: &str) -> InvalidModelArn {
-    InvalidModelArn(format!(
-        "{} is not the ARN of a model version, which has the form {FORM}",
-        quoted(text)
-    ))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     const MODEL: &str = "arn:aws:rekognition:us-east-1:123456789012:project/shelf.audit/version/v_1-a/1700000000000";
@@ -504,13 +637,128 @@ mod tests {
     }
 
     #[test]
-    fn the_error_for_a_projects_arn_suggests_the_pattern_for_its_versions() {
-        let project = "arn:aws:rekognition:us-east-1:123456789012:project/shelf";
-        for end in ["", "/1700000000000", "/*"] {
-            let message = refused(&format!("{project}{end}"));
-            let meant = format!("it should be `{project}/version/*/*`");
-            assert!(message.contains(&meant), "{message}");
+    fn a_patterns_resource_fits_a_model_up_to_its_first_wildcard() {
+        let of = |resource: &str| format!("arn:aws:rekognition:*:*:{resource}");
+        for right in [
+            "*",
+            "?roject/shelf/version/v1/17",
+            "proj*",
+            "project*",
+            "project/*",
+            "project/?",
+            "project/shelf*",
+            "project/shelf/*",
+            "project/shelf/v*",
+            "project/shelf/version/*",
+            "project/shelf/version/v*",
+            "project/shelf/version/v1/*",
+            "project/shelf/version/v1/17*",
+            "project/shelf/version/v1/17",
+            // What follows a wildcard is at worst unmatched.
+            "project/*/model/é /x",
+            "project/*/version/*/*/*/*",
+            &format!("project/{}*", "p".repeat(255)),
+        ] {
+            let target = of(right).parse::<Target>();
+            assert!(
+                matches!(target, Ok(Target::Pattern(_))),
+                "{right}: {target:?}"
+            );
         }
+        let longest = of("*").len() - 1;
+        assert!(of(&"*".repeat(2048 - longest)).parse::<Target>().is_ok());
+        for (wrong, part) in [
+            ("", "is not the ARN of a model version"),
+            ("p/*", "is not the ARN of a model version"),
+            ("Project/*", "is not the ARN of a model version"),
+            ("projects/*", "is not the ARN of a model version"),
+            ("collection/*", "is not the ARN of a model version"),
+            ("project//*", "the project's name ``"),
+            ("project/shelf audit/*", "the project's name `shelf audit`"),
+            ("project/shelf audit*", "the project's name `shelf audit`"),
+            ("project/shelf/model/*", "is not the ARN of a model version"),
+            ("project/shelf/w*", "is not the ARN of a model version"),
+            ("project/shelf/version", "is not the ARN of a model version"),
+            (
+                "project/shelf/version/v1",
+                "is not the ARN of a model version",
+            ),
+            ("project/shelf/version//*", "the version's name ``"),
+            ("project/shelf/version/é*", "the version's name `é`"),
+            ("project/shelf/version/v1/x*", "the number at the end `x`"),
+            (
+                "project/shelf/version/v1/17/*",
+                "is not the ARN of a model version",
+            ),
+            (
+                &format!("project/{}*", "p".repeat(256)),
+                "the project's name `ppp",
+            ),
+            (&"*".repeat(2049 - longest), "the ARN has 2049 characters"),
+        ] {
+            let message = refused(&of(wrong));
+            assert!(message.contains(part), "{wrong}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_near_miss_is_told_the_form_that_would_be_right() {
+        let project = "arn:aws:rekognition:us-east-1:123456789012:project/shelf";
+        let of_a_project =
+            format!("is the ARN of a project; for all of its versions it should be `{project}/*`");
+        let of_a_name = "is not an ARN; for all versions of the project of that name it should be \
+             `arn:aws:rekognition:REGION:ACCOUNT:project/";
+        let two = format!("{project}/*;{project}/version/v1/17");
+        for (text, right) in [
+            (project, &*of_a_project),
+            (&format!("{project}/"), &of_a_project),
+            (&format!("{project}/1700000000000"), &of_a_project),
+            (&format!("{project}/17*"), &of_a_project),
+            ("shelf-audit", &format!("{of_a_name}shelf-audit/*`")),
+            ("shelf-*", &format!("{of_a_name}shelf-*/*`")),
+            ("*", &format!("{of_a_name}*/*`")),
+            (
+                &format!("\"{MODEL}\""),
+                "` should be without the quotation marks around it",
+            ),
+            (
+                &format!("'{project}/*'"),
+                "` should be without the quotation marks around it",
+            ),
+            (
+                &format!("\u{201c}{MODEL}\u{201d}"),
+                "` should be without the quotation marks around it",
+            ),
+            (
+                &two,
+                "should be one entry: MODEL_ARNS separates entries by commas or white space",
+            ),
+            (&format!("{MODEL};"), "should be one entry"),
+            (
+                &format!("{MODEL},{MODEL}"),
+                "in `model_arns` each is a string of its own",
+            ),
+            (&format!("\"{MODEL}\";\"{MODEL}\""), "should be one entry"),
+        ] {
+            let message = refused(text);
+            assert!(message.contains(right), "{text}: {message}");
+        }
+        let is_right = |text: &str| text.parse::<Target>().is_ok();
+        assert!(is_right(&format!("{project}/*")));
+        assert!(is_right(
+            "arn:aws:rekognition:us-east-1:123456789012:project/shelf-*/*"
+        ));
+    }
+
+    #[test]
+    fn a_model_arn_is_small_and_known_by_its_text() {
+        assert!(size_of::<ModelArn>() <= 32);
+        let model_arn: ModelArn = MODEL.parse().unwrap();
+        let known = HashSet::from([model_arn.clone()]);
+        assert!(known.contains(MODEL));
+        assert!(Arc::ptr_eq(&model_arn.text, &model_arn.clone().text));
+        let after: ModelArn = MODEL.replace("shelf.audit", "shelf.a").parse().unwrap();
+        assert_eq!(MODEL.cmp(after.as_str()), model_arn.cmp(&after));
     }
 
     #[test]
