@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::env::VarError;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -57,6 +58,21 @@ fn is_pattern(text: &str) -> bool {
         && fits_account
         && completed.any(|whole| form.is_match(&whole))
 }
+
+/// The `AllowedPattern` of the parameter `ModelArns` in template.yaml, for a single entry.
+static TEMPLATE_PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+    let template = include_str!("../template.yaml");
+    let (_, parameter) = template
+        .split_once("\n  ModelArns:\n    Description:")
+        .unwrap();
+    let (_, pattern) = parameter.split_once("AllowedPattern: \"^all$|").unwrap();
+    let (pattern, _) = pattern.split_once('"').unwrap();
+    // A backslash at the end of a line joins it with the next.
+    let joined = Regex::new(r"\\\n +").unwrap().replace_all(pattern, "");
+    let single = joined.replace(r"\\", r"\").replace("(,(?!$)|$)", "");
+    // Its `\d` is ASCII.
+    Regex::new(&format!("(?-u){single}")).unwrap()
+});
 
 /// Whether the rules by which the SDK makes a host name take a region, in lower case.
 fn accepts_region(text: &str) -> bool {
@@ -463,6 +479,23 @@ proptest! {
                 let error = error.to_string();
                 prop_assert!(error.contains("should ") || error.contains("has the form"), "{}", error);
                 prop_assert!(error.len() < 600, "{}", error);
+            }
+        }
+    }
+
+    #[test]
+    fn the_template_takes_an_entry_exactly_if_the_function_does(text in near_arns()) {
+        let is_taken = TEMPLATE_PATTERN.is_match(&text);
+        match text.parse::<Target>() {
+            Ok(_) => {
+                let of_a_policy = |it: char| it.is_ascii_alphanumeric() || "_./*?:-".contains(it);
+                prop_assert!(is_taken || text.contains(|it| !of_a_policy(it)), "{}", text);
+            }
+            // The template does not count.
+            Err(error) => {
+                let error = error.to_string();
+                let is_counted = error.contains("should be 12 digits") || error.contains("20 to 2048");
+                prop_assert!(!is_taken || is_counted, "{}: {}", text, error);
             }
         }
     }
