@@ -4,7 +4,8 @@
 use std::collections::HashSet;
 
 use super::assignment::{Assignment, Pattern};
-use super::pending::{List, Pending, Purpose, Rest};
+use super::pending::Pending;
+use super::purpose::{List, Purpose, Rest};
 use crate::arn::AccountId;
 use crate::calls::error::CallError;
 use crate::calls::response::{Account, Response};

@@ -16,18 +16,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 use super::cadence::Cadence;
-use super::pending::{Rest, ScopePurpose};
+use super::purpose::{Rest, ScopePurpose, StatusCheck};
 use crate::arn::ModelArn;
 use crate::calls::error::CallError;
 use crate::calls::request::NAMES_PER_CALL;
 use crate::calls::response::{Description, Project, ProjectState, Version};
-
-/// A check of models of one project, at most ten.
-#[derive(Clone, Debug)]
-pub(super) struct StatusCheck {
-    pub(super) project_arn: String,
-    pub(super) models: Vec<ModelArn>,
-}
 
 /// What a check has shown about a model.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::assignment::Pattern;
-use super::pending::ScopePurpose;
+use super::purpose::{ProjectList, ScopePurpose, VersionList};
 use crate::arn::{ModelArn, ModelPattern};
 use crate::calls::error::CallError;
 use crate::calls::operation::Operation;
@@ -13,23 +13,6 @@ use crate::calls::request::NAMES_PER_CALL;
 use crate::calls::response::{Description, Project, ProjectState, Version};
 use crate::calls::status::Phase;
 use crate::report::Failure;
-
-/// A list of projects that is read.
-#[derive(Clone, Debug)]
-pub(super) struct ProjectList {
-    /// The projects' names; none for all projects.
-    pub(super) names: Vec<String>,
-    /// The searches for which it is read.
-    searches: Range<usize>,
-}
-
-/// A list of a project's versions that is read.
-#[derive(Clone, Debug)]
-pub(super) struct VersionList {
-    pub(super) project: Project,
-    /// The searches for which it is read.
-    searches: Range<usize>,
-}
 
 /// A model that a pattern matches.
 #[derive(Debug)]

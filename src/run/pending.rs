@@ -1,54 +1,16 @@
-//! The calls that are under way, each with what it is for. Lists are read here, page by page, so
+//! The calls that are under way. Lists are read here, page by page, so
 //! that nothing else has to know of pages.
 
 use std::collections::HashMap;
 
 use tokio::time::Instant;
 
-use super::checks::StatusCheck;
-use super::discovery::{ProjectList, VersionList};
 use super::pages::{Continuation, Pages};
-use crate::arn::ModelArn;
+use super::purpose::{Purpose, Rest, ScopePurpose};
 use crate::calls::error::CallError;
 use crate::calls::queue::{CallId, Ended, Queue};
 use crate::calls::request::{Request, ScopeId};
 use crate::calls::response::Response;
-
-/// What a call is for.
-#[derive(Clone, Debug)]
-pub(super) enum Purpose {
-    /// The session of an account, by its index.
-    Session(usize),
-    /// The accounts that wildcards match: those of a list, or the units of one.
-    Accounts(List),
-    /// The models of a scope.
-    Scope(ScopeId, ScopePurpose),
-}
-
-/// A list of the organization.
-#[derive(Clone, Debug)]
-pub(super) enum List {
-    /// All accounts of the organization.
-    Accounts,
-    /// The accounts directly under a root or a unit.
-    AccountsOf(String),
-    /// The units directly under a root or a unit.
-    UnitsOf(String),
-}
-
-/// What a call of a scope is for.
-#[derive(Clone, Debug)]
-pub(super) enum ScopePurpose {
-    Stop(ModelArn),
-    Tag(ModelArn),
-    /// The projects with these names, or all of them, for patterns.
-    FindProjects(ProjectList),
-    /// The versions of a project, for patterns.
-    FindVersions(VersionList),
-    /// The projects of models that are to be checked, by their names.
-    LookUpProjects(Vec<String>),
-    CheckVersions(StatusCheck),
-}
 
 /// What has come of a call, or of one page of a list.
 #[derive(Debug)]
@@ -56,14 +18,6 @@ pub(super) struct Step {
     pub(super) purpose: Purpose,
     pub(super) result: Result<Response, CallError>,
     pub(super) rest: Rest,
-}
-
-/// Whether there is more to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
-    Nothing,
-    /// Further pages of the list.
-    Pages,
 }
 
 /// A call that was not over at the deadline.
@@ -184,49 +138,5 @@ impl<'a> Pending<'a> {
             None => self.queue.push(scope, request),
         };
         self.tasks.insert(id, task);
-    }
-}
-
-impl List {
-    /// The request for its first page.
-    pub(super) fn request(&self) -> Request {
-        let token = None;
-        match self.clone() {
-            Self::Accounts => Request::ListAccounts { token },
-            Self::AccountsOf(parent) => Request::ListAccountsForParent { parent, token },
-            Self::UnitsOf(parent) => Request::ListOrganizationalUnitsForParent { parent, token },
-        }
-    }
-}
-
-impl ScopePurpose {
-    /// The request, for the first page if it is that of a list.
-    fn request(&self) -> Request {
-        let token = None;
-        match self {
-            Self::Stop(model_arn) => Request::StopProjectVersion {
-                model_arn: model_arn.clone(),
-            },
-            Self::Tag(model_arn) => Request::ListTagsForResource {
-                model_arn: model_arn.clone(),
-            },
-            Self::FindProjects(ProjectList { names, .. }) | Self::LookUpProjects(names) => {
-                let names = names.clone();
-                Request::DescribeProjects { names, token }
-            }
-            Self::FindVersions(list) => Request::DescribeProjectVersions {
-                project_arn: list.project.arn.clone(),
-                names: Vec::new(),
-                token,
-            },
-            Self::CheckVersions(check) => {
-                let models = check.models.iter();
-                Request::DescribeProjectVersions {
-                    project_arn: check.project_arn.clone(),
-                    names: models.map(|it| it.version().to_owned()).collect(),
-                    token,
-                }
-            }
-        }
     }
 }

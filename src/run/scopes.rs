@@ -13,7 +13,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::assignment::{Assignment, Pattern, ScopeKey, Targets};
-use super::pending::{Pending, Purpose, Rest, ScopePurpose};
+use super::pending::Pending;
+use super::purpose::{Purpose, Rest, ScopePurpose};
 use super::scope::{Scope, ScopeReport};
 use crate::calls::error::CallError;
 use crate::calls::request::{Request, ScopeId};
