@@ -277,7 +277,7 @@ async fn pages_that_fail_half_way_are_read_again_and_nothing_is_lost() {
 #[tokio::test(start_paused = true)]
 async fn a_partial_list_is_never_taken_for_a_complete_one() {
     let arns = versions("shelf", 120);
-    for code in ["AccessDeniedException", "ResourceNotFoundException"] {
+    for code in ["AccessDeniedException", "InvalidParameterException"] {
         let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
         let half_way = Fault::error(code).operation(Operation::DescribeProjectVersions);
         emulator.add_fault(half_way.page(2).attempts(..=1));
@@ -292,6 +292,27 @@ async fn a_partial_list_is_never_taken_for_a_complete_one() {
             .map(|model| &*model.model_arn)
             .collect();
         assert_eq!(failed, [entry]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_project_that_is_deleted_between_its_listing_and_its_versions_has_none() {
+    let (shelf, dock) = (versions("shelf", 2), versions("dock", 2));
+    let models = shelf.iter().map(|arn| model(arn, "STOPPED"));
+    let emulator = emulator(models.chain(dock.iter().map(|arn| running(arn)))).await;
+    let gone = Fault::error("ResourceNotFoundException").resource("shelf");
+    emulator.add_fault(gone.operation(Operation::DescribeProjectVersions));
+    for entries in [
+        vec![pattern("*", "*")],
+        vec![pattern("shelf", "*"), pattern("dock", "*")],
+    ] {
+        for arn in &dock {
+            emulator.set_status(arn, "RUNNING");
+        }
+        let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+        let report = stop(&emulator, &entries).await.unwrap();
+        assert_eq!(reported(&report), dock);
+        assert_eq!(outcomes(&report), ["stopped"; 2]);
     }
 }
 
@@ -335,7 +356,7 @@ async fn a_token_that_repeats_fails_the_pattern_after_a_few_calls() {
             "{message}"
         );
         let calls = emulator.count(operation);
-        assert!(calls < 20, "{operation}: {calls} calls");
+        assert!(calls < 50, "{operation}: {calls} calls");
     }
 }
 

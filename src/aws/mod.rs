@@ -3,9 +3,11 @@
 //!
 //! - [`Aws`] is what the process keeps: the configuration and the HTTP client, of which there is
 //!   one. [`Clients`] are those of a run, one for each account and region.
-//! - `rekognition`, `organizations` and `sts` have the operations.
+//! - `rekognition`, `organizations` and `sts` have the operations, and `attempt` what their
+//!   attempts have in common.
 //! - `failure` turns the SDK's errors into ours, and `http` adds what the SDK's client lacks.
 
+mod attempt;
 mod failure;
 mod http;
 mod organizations;
@@ -13,7 +15,6 @@ mod rekognition;
 mod sts;
 
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use aws_credential_types::Credentials;
@@ -24,21 +25,12 @@ use aws_sdk_rekognition::config::timeout::TimeoutConfig;
 use aws_sdk_rekognition::config::{
     BehaviorVersion, IdentityCache, Region, SharedHttpClient, StalledStreamProtectionConfig,
 };
-use aws_sdk_rekognition::error::{ProvideErrorMetadata, SdkError};
 use aws_types::SdkConfig;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use tokio::time::timeout;
 
-use crate::calls::error::{CallError, Stage};
-use crate::calls::operation::Operation;
 use crate::calls::request::{Request, ScopeId};
-use crate::calls::response::{Response, Session};
-use crate::calls::retry::ATTEMPT_LIMIT;
-
-/// An attempt that is being made.
-pub(crate) type Attempt = BoxFuture<'static, Result<Response, CallError>>;
+use crate::calls::response::Session;
+use attempt::{Attempt, not_open};
 
 /// AWS, with everything that is kept from one run to the next.
 #[derive(Clone, Debug)]
@@ -168,34 +160,9 @@ impl Clients {
         self.scopes.remove(&scope);
     }
 
-    /// Makes one attempt at a call, which ends after [`ATTEMPT_LIMIT`] at the latest.
+    /// Makes one attempt at a call, which ends after ten seconds at the latest.
     pub(crate) fn attempt(&mut self, scope: ScopeId, request: &Request) -> Attempt {
         match request {
-            Request::StopProjectVersion { model_arn } => match self.rekognition(scope) {
-                Some(client) => rekognition::stop_project_version(client, model_arn),
-                None => not_open(),
-            },
-            Request::ListTagsForResource { model_arn } => match self.rekognition(scope) {
-                Some(client) => rekognition::list_tags_for_resource(client, model_arn),
-                None => not_open(),
-            },
-            Request::DescribeProjects { names, token } => match self.rekognition(scope) {
-                Some(client) => rekognition::describe_projects(client, names, token.clone()),
-                None => not_open(),
-            },
-            Request::DescribeProjectVersions {
-                project_arn,
-                names,
-                token,
-            } => match self.rekognition(scope) {
-                Some(client) => rekognition::describe_project_versions(
-                    client,
-                    project_arn,
-                    names,
-                    token.clone(),
-                ),
-                None => not_open(),
-            },
             Request::AssumeRole {
                 role_arn,
                 external_id,
@@ -211,7 +178,31 @@ impl Clients {
                 let client = self.organizations();
                 organizations::list_organizational_units_for_parent(client, parent, token.clone())
             }
+            Request::StopProjectVersion { model_arn } => self.in_scope(scope, |client| {
+                rekognition::stop_project_version(client, model_arn)
+            }),
+            Request::ListTagsForResource { model_arn } => self.in_scope(scope, |client| {
+                rekognition::list_tags_for_resource(client, model_arn)
+            }),
+            Request::DescribeProjects { names, token } => self.in_scope(scope, |client| {
+                rekognition::describe_projects(client, names, token.clone())
+            }),
+            Request::DescribeProjectVersions {
+                project_arn,
+                names,
+                token,
+            } => self.in_scope(scope, |client| {
+                rekognition::describe_project_versions(client, project_arn, names, token.clone())
+            }),
         }
+    }
+
+    fn in_scope(
+        &mut self,
+        scope: ScopeId,
+        attempt: impl FnOnce(&aws_sdk_rekognition::Client) -> Attempt,
+    ) -> Attempt {
+        self.rekognition(scope).map_or_else(not_open, attempt)
     }
 
     fn rekognition(&mut self, scope: ScopeId) -> Option<&aws_sdk_rekognition::Client> {
@@ -243,36 +234,4 @@ impl Clients {
         self.organizations
             .get_or_insert_with(|| aws_sdk_organizations::Client::new(config))
     }
-}
-
-/// The attempt of a call in a scope that is not open.
-fn not_open() -> Attempt {
-    let error = CallError::NotSent {
-        stage: Stage::Construction,
-        message: "the account and region of the call are not known".to_owned(),
-    };
-    std::future::ready(Err(error)).boxed()
-}
-
-/// Sends a request and reads its response, if that has what it should have.
-fn attempt<O, E>(
-    operation: Operation,
-    sent: impl Future<Output = Result<O, SdkError<E>>> + Send + 'static,
-    read: impl FnOnce(O) -> Option<Response> + Send + 'static,
-) -> Attempt
-where
-    O: 'static,
-    E: ProvideErrorMetadata + std::error::Error + Send + 'static,
-{
-    let response = async move {
-        match timeout(ATTEMPT_LIMIT, sent).await {
-            Ok(Ok(response)) => read(response).ok_or_else(|| CallError::unreadable(operation)),
-            Ok(Err(error)) => Err(failure::read(operation, error)),
-            Err(_) => Err(CallError::NoResponse),
-        }
-    };
-    let response = AssertUnwindSafe(response).catch_unwind();
-    response
-        .map(|response| response.unwrap_or(Err(CallError::Panicked)))
-        .boxed()
 }

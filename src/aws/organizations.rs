@@ -3,7 +3,7 @@
 use aws_sdk_organizations::Client;
 use aws_sdk_organizations::types::Account as AccountDescription;
 
-use super::{Attempt, attempt};
+use super::attempt::{Attempt, attempt};
 use crate::calls::operation::Operation;
 use crate::calls::response::{Account, Page, Response};
 

@@ -5,7 +5,7 @@ use aws_sdk_rekognition::types::{
     CustomizationFeature, ProjectDescription, ProjectStatus, ProjectVersionDescription,
 };
 
-use super::{Attempt, attempt};
+use super::attempt::{Attempt, attempt};
 use crate::arn::ModelArn;
 use crate::calls::operation::Operation;
 use crate::calls::response::{Description, Page, Project, ProjectState, Response, Version};

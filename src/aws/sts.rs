@@ -2,7 +2,7 @@
 
 use aws_sdk_sts::Client;
 
-use super::{Attempt, attempt};
+use super::attempt::{Attempt, attempt};
 use crate::calls::operation::Operation;
 use crate::calls::response::{Response, Session};
 

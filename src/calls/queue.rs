@@ -65,9 +65,16 @@ struct Flight {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// The call is over, with the attempt's result.
-    Over,
+    Over(Over),
     /// The call will be retried.
     Retried(Retried),
+}
+
+/// A call that is over.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Over {
+    pub(crate) scope: ScopeId,
+    pub(crate) request: Request,
 }
 
 /// A call that will be retried.
@@ -86,14 +93,6 @@ pub(crate) struct Unfinished {
     pub(crate) id: CallId,
     /// Why its last attempt failed.
     pub(crate) last_error: Option<CallError>,
-    pub(crate) reached: Reached,
-}
-
-/// How far a call has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reached {
-    Waiting,
-    Attempted,
 }
 
 /// The calls of one operation in one account and region.
@@ -284,69 +283,74 @@ impl Queue {
         pool.ready.is_empty() && pool.in_flight < Service::Rekognition.most_in_flight()
     }
 
-    /// Notes how an attempt ended, and retries the call if it has to be.
-    pub(crate) fn ended(&mut self, id: CallId, error: Option<&CallError>, now: Instant) -> Ended {
-        let Some(Flight {
+    /// Notes how an attempt ended, and retries the call if it has to be. There is no answer if
+    /// there is no such attempt.
+    pub(crate) fn ended(
+        &mut self,
+        id: CallId,
+        error: Option<&CallError>,
+        now: Instant,
+    ) -> Option<Ended> {
+        let Flight {
             lane,
             sent,
             mut call,
-        }) = self.flights.remove(&id)
-        else {
-            return Ended::Over;
-        };
+        } = self.flights.remove(&id)?;
         call.attempts += 1;
         let verdict = error.map(|error| judge(error, &call.request, call.failures + 1));
         self.land(lane, sent, error, verdict, now);
-        let (Some(error), Some(verdict)) = (error, verdict) else {
-            return Ended::Over;
-        };
-        let at = match verdict {
-            Verdict::Final => return Ended::Over,
-            Verdict::RetryOnce if call.signature_was_refused => return Ended::Over,
-            Verdict::RetryOnce => {
-                call.signature_was_refused = true;
-                now
-            }
-            Verdict::Throttled => {
+        let pause = match verdict {
+            Some(Verdict::Throttled) => {
                 call.failures = 0;
-                now
+                None
             }
-            Verdict::Retry => {
+            Some(Verdict::Retry) => {
                 call.failures += 1;
-                now + pause(call.failures, self.chance.f64())
+                Some(pause(call.failures, self.chance.f64()))
+            }
+            Some(Verdict::RetryOnce) if !call.signature_was_refused => {
+                call.signature_was_refused = true;
+                None
+            }
+            Some(Verdict::RetryOnce | Verdict::Final) | None => {
+                return Some(Ended::Over(Over {
+                    scope: lane.scope,
+                    request: call.request,
+                }));
             }
         };
-        call.last_error = Some(error.clone());
+        call.last_error = error.cloned();
         let retried = Retried {
             operation: lane.operation,
             subject: call.request.subject().into_owned(),
             attempts: call.attempts,
         };
-        if at > now {
-            self.set_timer(at, Timer::Retry(lane.scope, call));
-        } else {
-            self.wait(lane.scope, call);
+        match pause {
+            Some(pause) => self.set_timer(now + pause, Timer::Retry(lane.scope, call)),
+            None => self.wait(lane.scope, call),
         }
-        Ended::Retried(retried)
+        Some(Ended::Retried(retried))
     }
 
     /// Takes all calls that are not over.
     pub(crate) fn drain(&mut self) -> Vec<Unfinished> {
-        let flights = std::mem::take(&mut self.flights);
-        let in_flight = flights.into_values().map(|flight| Unfinished {
-            reached: Reached::Attempted,
-            ..Unfinished::of(flight.call)
-        });
+        let flights = std::mem::take(&mut self.flights).into_values();
         let lanes = std::mem::take(&mut self.lanes).into_values();
-        let waiting = lanes.flat_map(|lane| lane.waiting.into_iter().chain(lane.checks));
         let timers = std::mem::take(&mut self.timers).into_values();
+        let waiting = lanes.flat_map(|lane| lane.waiting.into_iter().chain(lane.checks));
         let later = timers.filter_map(|timer| match timer {
             Timer::Retry(_, call) => Some(call),
             Timer::Pace(_) | Timer::Wake(_) => None,
         });
-        in_flight
-            .chain(waiting.chain(later).map(Unfinished::of))
-            .collect()
+        let calls = flights
+            .map(|flight| flight.call)
+            .chain(waiting)
+            .chain(later);
+        let unfinished = calls.map(|call| Unfinished {
+            id: call.id,
+            last_error: call.last_error,
+        });
+        unfinished.collect()
     }
 
     fn call(&mut self, request: Request) -> Call {
@@ -547,19 +551,6 @@ impl Region {
     }
 }
 
-impl Unfinished {
-    fn of(call: Call) -> Self {
-        Self {
-            id: call.id,
-            last_error: call.last_error,
-            reached: match call.attempts {
-                0 => Reached::Waiting,
-                _ => Reached::Attempted,
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -676,7 +667,7 @@ mod tests {
                 calls.push(scope, StopProjectVersion);
             }
             for begun in calls.begin() {
-                assert_eq!(calls.succeed(begun.id), Ended::Over);
+                assert!(calls.succeed(begun.id).is_some());
             }
             assert!(calls.begin().is_empty());
             calls
@@ -706,16 +697,21 @@ mod tests {
             })
         }
 
-        fn succeed(&mut self, id: CallId) -> Ended {
-            self.queue.ended(id, None, self.now)
+        /// Ends an attempt, and with it the call. Returns what was asked.
+        fn succeed(&mut self, id: CallId) -> Option<Over> {
+            match self.queue.ended(id, None, self.now)? {
+                Ended::Over(over) => Some(over),
+                Ended::Retried(retried) => panic!("{retried:?}"),
+            }
         }
 
         /// Ends an attempt with an error. Returns how many attempts there have been if the call
         /// will be retried.
         fn fail(&mut self, id: CallId, error: &CallError) -> Option<u32> {
             match self.queue.ended(id, Some(error), self.now) {
-                Ended::Over => None,
-                Ended::Retried(retried) => Some(retried.attempts),
+                Some(Ended::Retried(retried)) => Some(retried.attempts),
+                Some(Ended::Over(_)) => None,
+                None => panic!("{id:?} is not in flight"),
             }
         }
 
@@ -900,7 +896,7 @@ mod tests {
                 panic!("{expected:?}");
             };
             assert_eq!(begun.id, expected);
-            assert_eq!(calls.succeed(expected), Ended::Over);
+            calls.succeed(expected);
         }
     }
 
@@ -987,22 +983,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_retried_is_told_with_its_operation_and_subject() {
+    fn what_has_become_of_a_call_is_told_with_what_it_concerns() {
         let mut calls = Calls::responding(1, &[EAST]);
-        let id = calls.queue.push(ScopeId(1), versions(&["v1"]));
+        let (scope, request) = (ScopeId(1), versions(&["v1"]));
+        let id = calls.queue.push(scope, request.clone());
         calls.begin();
-        let ended = calls.queue.ended(id, Some(&broken()), calls.now);
-        let expected = Retried {
+        let retried = Retried {
             operation: DescribeProjectVersions,
             subject: "project".to_owned(),
             attempts: 1,
         };
-        assert_eq!(ended, Ended::Retried(expected));
-        // An attempt that is not in flight has nothing to tell.
-        assert_eq!(
-            calls.queue.ended(id, Some(&broken()), calls.now),
-            Ended::Over
-        );
+        let ended = calls.queue.ended(id, Some(&broken()), calls.now);
+        assert_eq!(ended, Some(Ended::Retried(retried)));
+        // There is no such attempt while the call waits.
+        assert_eq!(calls.queue.ended(id, None, calls.now), None);
+        calls.go_on();
+        calls.begin();
+        assert_eq!(calls.succeed(id), Some(Over { scope, request }));
+        assert_eq!(calls.succeed(id), None);
     }
 
     #[test]
@@ -1120,15 +1118,13 @@ mod tests {
         let mut unfinished = calls.queue.drain();
         unfinished.sort_by_key(|call| call.id);
         let unfinished = unfinished.into_iter();
-        let unfinished: Vec<_> = unfinished
-            .map(|call| (call.id, call.last_error, call.reached))
-            .collect();
+        let unfinished: Vec<_> = unfinished.map(|call| (call.id, call.last_error)).collect();
         let expected = [
-            (retried, Some(CallError::NoResponse), Reached::Attempted),
-            (flying, None, Reached::Attempted),
-            (throttled_call, Some(throttled()), Reached::Attempted),
-            (waiting, None, Reached::Waiting),
-            (later, None, Reached::Waiting),
+            (retried, Some(CallError::NoResponse)),
+            (flying, None),
+            (throttled_call, Some(throttled())),
+            (waiting, None),
+            (later, None),
         ];
         assert_eq!(unfinished, expected);
         assert!(calls.queue.drain().is_empty());
@@ -1249,8 +1245,10 @@ mod tests {
                     _ => self.is_silent[region] = false,
                 }
             }
-            if self.calls.queue.ended(begun.id, error, self.calls.now) == Ended::Over {
-                assert!(self.unfinished.remove(&begun.id));
+            match self.calls.queue.ended(begun.id, error, self.calls.now) {
+                Some(Ended::Over(_)) => assert!(self.unfinished.remove(&begun.id)),
+                Some(Ended::Retried(_)) => {}
+                None => panic!("{begun:?} is not in flight"),
             }
         }
 

@@ -72,6 +72,21 @@ impl Request {
         }
     }
 
+    /// The same request for the page of a list that has this token, or for the first page.
+    pub(crate) fn with_token(mut self, next: Option<String>) -> Self {
+        match &mut self {
+            Self::DescribeProjects { token, .. }
+            | Self::DescribeProjectVersions { token, .. }
+            | Self::ListAccounts { token }
+            | Self::ListAccountsForParent { token, .. }
+            | Self::ListOrganizationalUnitsForParent { token, .. } => *token = next,
+            Self::StopProjectVersion { .. }
+            | Self::ListTagsForResource { .. }
+            | Self::AssumeRole { .. } => {}
+        }
+        self
+    }
+
     /// What the call concerns, for the log: a model, a project, a role or a unit.
     pub(crate) fn subject(&self) -> Cow<'_, str> {
         match self {

@@ -24,6 +24,17 @@ pub(crate) enum Response {
 
 /// What a response says, if it is the response to the call that was made.
 impl Response {
+    /// Takes the token of the list's next page, if it is a page of a list that has one.
+    pub(crate) fn take_next_token(&mut self) -> Option<String> {
+        match self {
+            Self::Projects(page) => page.next_token.take(),
+            Self::Versions(page) => page.next_token.take(),
+            Self::Accounts(page) => page.next_token.take(),
+            Self::Units(page) => page.next_token.take(),
+            Self::Stop(_) | Self::Tags(_) | Self::Session(_) => None,
+        }
+    }
+
     pub(crate) fn into_stop(self) -> Result<Option<Status>, CallError> {
         match self {
             Self::Stop(stop) => Ok(stop),
@@ -38,16 +49,16 @@ impl Response {
         }
     }
 
-    pub(crate) fn into_projects(self) -> Result<Page<Project>, CallError> {
+    pub(crate) fn into_projects(self) -> Result<Vec<Project>, CallError> {
         match self {
-            Self::Projects(projects) => Ok(projects),
+            Self::Projects(page) => Ok(page.items),
             _ => Err(CallError::unreadable(Operation::DescribeProjects)),
         }
     }
 
-    pub(crate) fn into_versions(self) -> Result<Page<Version>, CallError> {
+    pub(crate) fn into_versions(self) -> Result<Vec<Version>, CallError> {
         match self {
-            Self::Versions(versions) => Ok(versions),
+            Self::Versions(page) => Ok(page.items),
             _ => Err(CallError::unreadable(Operation::DescribeProjectVersions)),
         }
     }
@@ -59,16 +70,16 @@ impl Response {
         }
     }
 
-    pub(crate) fn into_accounts(self) -> Result<Page<Account>, CallError> {
+    pub(crate) fn into_accounts(self) -> Result<Vec<Account>, CallError> {
         match self {
-            Self::Accounts(accounts) => Ok(accounts),
+            Self::Accounts(page) => Ok(page.items),
             _ => Err(CallError::unreadable(Operation::ListAccounts)),
         }
     }
 
-    pub(crate) fn into_units(self) -> Result<Page<String>, CallError> {
+    pub(crate) fn into_units(self) -> Result<Vec<String>, CallError> {
         match self {
-            Self::Units(units) => Ok(units),
+            Self::Units(page) => Ok(page.items),
             _ => Err(CallError::unreadable(
                 Operation::ListOrganizationalUnitsForParent,
             )),

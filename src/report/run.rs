@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{LONGEST_CODE, LONGEST_ENTRY, ModelReport, Outcome};
+use super::outcome::{LONGEST_CODE, LONGEST_ENTRY, ModelReport, Outcome};
 use crate::excerpt::cut;
 
 /// The maximum length of the sentence, in bytes. Lambda passes it on in full, but not every

@@ -3,36 +3,16 @@
 
 use std::collections::HashSet;
 
-use tokio::time::Instant;
-
 use super::assignment::{Assignment, Pattern};
-use super::pages::{Continuation, Pages};
-use super::pending::{Pending, Purpose};
+use super::pending::Pending;
+use super::purpose::{List, Purpose, Rest};
 use crate::arn::AccountId;
 use crate::calls::error::CallError;
-use crate::calls::request::Request;
 use crate::calls::response::{Account, Response};
 use crate::report::Failure;
 
 /// The state of an account that can be used.
 const ACTIVE: &str = "ACTIVE";
-
-/// A call for the next page of a list.
-#[derive(Debug)]
-pub(super) struct AccountsCall {
-    list: List,
-    pages: Pages,
-}
-
-#[derive(Clone, Debug)]
-enum List {
-    /// All accounts of the organization.
-    Accounts,
-    /// The accounts directly under a root or a unit.
-    AccountsOf(String),
-    /// The units directly under a root or a unit.
-    UnitsOf(String),
-}
 
 /// An account, and the patterns that match it.
 #[derive(Debug)]
@@ -103,55 +83,42 @@ impl<'a> AccountList<'a> {
     /// first time that it is listed.
     pub(super) fn take(
         &mut self,
-        mut call: AccountsCall,
+        list: &List,
         result: Result<Response, CallError>,
+        rest: Rest,
         pending: &mut Pending,
-        now: Instant,
     ) -> Vec<FoundAccount<'a>> {
-        if self.is_complete() {
-            return Vec::new();
+        if rest == Rest::Nothing {
+            self.lists -= 1;
         }
-        let mut found = Vec::new();
-        let then = if let List::UnitsOf(_) = call.list {
-            let (units, then) = call.pages.take(result.and_then(Response::into_units));
-            units
-                .into_iter()
-                .for_each(|unit| self.add_unit(unit, pending));
-            then
-        } else {
-            let (accounts, then) = call.pages.take(result.and_then(Response::into_accounts));
-            found.extend(
-                accounts
+        let found = match list {
+            List::UnitsOf(_) => result.and_then(Response::into_units).map(|units| {
+                units
                     .into_iter()
-                    .filter_map(|account| self.select(account)),
-            );
-            then
+                    .for_each(|unit| self.add_unit(unit, pending));
+                Vec::new()
+            }),
+            List::Accounts | List::AccountsOf(_) => {
+                result.and_then(Response::into_accounts).map(|accounts| {
+                    let accounts = accounts.into_iter();
+                    accounts
+                        .filter_map(|account| self.select(account))
+                        .collect()
+                })
+            }
         };
-        match then {
-            Continuation::End => self.lists -= 1,
-            Continuation::NextPage => {
-                pending.push(call.request(), Purpose::Accounts(call));
-            }
-            Continuation::Restart(pause) => {
-                pending.push_at(now + pause, call.request(), Purpose::Accounts(call));
-            }
-            Continuation::Failed(error) => {
-                self.lists -= 1;
-                let error = match call.list {
-                    List::Accounts => error,
-                    List::AccountsOf(parent) | List::UnitsOf(parent) => error.about(&parent),
-                };
-                self.failure.get_or_insert_with(|| error.into());
-            }
-        }
-        found
+        found.unwrap_or_else(|error| {
+            let error = match list {
+                List::Accounts => error,
+                List::AccountsOf(parent) | List::UnitsOf(parent) => error.about(parent),
+            };
+            self.fail(error.into());
+            Vec::new()
+        })
     }
 
-    /// Notes that a list could not be read by the deadline, and why the last attempt at its call
-    /// failed.
-    pub(super) fn give_up(&mut self, call: &AccountsCall, last_error: Option<String>) {
-        let reason = call.pages.reason().map(str::to_owned);
-        let failure = Failure::out_of_time(last_error.or(reason));
+    /// Notes that a list could not be read.
+    pub(super) fn fail(&mut self, failure: Failure) {
         self.failure.get_or_insert(failure);
     }
 
@@ -212,23 +179,7 @@ impl<'a> AccountList<'a> {
 
     fn read(&mut self, list: List, pending: &mut Pending) {
         self.lists += 1;
-        let call = AccountsCall {
-            list,
-            pages: Pages::default(),
-        };
-        pending.push(call.request(), Purpose::Accounts(call));
-    }
-}
-
-impl AccountsCall {
-    /// The request for the next page.
-    fn request(&self) -> Request {
-        let token = self.pages.token();
-        match self.list.clone() {
-            List::Accounts => Request::ListAccounts { token },
-            List::AccountsOf(parent) => Request::ListAccountsForParent { parent, token },
-            List::UnitsOf(parent) => Request::ListOrganizationalUnitsForParent { parent, token },
-        }
+        pending.push(list.request(), Purpose::Accounts(list));
     }
 }
 
@@ -239,10 +190,13 @@ mod tests {
     use std::env::VarError;
 
     use time::OffsetDateTime;
+    use tokio::time::Instant;
 
     use crate::arn::ModelPattern;
-    use crate::calls::queue::Queue;
+    use crate::calls::queue::{CallId, Queue};
+    use crate::calls::request::Request;
     use crate::calls::response::Page;
+    use crate::calls::retry::ATTEMPT_LIMIT;
     use crate::settings::Settings;
 
     const ONE: &str = "111111111111";
@@ -267,7 +221,7 @@ mod tests {
         settings: &'a Settings,
         accounts: Option<&'a [AccountId]>,
         pattern: &'a ModelPattern,
-        pending: &mut Pending,
+        pending: &mut Pending<'_>,
     ) -> AccountList<'a> {
         let assignment = Assignment {
             settings,
@@ -282,8 +236,9 @@ mod tests {
         AccountList::begin(assignment, patterns, pending)
     }
 
-    fn pending() -> Pending {
-        Pending::new(Queue::new(8, fastrand::Rng::with_seed(7)))
+    fn pending() -> Pending<'static> {
+        let queue = Queue::new(8, fastrand::Rng::with_seed(7));
+        Pending::new(queue, "request-1")
     }
 
     fn everywhere() -> ModelPattern {
@@ -292,18 +247,27 @@ mod tests {
             .unwrap()
     }
 
-    /// The call that is made next, whose attempt has succeeded.
-    fn next(pending: &mut Pending) -> Option<AccountsCall> {
+    /// The call that is made next.
+    fn next(pending: &mut Pending) -> Option<(CallId, Request)> {
         let now = Instant::now();
-        let id = pending
-            .queue
-            .next(now, now + crate::calls::retry::ATTEMPT_LIMIT)?
-            .id;
-        pending.queue.ended(id, None, now);
-        match pending.take(id) {
-            Some(Purpose::Accounts(call)) => Some(call),
-            purpose => panic!("{purpose:?}"),
-        }
+        let attempt = pending.queue.next(now, now + ATTEMPT_LIMIT)?;
+        Some((attempt.id, attempt.request.clone()))
+    }
+
+    /// Responds to a call. Returns the accounts that are found.
+    fn respond(
+        list: &mut AccountList,
+        pending: &mut Pending,
+        call: CallId,
+        response: Result<Response, CallError>,
+    ) -> Vec<String> {
+        let step = pending.ended(call, response, Instant::now()).unwrap();
+        let Purpose::Accounts(of) = step.purpose else {
+            panic!("{step:?}");
+        };
+        let found = list.take(&of, step.result, step.rest, pending);
+        let found = found.iter().map(|account| account.id.as_str().to_owned());
+        found.collect()
     }
 
     fn accounts(ids: &[&str], next_token: Option<&str>) -> Result<Response, CallError> {
@@ -329,13 +293,11 @@ mod tests {
     fn read(
         list: &mut AccountList,
         pending: &mut Pending,
-        respond: impl Fn(&Request) -> Result<Response, CallError>,
+        response: impl Fn(&Request) -> Result<Response, CallError>,
     ) -> Vec<String> {
         let mut found = Vec::new();
-        while let Some(call) = next(pending) {
-            let response = respond(&call.request());
-            let page = list.take(call, response, pending, Instant::now());
-            found.extend(page.iter().map(|account| account.id.as_str().to_owned()));
+        while let Some((call, request)) = next(pending) {
+            found.extend(respond(list, pending, call, response(&request)));
         }
         found
     }
@@ -377,11 +339,9 @@ mod tests {
         let asked_for = [id(TWO)];
         let mut list = begin(&settings, Some(&asked_for), &pattern, &mut pending);
         assert_eq!(list.lines(), 2);
-        let call = next(&mut pending).unwrap();
+        let (call, _) = next(&mut pending).unwrap();
         let page = accounts(&[ONE, TWO], Some("2"));
-        let found = list.take(call, page, &mut pending, Instant::now());
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].id, asked_for[0]);
+        assert_eq!(respond(&mut list, &mut pending, call, page), [TWO]);
         assert!(list.is_complete());
         // The next page, which is asked for already, changes nothing, even if it fails.
         assert!(read(&mut list, &mut pending, |_| denied()).is_empty());
@@ -405,16 +365,5 @@ mod tests {
             failure,
             "AccessDeniedException: ou-a1b2-11111111: by script"
         );
-    }
-
-    #[test]
-    fn a_list_that_is_given_up_says_why_its_last_attempt_failed() {
-        let (settings, pattern, mut pending) = (settings(""), everywhere(), pending());
-        for last_error in [None, Some("no response in time".to_owned())] {
-            let mut list = begin(&settings, None, &pattern, &mut pending);
-            let call = next(&mut pending).unwrap();
-            list.give_up(&call, last_error.clone());
-            assert_eq!(list.end().1, Err(Failure::out_of_time(last_error)));
-        }
     }
 }

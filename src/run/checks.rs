@@ -16,65 +16,47 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 use super::cadence::Cadence;
-use super::pages::{Continuation, Pages};
+use super::purpose::{Rest, ScopePurpose, StatusCheck};
 use crate::arn::ModelArn;
 use crate::calls::error::CallError;
-use crate::calls::request::{NAMES_PER_CALL, Request};
-use crate::calls::response::{Description, Page, Project, ProjectState, Version};
+use crate::calls::request::NAMES_PER_CALL;
+use crate::calls::response::{Description, Project, ProjectState, Version};
 
-/// A call that looks up projects by name.
-#[derive(Debug)]
-pub(super) struct ProjectLookup {
-    names: Vec<String>,
-    pages: Pages,
-    found: Vec<Project>,
-}
-
-/// A call that checks models of one project, at most ten.
-#[derive(Debug)]
-pub(super) struct StatusCheck {
-    project: String,
-    project_arn: String,
-    pages: Pages,
-    /// The models that are checked, and of these, the ones that no page has shown yet.
-    models: Vec<ModelArn>,
-    missing: BTreeSet<ModelArn>,
-}
-
-/// A call to be made.
-#[derive(Debug)]
-pub(super) enum CheckCall {
-    Projects(ProjectLookup),
-    Versions(StatusCheck),
-}
-
-/// What a call has shown about a model.
+/// What a check has shown about a model.
 #[derive(Debug)]
 pub(super) struct CheckResult {
     pub(super) model_arn: ModelArn,
     pub(super) description: Result<Description, CallError>,
 }
 
+/// What is to be done after a check.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) results: Vec<CheckResult>,
+    /// The calls to make next.
+    pub(super) next: Vec<ScopePurpose>,
+}
+
 /// The checks of one project's models.
 #[derive(Debug, Default)]
 struct ProjectChecks {
-    /// The ARNs of the projects with this name, once they are known: there are two if one was
-    /// deleted and created again. The first is queried, and the next one if the first does not list
-    /// a model.
-    arns: Vec<String>,
-    /// The models that the next calls are for: together, and each on its own.
-    together: BTreeSet<ModelArn>,
-    alone: BTreeSet<ModelArn>,
+    /// The projects with this name, once they are known: there are two if one was deleted and
+    /// created again. The first is queried, and the next one if the first does not list a model.
+    known: Vec<Project>,
+    /// The models that the next calls are for.
+    due: BTreeSet<ModelArn>,
+    /// The models of the calls that are under way which no page has shown yet.
+    unseen: BTreeSet<ModelArn>,
     /// How many calls are under way that look up the project, or check several of its models. The
-    /// models that become due meanwhile are checked together. A call for a single model holds up
-    /// no other: that model may be why it takes long.
+    /// models that become due meanwhile are checked together.
     calls: usize,
-    /// Why the last list had to be restarted, if it had.
-    interruption: Option<String>,
+    /// The models that are each checked by a call under way. It holds up no other model: the one
+    /// that it is for may be why it takes long.
+    alone: BTreeSet<ModelArn>,
 }
 
-/// The models of a scope that are to be checked. Each is in exactly one place: in its project, in a
-/// call under way, or among those that wait for the next round.
+/// The models of a scope that are to be checked. Each is in exactly one place: due or under way in
+/// its project, or among those that wait for the next round.
 #[derive(Debug)]
 pub(super) struct Checks {
     projects: BTreeMap<String, ProjectChecks>,
@@ -98,7 +80,7 @@ impl Checks {
     pub(super) fn check_now(&mut self, model_arn: ModelArn) {
         let name = model_arn.project().to_owned();
         let project = self.projects.entry(name.clone()).or_default();
-        project.together.insert(model_arn);
+        project.due.insert(model_arn);
         self.ready.insert(name);
     }
 
@@ -117,267 +99,227 @@ impl Checks {
         (!self.waiting.is_empty()).then(|| self.cadence.next())
     }
 
-    /// Begins a round.
-    pub(super) fn begin_round(&mut self, now: Instant, due: Instant) {
+    /// Begins a round. No checks are made after `end`.
+    pub(super) fn begin_round(&mut self, now: Instant, end: Instant) {
         for model_arn in std::mem::take(&mut self.waiting) {
             self.check_now(model_arn);
         }
-        self.cadence.begin_round(now, due);
-    }
-
-    /// Why the last list that should have shown a model had to be restarted, if it had.
-    pub(super) fn interruption(&self, model_arn: &ModelArn) -> Option<&str> {
-        let project = self.projects.get(model_arn.project())?;
-        project.interruption.as_deref()
+        self.cadence.begin_round(now, end);
     }
 
     /// The calls for everything that is to be checked now.
-    pub(super) fn calls(&mut self) -> Vec<CheckCall> {
+    pub(super) fn calls(&mut self) -> Vec<ScopePurpose> {
         let mut calls = Vec::new();
         let mut unknown = Vec::new();
         for name in std::mem::take(&mut self.ready) {
             let Some(project) = self.projects.get_mut(&name) else {
                 continue;
             };
-            if project.calls > 0 || !project.is_due() {
+            if project.calls > 0 || project.due.is_empty() {
                 continue;
             }
-            if project.arns.is_empty() {
+            if project.known.is_empty() {
                 project.calls += 1;
                 unknown.push(name);
                 continue;
             }
-            for check in project.status_checks(&name) {
+            for check in project.checks() {
                 self.cadence.note_call();
-                calls.push(CheckCall::Versions(check));
+                calls.push(ScopePurpose::CheckVersions(check));
             }
         }
         let lookups = unknown.chunks(NAMES_PER_CALL);
-        calls.extend(lookups.map(|names| CheckCall::Projects(ProjectLookup::new(names.to_vec()))));
+        calls.extend(lookups.map(|names| ScopePurpose::LookUpProjects(names.to_vec())));
         calls
     }
 
-    /// Handles a page of a project lookup. Returns the calls to make next, and the results for
-    /// models.
+    /// Handles a page of projects with these names.
     pub(super) fn take_projects(
         &mut self,
-        mut lookup: ProjectLookup,
-        page: Result<Page<Project>, CallError>,
-        now: Instant,
-    ) -> (Vec<CheckCall>, Vec<CheckResult>) {
-        let (projects, then) = lookup.pages.take(page);
-        lookup.found.extend(projects);
-        let failure = match then {
-            Continuation::NextPage => return (vec![CheckCall::Projects(lookup)], Vec::new()),
-            Continuation::End => None,
-            Continuation::Restart(_) => {
-                for name in &lookup.names {
-                    if let Some(project) = self.projects.get_mut(name) {
-                        self.waiting.extend(project.take_due());
+        names: Vec<String>,
+        projects: Result<Vec<Project>, CallError>,
+        rest: Rest,
+    ) -> Findings {
+        let mut findings = Findings::default();
+        let failure = match projects {
+            Ok(projects) => {
+                for project in projects {
+                    if let Some(checks) = self.projects.get_mut(&project.name) {
+                        checks.add(project);
                     }
-                    self.interrupt(name, lookup.pages.reason(), now);
-                    self.call_ended(name);
                 }
-                return (Vec::new(), Vec::new());
+                None
             }
-            Continuation::Failed(error) if lookup.names.len() > 1 && !error.is_denied() => {
-                let alone = lookup.names.into_iter();
-                let alone = alone.map(|name| CheckCall::Projects(ProjectLookup::new(vec![name])));
-                return (alone.collect(), Vec::new());
+            Err(error) if names.len() > 1 && !error.is_denied() => {
+                let alone = names.into_iter();
+                let alone = alone.map(|name| ScopePurpose::LookUpProjects(vec![name]));
+                findings.next = alone.collect();
+                return findings;
             }
-            Continuation::Failed(error) => Some(error),
+            Err(error) => Some(error),
         };
-        // The project that is CREATED is most likely the right one.
-        lookup
-            .found
-            .sort_by_key(|project| project.state != ProjectState::Created);
-        let mut results = Vec::new();
-        for name in lookup.names {
+        if rest == Rest::Pages {
+            return findings;
+        }
+        for name in names {
             let Some(project) = self.projects.get_mut(&name) else {
                 continue;
             };
-            let found = lookup.found.iter().filter(|project| project.name == name);
-            project.arns = found.map(|project| project.arn.clone()).collect();
-            project.interruption = None;
-            let error = match &failure {
-                None if !project.arns.is_empty() => None,
-                None => Some(CallError::not_found(format!(
-                    "DescribeProjects finds no Custom Labels project `{name}` in this account and \
-                     region"
-                ))),
-                Some(error) => Some(error.clone()),
-            };
-            if let Some(error) = error {
-                results.extend(fail(project.take_due(), &error));
+            project.calls -= 1;
+            if project.known.is_empty() {
+                let error = failure.clone().unwrap_or_else(|| {
+                    CallError::not_found(format!(
+                        "DescribeProjects finds no Custom Labels project `{name}` in this account \
+                         and region"
+                    ))
+                });
+                findings.fail(std::mem::take(&mut project.due), &error);
             }
-            self.call_ended(&name);
+            self.ready.insert(name);
         }
-        (Vec::new(), results)
+        findings
     }
 
-    /// Handles a page of a status check. Returns the calls to make next, and the results for
-    /// models.
+    /// Handles a page of the versions that a check is for.
     pub(super) fn take_versions(
         &mut self,
-        mut check: StatusCheck,
-        page: Result<Page<Version>, CallError>,
-        now: Instant,
-    ) -> (Vec<CheckCall>, Vec<CheckResult>) {
-        let Some(project) = self.projects.get_mut(&check.project) else {
-            return (Vec::new(), Vec::new());
+        check: StatusCheck,
+        versions: Result<Vec<Version>, CallError>,
+        rest: Rest,
+    ) -> Findings {
+        let mut findings = Findings::default();
+        let Some(name) = check.models.first().map(|it| it.project().to_owned()) else {
+            return findings;
         };
-        let (versions, then) = check.pages.take(page);
-        let mut results: Vec<CheckResult> = Vec::new();
-        for version in versions {
-            if let Some(model_arn) = check.missing.take(&*version.model_arn) {
-                let description = Ok(version.description);
-                results.push(CheckResult {
-                    model_arn,
-                    description,
-                });
-            }
-        }
-        match then {
-            _ if check.missing.is_empty() => project.interruption = None,
-            Continuation::NextPage => return (vec![CheckCall::Versions(check)], results),
-            Continuation::End => {
-                project.interruption = None;
-                // If a project is listed twice, the right one is the one that lists the model.
-                if let Some(arn) = project.next_arn(&check.project_arn) {
-                    check.project_arn = arn;
-                    check.pages = Pages::default();
-                    return (vec![CheckCall::Versions(check)], results);
+        let Some(project) = self.projects.get_mut(&name) else {
+            return findings;
+        };
+        let is_batch = check.models.len() > 1;
+        let failure = match versions {
+            Ok(versions) => {
+                for version in versions {
+                    if let Some(model_arn) = project.unseen.take(&*version.model_arn) {
+                        findings.results.push(CheckResult {
+                            model_arn,
+                            description: Ok(version.description),
+                        });
+                    }
                 }
-                let error = CallError::not_found(format!(
-                    "DescribeProjectVersions does not list this model in project `{}`",
-                    check.project
-                ));
-                results.extend(fail(check.missing, &error));
+                None
             }
-            Continuation::Restart(_) => {
-                self.waiting.extend(check.missing);
-                self.interrupt(&check.project, check.pages.reason(), now);
+            Err(error) => Some(error),
+        };
+        if rest == Rest::Pages {
+            return findings;
+        }
+        project.end_call(&check.models);
+        self.ready.insert(name.clone());
+        let models = check.models.into_iter();
+        let unseen: Vec<ModelArn> = models.filter(|it| project.unseen.contains(it)).collect();
+        // If a project is listed twice, the right one is the one that lists the model.
+        let next_arn = project.arn_after(&check.project_arn);
+        match (failure, next_arn) {
+            (Some(error), _) if is_batch && !error.is_denied() => {
+                for model_arn in unseen {
+                    let alone = vec![model_arn];
+                    project.begin_call(&alone);
+                    findings.check(check.project_arn.clone(), alone);
+                }
             }
-            Continuation::Failed(error) if check.models.len() > 1 && !error.is_denied() => {
-                project.alone.extend(check.missing);
+            (None, Some(project_arn)) if !unseen.is_empty() => {
+                project.begin_call(&unseen);
+                findings.check(project_arn, unseen);
             }
-            Continuation::Failed(error) => results.extend(fail(check.missing, &error)),
-        }
-        if check.models.len() > 1 {
-            self.call_ended(&check.project);
-        }
-        (Vec::new(), results)
-    }
-
-    /// Notes why a list of a project has to be restarted, which is done in the next round.
-    fn interrupt(&mut self, name: &str, reason: Option<&str>, now: Instant) {
-        if let Some(project) = self.projects.get_mut(name) {
-            let is_first = project.interruption.is_none();
-            project.interruption = reason.map(str::to_owned);
-            if is_first {
-                self.cadence.note_change(now);
+            (failure, _) => {
+                let error = failure.unwrap_or_else(|| {
+                    CallError::not_found(format!(
+                        "DescribeProjectVersions does not list this model in project `{name}`"
+                    ))
+                });
+                unseen.iter().for_each(|it| {
+                    project.unseen.remove(it);
+                });
+                findings.fail(unseen, &error);
             }
         }
-    }
-
-    /// Notes that a call for a project has ended, so that there may be others to make.
-    fn call_ended(&mut self, name: &str) {
-        if let Some(project) = self.projects.get_mut(name) {
-            project.calls -= 1;
-            self.ready.insert(name.to_owned());
-        }
+        findings
     }
 }
 
-/// The results for models whose check has failed.
-fn fail(
-    models: impl IntoIterator<Item = ModelArn>,
-    error: &CallError,
-) -> impl Iterator<Item = CheckResult> {
-    models.into_iter().map(|model_arn| CheckResult {
-        model_arn,
-        description: Err(error.clone()),
-    })
-}
-
-impl CheckCall {
-    /// The request for the next page.
-    pub(super) fn request(&self) -> Request {
-        match self {
-            Self::Projects(lookup) => Request::DescribeProjects {
-                names: lookup.names.clone(),
-                token: lookup.pages.token(),
-            },
-            Self::Versions(check) => Request::DescribeProjectVersions {
-                project_arn: check.project_arn.clone(),
-                names: check
-                    .models
-                    .iter()
-                    .map(|it| it.version().to_owned())
-                    .collect(),
-                token: check.pages.token(),
-            },
-        }
-    }
-}
-
-impl ProjectLookup {
-    fn new(names: Vec<String>) -> Self {
-        Self {
-            names,
-            pages: Pages::default(),
-            found: Vec::new(),
-        }
+impl Findings {
+    /// Adds a call that checks these models.
+    fn check(&mut self, project_arn: String, models: Vec<ModelArn>) {
+        let check = StatusCheck {
+            project_arn,
+            models,
+        };
+        self.next.push(ScopePurpose::CheckVersions(check));
     }
 
-    /// Whether it looks up a model's project.
-    pub(super) fn concerns(&self, model_arn: &ModelArn) -> bool {
-        self.names.iter().any(|name| name == model_arn.project())
-    }
-}
-
-impl StatusCheck {
-    /// The models that no page has shown yet.
-    pub(super) fn missing(&self) -> impl Iterator<Item = &ModelArn> {
-        self.missing.iter()
+    /// Adds the results of models whose check has failed.
+    fn fail(&mut self, models: impl IntoIterator<Item = ModelArn>, error: &CallError) {
+        let results = models.into_iter().map(|model_arn| CheckResult {
+            model_arn,
+            description: Err(error.clone()),
+        });
+        self.results.extend(results);
     }
 }
 
 impl ProjectChecks {
-    fn is_due(&self) -> bool {
-        !(self.together.is_empty() && self.alone.is_empty())
+    /// Adds a project with this name. The one that is CREATED is most likely the right one.
+    fn add(&mut self, project: Project) {
+        self.known.retain(|known| known.arn != project.arn);
+        self.known.push(project);
+        self.known
+            .sort_by_key(|known| known.state != ProjectState::Created);
     }
 
-    fn take_due(&mut self) -> Vec<ModelArn> {
-        let mut due = std::mem::take(&mut self.together);
-        due.append(&mut self.alone);
-        due.into_iter().collect()
+    /// Notes that a call begins that checks these models.
+    fn begin_call(&mut self, models: &[ModelArn]) {
+        match models {
+            [alone] => {
+                self.alone.insert(alone.clone());
+            }
+            _ => self.calls += 1,
+        }
     }
 
-    /// The checks of all its models that are due.
-    fn status_checks(&mut self, name: &str) -> Vec<StatusCheck> {
-        let together = Vec::from_iter(std::mem::take(&mut self.together));
-        let alone = Vec::from_iter(std::mem::take(&mut self.alone));
-        let groups = together.chunks(NAMES_PER_CALL).chain(alone.chunks(1));
-        let Some(project_arn) = self.arns.first() else {
+    /// Notes that a call has ended that checked these models.
+    fn end_call(&mut self, models: &[ModelArn]) {
+        match models {
+            [alone] => {
+                self.alone.remove(alone);
+            }
+            _ => self.calls -= 1,
+        }
+    }
+
+    /// The checks of all models that are due, which are then under way. A model whose own call is
+    /// still under way is left for later: the rest of that call would be taken for that of the new
+    /// one.
+    fn checks(&mut self) -> Vec<StatusCheck> {
+        let Some(Project { arn, .. }) = self.known.first() else {
             return Vec::new();
         };
-        let checks = groups.map(|models| StatusCheck {
-            project: name.to_owned(),
-            project_arn: project_arn.clone(),
-            pages: Pages::default(),
+        let due: Vec<ModelArn> = self.due.difference(&self.alone).cloned().collect();
+        let checks = due.chunks(NAMES_PER_CALL).map(|models| StatusCheck {
+            project_arn: arn.clone(),
             models: models.to_vec(),
-            missing: models.iter().cloned().collect(),
         });
         let checks: Vec<StatusCheck> = checks.collect();
-        self.calls += checks.iter().filter(|check| check.models.len() > 1).count();
+        self.due.retain(|it| self.alone.contains(it));
+        self.unseen.extend(due);
+        for check in &checks {
+            self.begin_call(&check.models);
+        }
         checks
     }
 
     /// The ARN of the other project with the same name.
-    fn next_arn(&self, arn: &str) -> Option<String> {
-        let mut arns = self.arns.iter().skip_while(|known| *known != arn);
-        arns.nth(1).cloned()
+    fn arn_after(&self, arn: &str) -> Option<String> {
+        let mut known = self.known.iter().skip_while(|known| known.arn != arn);
+        known.nth(1).map(|project| project.arn.clone())
     }
 }
 
@@ -388,6 +330,8 @@ mod tests {
     use std::time::Duration;
 
     use fastrand::Rng;
+
+    use Rest::{Nothing, Pages};
 
     use crate::calls::status::Status;
 
@@ -405,43 +349,47 @@ mod tests {
     }
 
     /// The checks of these models, and the calls for them.
-    fn begin(models: impl IntoIterator<Item = ModelArn>) -> (Checks, Vec<CheckCall>) {
+    fn begin(models: impl IntoIterator<Item = ModelArn>) -> (Checks, Vec<ScopePurpose>) {
         let mut checks = Checks::new(Instant::now());
         models.into_iter().for_each(|model| checks.check_now(model));
         let calls = checks.calls();
         (checks, calls)
     }
 
-    fn project_lookup(call: CheckCall) -> ProjectLookup {
+    /// The names of the projects that a call looks up.
+    fn lookup(call: ScopePurpose) -> Vec<String> {
         match call {
-            CheckCall::Projects(lookup) => lookup,
-            CheckCall::Versions(check) => panic!("{check:?}"),
+            ScopePurpose::LookUpProjects(names) => names,
+            call => panic!("{call:?}"),
         }
     }
 
-    fn status_check(call: CheckCall) -> StatusCheck {
-        match call {
-            CheckCall::Versions(check) => check,
-            CheckCall::Projects(lookup) => panic!("{lookup:?}"),
-        }
-    }
-
-    /// The checks that are to be made now.
-    fn status_checks(checks: &mut Checks) -> Vec<StatusCheck> {
-        checks.calls().into_iter().map(status_check).collect()
+    fn status_checks(calls: Vec<ScopePurpose>) -> Vec<StatusCheck> {
+        let checks = calls.into_iter().map(|call| match call {
+            ScopePurpose::CheckVersions(check) => check,
+            call => panic!("{call:?}"),
+        });
+        checks.collect()
     }
 
     /// The calls for models whose projects have already been looked up.
     fn checks_of(models: impl IntoIterator<Item = ModelArn>) -> (Checks, Vec<StatusCheck>) {
         let (mut checks, calls) = begin(models);
         for call in calls {
-            let lookup = project_lookup(call);
-            let page = found(&lookup);
-            let (next, results) = checks.take_projects(lookup, page, Instant::now());
-            assert!(next.is_empty() && results.is_empty());
+            let names = lookup(call);
+            let projects = Ok(created(&names));
+            let findings = checks.take_projects(names, projects, Nothing);
+            assert!(findings.next.is_empty() && findings.results.is_empty());
         }
-        let calls = status_checks(&mut checks);
+        let calls = status_checks(checks.calls());
         (checks, calls)
+    }
+
+    fn created(names: &[String]) -> Vec<Project> {
+        let names = names.iter();
+        names
+            .map(|name| project(name, 1, ProjectState::Created))
+            .collect()
     }
 
     fn project(name: &str, number: u32, state: ProjectState) -> Project {
@@ -466,28 +414,8 @@ mod tests {
         }
     }
 
-    fn page<T>(items: Vec<T>, next_token: Option<&str>) -> Result<Page<T>, CallError> {
-        Ok(Page {
-            items,
-            next_token: next_token.map(str::to_owned),
-        })
-    }
-
-    /// A page with all projects of a lookup.
-    fn found(lookup: &ProjectLookup) -> Result<Page<Project>, CallError> {
-        let names = lookup.names.iter();
-        let projects = names.map(|name| project(name, 1, ProjectState::Created));
-        page(projects.collect(), None)
-    }
-
-    /// A page with these models.
-    fn versions(models: &[ModelArn], next_token: Option<&str>) -> Result<Page<Version>, CallError> {
-        page(models.iter().map(version).collect(), next_token)
-    }
-
-    /// A page with all models of a check.
-    fn described(check: &StatusCheck) -> Result<Page<Version>, CallError> {
-        versions(&check.models, None)
+    fn versions(models: &[ModelArn]) -> Vec<Version> {
+        models.iter().map(version).collect()
     }
 
     fn refused(code: &str) -> CallError {
@@ -502,10 +430,6 @@ mod tests {
         CallError::Unreadable {
             message: "garbage".to_owned(),
         }
-    }
-
-    fn names(check: &StatusCheck) -> Vec<&str> {
-        check.models.iter().map(ModelArn::version).collect()
     }
 
     /// The result for each model: its status, or why there is none.
@@ -526,24 +450,24 @@ mod tests {
         let (mut checks, calls) = begin(each_of_25());
         let mut sizes = Vec::new();
         for call in calls {
-            let lookup = project_lookup(call);
-            sizes.push(lookup.names.len());
-            let page = found(&lookup);
-            checks.take_projects(lookup, page, Instant::now());
+            let names = lookup(call);
+            sizes.push(names.len());
+            let projects = Ok(created(&names));
+            checks.take_projects(names, projects, Nothing);
         }
         assert_eq!(sizes, [10, 10, 5]);
-        let calls = status_checks(&mut checks);
+        let calls = status_checks(checks.calls());
         assert_eq!(calls.len(), 25);
         for check in calls {
-            let page = described(&check);
-            checks.take_versions(check, page, Instant::now());
+            let seen = Ok(versions(&check.models));
+            checks.take_versions(check, seen, Nothing);
         }
         each_of_25().for_each(|model| checks.check_now(model));
-        assert_eq!(status_checks(&mut checks).len(), 25);
+        assert_eq!(status_checks(checks.calls()).len(), 25);
     }
 
     #[test]
-    fn models_of_a_project_are_checked_by_name_ten_a_call_however_many_there_are() {
+    fn models_of_a_project_are_checked_ten_a_call_however_many_there_are() {
         for (count, sizes) in [
             (1, vec![1]),
             (10, vec![10]),
@@ -561,103 +485,51 @@ mod tests {
             .into_iter()
             .flat_map(|name| models(name, 3));
         let (_, calls) = checks_of(all);
-        let projects: Vec<&str> = calls.iter().map(|check| &*check.project).collect();
-        assert_eq!(projects, ["dock", "shelf"]);
+        let arns: Vec<&str> = calls.iter().map(|check| &*check.project_arn).collect();
+        assert_eq!(arns, [project_arn("dock", 1), project_arn("shelf", 1)]);
     }
 
     #[test]
-    fn a_request_names_the_models_of_its_check() {
-        let (_, mut calls) = checks_of(models("shelf", 2));
-        let expected = Request::DescribeProjectVersions {
-            project_arn: project_arn("shelf", 1),
-            names: vec!["v00".to_owned(), "v01".to_owned()],
-            token: None,
-        };
-        assert_eq!(
-            CheckCall::Versions(calls.pop().unwrap()).request(),
-            expected
-        );
-    }
-
-    #[test]
-    fn a_check_is_read_on_until_it_has_shown_all_of_its_models() {
+    fn each_page_of_a_check_has_its_results_and_what_no_page_shows_is_not_there() {
         let arns = models("shelf", 3);
         let (mut checks, mut calls) = checks_of(arns.clone());
-        let first = versions(&arns[..1], Some("2"));
-        let (mut next, results) = checks.take_versions(calls.pop().unwrap(), first, Instant::now());
-        assert_eq!(results.len(), 1);
-        let check = status_check(next.pop().unwrap());
-        assert_eq!(check.missing().collect::<Vec<_>>(), [&arns[1], &arns[2]]);
-        let second = versions(&arns[1..], Some("3"));
-        let (next, results) = checks.take_versions(check, second, Instant::now());
-        assert!(next.is_empty() && checks.calls().is_empty());
-        assert_eq!(results.len(), 2);
+        let check = calls.pop().unwrap();
+        for number in [0, 1] {
+            // A list that is restarted shows the first model again, which is no news.
+            let page = Ok(versions(&arns[..=number]));
+            let findings = checks.take_versions(check.clone(), page, Pages);
+            assert!(findings.next.is_empty());
+            let seen: Vec<&str> = words(&findings.results).into_keys().collect();
+            assert_eq!(seen, [arns[number].version()]);
+        }
+        let findings = checks.take_versions(check, Ok(Vec::new()), Nothing);
+        assert!(findings.next.is_empty());
+        let words = words(&findings.results);
+        assert_eq!(words.len(), 1);
+        assert!(words["v02"].starts_with(
+            "ResourceNotFoundException: DescribeProjectVersions does not list this model"
+        ));
     }
 
     #[test]
-    fn the_models_of_a_check_that_is_interrupted_are_checked_in_the_next_round() {
-        let start = Instant::now();
-        let arns = models("shelf", 10);
-        let (mut checks, mut calls) = checks_of(arns.clone());
-        let first = versions(&arns[..5], Some("2"));
-        let (mut next, results) = checks.take_versions(calls.pop().unwrap(), first, start);
-        assert_eq!(results.len(), 5);
-        let check = status_check(next.pop().unwrap());
-        let expired = Err(refused("InvalidPaginationTokenException"));
-        let (next, results) = checks.take_versions(check, expired, start);
-        assert!(next.is_empty() && results.is_empty() && checks.calls().is_empty());
-        let interruption = checks.interruption(&arns[9]);
-        assert_eq!(interruption, Some("InvalidPaginationTokenException"));
-        assert_eq!(checks.next_round(), Some(start + Duration::from_secs(1)));
-        checks.begin_round(start, start + DEADLINE);
-        let [check] = &status_checks(&mut checks)[..] else {
-            panic!("{checks:?}");
-        };
-        assert_eq!(check.models, arns[5..]);
-    }
-
-    #[test]
-    fn a_lookup_that_is_interrupted_is_made_again_in_the_next_round() {
+    fn the_rest_of_a_check_says_nothing_about_a_model_that_is_to_be_checked_again() {
         let arn = model("shelf", 0);
-        let (mut checks, calls) = begin([arn.clone()]);
-        for call in calls {
-            let expired = Err(refused("InvalidPaginationTokenException"));
-            let (next, results) =
-                checks.take_projects(project_lookup(call), expired, Instant::now());
-            assert!(next.is_empty() && results.is_empty() && checks.calls().is_empty());
-        }
-        let interruption = checks.interruption(&arn);
-        assert_eq!(interruption, Some("InvalidPaginationTokenException"));
-        checks.begin_round(Instant::now(), Instant::now() + DEADLINE);
-        let lookup = project_lookup(checks.calls().pop().unwrap());
-        assert_eq!(lookup.names, ["shelf"]);
-        let page = found(&lookup);
-        checks.take_projects(lookup, page, Instant::now());
-        assert_eq!(checks.interruption(&arn), None);
-    }
-
-    #[test]
-    fn a_check_that_keeps_being_interrupted_is_made_less_and_less_often() {
-        let start = Instant::now();
-        let (mut checks, calls) = checks_of(models("shelf", 10));
-        let mut calls: Vec<CheckCall> = calls.into_iter().map(CheckCall::Versions).collect();
-        let (mut now, mut rounds) = (start, Vec::new());
-        for repeats in [true, false, true, false, true, false, true] {
-            let check = status_check(calls.pop().unwrap());
-            let (mut next, _) = checks.take_versions(check, versions(&[], Some("2")), now);
-            let check = status_check(next.pop().unwrap());
-            let interruption = match repeats {
-                true => versions(&[], Some("2")),
-                false => Err(refused("InvalidPaginationTokenException")),
-            };
-            let (next, results) = checks.take_versions(check, interruption, now);
-            assert!(next.is_empty() && results.is_empty());
-            now = checks.next_round().unwrap();
-            rounds.push((now - start).as_secs());
-            checks.begin_round(now, start + DEADLINE);
-            calls = checks.calls();
-        }
-        assert_eq!(rounds, [1, 3, 7, 15, 31, 61, 91]);
+        let (mut checks, mut calls) = checks_of([arn.clone()]);
+        let check = calls.pop().unwrap();
+        let page = Ok(versions(&check.models));
+        let findings = checks.take_versions(check.clone(), page, Pages);
+        assert_eq!(findings.results.len(), 1);
+        checks.check_now(arn.clone());
+        let other = model("shelf", 1);
+        checks.check_now(other.clone());
+        let under_way = status_checks(checks.calls());
+        let findings = checks.take_versions(check, Ok(Vec::new()), Nothing);
+        assert!(findings.results.is_empty() && findings.next.is_empty());
+        let later = status_checks(checks.calls());
+        let checked = under_way.into_iter().chain(later);
+        let mut checked: Vec<ModelArn> = checked.flat_map(|check| check.models).collect();
+        checked.sort();
+        assert_eq!(checked, [arn, other]);
     }
 
     #[test]
@@ -671,19 +543,20 @@ mod tests {
         ] {
             let (mut checks, mut calls) = checks_of(models("shelf", 3));
             let failed = Err(error.clone());
-            let (next, results) =
-                checks.take_versions(calls.pop().unwrap(), failed, Instant::now());
-            assert!(next.is_empty() && results.is_empty());
-            let calls = status_checks(&mut checks);
+            let findings = checks.take_versions(calls.pop().unwrap(), failed, Nothing);
+            assert!(findings.results.is_empty());
+            let calls = status_checks(findings.next);
             assert_eq!(calls.len(), 3);
             let mut all = Vec::new();
             for check in calls {
-                let response = match &names(&check)[..] {
-                    ["v01"] => Err(error.clone()),
-                    [_] => described(&check),
+                let response = match &check.models[..] {
+                    [alone] if *alone == model("shelf", 1) => Err(error.clone()),
+                    [_] => Ok(versions(&check.models)),
                     several => panic!("{several:?}"),
                 };
-                all.extend(checks.take_versions(check, response, Instant::now()).1);
+                let findings = checks.take_versions(check, response, Nothing);
+                assert!(findings.next.is_empty());
+                all.extend(findings.results);
             }
             let stopping = || "STOPPING".to_owned();
             let expected = [
@@ -697,27 +570,39 @@ mod tests {
     }
 
     #[test]
+    fn only_what_a_failed_batch_has_not_shown_is_checked_alone() {
+        let arns = models("shelf", 3);
+        let (mut checks, mut calls) = checks_of(arns.clone());
+        let check = calls.pop().unwrap();
+        checks.take_versions(check.clone(), Ok(versions(&arns[..2])), Pages);
+        let findings = checks.take_versions(check, Err(CallError::NoResponse), Nothing);
+        assert!(findings.results.is_empty());
+        let calls = status_checks(findings.next);
+        assert!(calls.iter().flat_map(|check| &check.models).eq(&arns[2..]));
+    }
+
+    #[test]
     fn a_lookup_of_several_projects_that_fails_is_taken_apart() {
         for error in [refused("InternalServerError"), CallError::NoResponse] {
             let (mut checks, mut calls) = begin([model("dock", 0), model("shelf", 1)]);
-            let lookup = project_lookup(calls.pop().unwrap());
-            let (next, results) = checks.take_projects(lookup, Err(error.clone()), Instant::now());
-            assert!(results.is_empty());
-            let lookups: Vec<ProjectLookup> = next.into_iter().map(project_lookup).collect();
-            assert_eq!(lookups.len(), 2);
+            let names = lookup(calls.pop().unwrap());
+            let findings = checks.take_projects(names, Err(error.clone()), Nothing);
+            assert!(findings.results.is_empty());
+            let lookups: Vec<Vec<String>> = findings.next.into_iter().map(lookup).collect();
+            assert_eq!(lookups, [["dock"], ["shelf"]]);
             let mut all = Vec::new();
-            for lookup in lookups {
-                let response = match &lookup.names[..] {
-                    [name] if name == "dock" => Err(error.clone()),
-                    [_] => found(&lookup),
-                    several => panic!("{several:?}"),
+            for names in lookups {
+                let response = match &*names[0] {
+                    "dock" => Err(error.clone()),
+                    _ => Ok(created(&names)),
                 };
-                let (next, results) = checks.take_projects(lookup, response, Instant::now());
-                assert!(next.is_empty());
-                all.extend(results);
+                let findings = checks.take_projects(names, response, Nothing);
+                assert!(findings.next.is_empty());
+                all.extend(findings.results);
             }
             assert_eq!(words(&all), BTreeMap::from([("v00", error.to_string())]));
-            assert_eq!(names(&status_checks(&mut checks)[0]), ["v01"]);
+            let calls = status_checks(checks.calls());
+            assert_eq!(calls[0].models, [model("shelf", 1)]);
         }
     }
 
@@ -726,65 +611,90 @@ mod tests {
         for code in ["AccessDeniedException", "AccessDenied"] {
             let (mut checks, mut calls) = checks_of(models("shelf", 3));
             let denied = Err(refused(code));
-            let (next, results) =
-                checks.take_versions(calls.pop().unwrap(), denied, Instant::now());
-            assert!(next.is_empty() && checks.calls().is_empty());
-            assert_eq!(results.len(), 3);
+            let findings = checks.take_versions(calls.pop().unwrap(), denied, Nothing);
+            assert!(findings.next.is_empty() && checks.calls().is_empty());
+            assert_eq!(findings.results.len(), 3);
 
             let (mut checks, mut calls) = begin([model("dock", 0), model("shelf", 0)]);
-            let lookup = project_lookup(calls.pop().unwrap());
-            let (next, results) = checks.take_projects(lookup, Err(refused(code)), Instant::now());
-            assert!(next.is_empty() && checks.calls().is_empty());
-            assert_eq!(results.len(), 2);
+            let names = lookup(calls.pop().unwrap());
+            let findings = checks.take_projects(names, Err(refused(code)), Nothing);
+            assert!(findings.next.is_empty() && checks.calls().is_empty());
+            assert_eq!(findings.results.len(), 2);
             assert_eq!(checks.next_round(), None);
         }
     }
 
     #[test]
-    fn a_project_or_a_model_that_is_not_listed_is_not_there() {
-        let (mut checks, mut calls) = begin([model("dock", 0), model("shelf", 0)]);
-        let lookup = project_lookup(calls.pop().unwrap());
-        let only_shelf = page(vec![project("shelf", 1, ProjectState::Created)], None);
-        let (_, results) = checks.take_projects(lookup, only_shelf, Instant::now());
-        assert!(words(&results)["v00"].starts_with(
+    fn a_project_that_is_not_listed_is_not_there() {
+        let (mut checks, mut calls) = begin([model("dock", 0), model("shelf", 1)]);
+        let names = lookup(calls.pop().unwrap());
+        let shelf = Ok(vec![project("shelf", 1, ProjectState::Created)]);
+        let findings = checks.take_projects(names.clone(), shelf, Pages);
+        assert!(findings.results.is_empty() && checks.calls().is_empty());
+        let findings = checks.take_projects(names, Ok(Vec::new()), Nothing);
+        let words = words(&findings.results);
+        assert_eq!(words.len(), 1);
+        assert!(words["v00"].starts_with(
             "ResourceNotFoundException: DescribeProjects finds no Custom Labels project `dock`"
         ));
-        let check = status_checks(&mut checks).pop().unwrap();
-        let (_, results) = checks.take_versions(check, versions(&[], None), Instant::now());
-        assert!(words(&results)["v00"].starts_with(
-            "ResourceNotFoundException: DescribeProjectVersions does not list this model"
-        ));
+        assert_eq!(status_checks(checks.calls()).len(), 1);
     }
 
     #[test]
     fn of_a_project_that_is_listed_twice_the_created_one_is_asked_first_and_then_the_other() {
-        let now = Instant::now();
-        for deleting_first in [true, false] {
+        for created_first in [false, true] {
             let mut projects = vec![
                 project("shelf", 1, ProjectState::Changing),
                 project("shelf", 2, ProjectState::Created),
             ];
-            if !deleting_first {
+            if created_first {
                 projects.reverse();
             }
-            let (mut checks, mut calls) = begin(models("shelf", 2));
-            let lookup = project_lookup(calls.pop().unwrap());
-            let other = projects.pop().unwrap();
-            let (mut next, _) = checks.take_projects(lookup, page(projects, Some("2")), now);
-            let lookup = project_lookup(next.pop().unwrap());
-            checks.take_projects(lookup, page(vec![other], None), now);
+            let (mut checks, mut calls) = begin(models("shelf", 4));
+            let names = lookup(calls.pop().unwrap());
+            for project in projects {
+                checks.take_projects(names.clone(), Ok(vec![project]), Pages);
+            }
+            checks.take_projects(names, Ok(Vec::new()), Nothing);
 
-            let check = status_checks(&mut checks).pop().unwrap();
+            let check = status_checks(checks.calls()).pop().unwrap();
             assert_eq!(check.project_arn, project_arn("shelf", 2));
-            let first = versions(&[model("shelf", 0)], None);
-            let (mut next, results) = checks.take_versions(check, first, now);
-            assert_eq!(results.len(), 1);
-            let check = status_check(next.pop().unwrap());
+            let first = Ok(versions(&[model("shelf", 0)]));
+            let mut findings = checks.take_versions(check, first, Nothing);
+            assert_eq!(findings.results.len(), 1);
+            let check = status_checks(std::mem::take(&mut findings.next))
+                .pop()
+                .unwrap();
             assert_eq!(check.project_arn, project_arn("shelf", 1));
-            let second = versions(&[model("shelf", 1)], None);
-            let (next, results) = checks.take_versions(check, second, now);
-            assert!(next.is_empty() && results[0].description.is_ok());
+            assert_eq!(check.models, models("shelf", 4)[1..]);
+            // The others of the project wait for that one too.
+            checks.check_now(model("shelf", 0));
+            assert!(checks.calls().is_empty());
+            let rest = Ok(versions(&models("shelf", 3)[1..]));
+            let findings = checks.take_versions(check, rest, Nothing);
+            assert!(findings.next.is_empty());
+            let words = words(&findings.results);
+            assert_eq!([&words["v01"], &words["v02"]], ["STOPPING", "STOPPING"]);
+            assert!(words["v03"].starts_with("ResourceNotFoundException"));
+            assert_eq!(checks.calls().len(), 1);
         }
+    }
+
+    #[test]
+    fn a_project_whose_state_changes_between_two_pages_is_one() {
+        let (mut checks, mut calls) = begin([model("shelf", 0)]);
+        let names = lookup(calls.pop().unwrap());
+        for (state, rest) in [
+            (ProjectState::Created, Pages),
+            (ProjectState::Changing, Nothing),
+        ] {
+            let page = Ok(vec![project("shelf", 1, state)]);
+            checks.take_projects(names.clone(), page, rest);
+        }
+        let check = status_checks(checks.calls()).pop().unwrap();
+        let findings = checks.take_versions(check, Ok(Vec::new()), Nothing);
+        assert!(findings.next.is_empty());
+        assert_eq!(findings.results.len(), 1);
     }
 
     #[test]
@@ -794,38 +704,54 @@ mod tests {
         checks.check_now(model("shelf", 3));
         assert!(checks.calls().is_empty());
         let check = calls.pop().unwrap();
-        let page = described(&check);
-        checks.take_versions(check, page, Instant::now());
-        let [check] = &status_checks(&mut checks)[..] else {
+        let seen = Ok(versions(&check.models));
+        checks.take_versions(check, seen, Nothing);
+        let [check] = &status_checks(checks.calls())[..] else {
             panic!("{checks:?}");
         };
-        assert_eq!(names(check), ["v02", "v03"]);
+        assert_eq!(check.models, models("shelf", 4)[2..]);
     }
 
     #[test]
     fn a_check_of_a_single_model_holds_up_no_other() {
         let (mut checks, mut calls) = checks_of([model("shelf", 0)]);
-        let mut alone = calls.pop().unwrap();
+        let alone = calls.pop().unwrap();
         for number in [1, 2] {
             checks.check_now(model("shelf", number));
-            let [check] = &status_checks(&mut checks)[..] else {
+            let [check] = &status_checks(checks.calls())[..] else {
                 panic!("{checks:?}");
             };
             assert_eq!(check.models, [model("shelf", number)]);
         }
-        // Nor does its end, while several are checked.
         checks.check_now(model("shelf", 3));
         checks.check_now(model("shelf", 4));
-        let several = status_checks(&mut checks).pop().unwrap();
+        let several = status_checks(checks.calls()).pop().unwrap();
         assert_eq!(several.models.len(), 2);
-        let page = described(&alone);
-        checks.take_versions(alone, page, Instant::now());
+        // Its end is not that of the check of several.
+        let seen = Ok(versions(&alone.models));
+        checks.take_versions(alone, seen, Nothing);
         checks.check_now(model("shelf", 0));
         assert!(checks.calls().is_empty());
-        let page = described(&several);
-        checks.take_versions(several, page, Instant::now());
-        alone = status_checks(&mut checks).pop().unwrap();
-        assert_eq!(names(&alone), ["v00"]);
+        let seen = Ok(versions(&several.models));
+        checks.take_versions(several, seen, Nothing);
+        let alone = status_checks(checks.calls()).pop().unwrap();
+        assert_eq!(alone.models, [model("shelf", 0)]);
+    }
+
+    #[test]
+    fn models_that_wait_are_checked_in_the_next_round() {
+        let start = Instant::now();
+        let mut checks = Checks::new(start);
+        assert_eq!(checks.next_round(), None);
+        models("shelf", 3)
+            .into_iter()
+            .for_each(|it| checks.check_later(it));
+        checks.note_change(start);
+        assert!(checks.calls().is_empty());
+        assert_eq!(checks.next_round(), Some(start + Duration::from_secs(1)));
+        checks.begin_round(start, start + DEADLINE);
+        assert_eq!(checks.next_round(), None);
+        assert_eq!(lookup(checks.calls().pop().unwrap()), ["shelf"]);
     }
 
     #[test]
@@ -840,9 +766,11 @@ mod tests {
             let (mut checks, mut under_way) = begin(all.iter().cloned());
             let mut done = BTreeSet::new();
             for _ in 0..500 {
-                let locations = locations(&checks, &under_way, &done);
-                assert!(locations.iter().eq(&all), "seed {seed}: {locations:?}");
+                let places = places(&checks, &done);
+                assert!(places.iter().eq(&all), "seed {seed}: {places:?}");
                 if under_way.is_empty() {
+                    let unseen = checks.projects.values().flat_map(|it| &it.unseen);
+                    assert_eq!(unseen.count(), 0, "seed {seed}");
                     checks.begin_round(Instant::now(), Instant::now() + DEADLINE);
                     under_way.extend(checks.calls());
                     if under_way.is_empty() {
@@ -850,9 +778,13 @@ mod tests {
                     }
                 }
                 let call = under_way.swap_remove(rng.usize(..under_way.len()));
-                let (next, results) = respond(&mut checks, call, &mut rng);
-                under_way.extend(next);
-                for result in results {
+                let rest = if rng.bool() { Pages } else { Nothing };
+                let (findings, rest) = respond(&mut checks, call.clone(), rest, &mut rng);
+                if rest == Pages {
+                    under_way.push(call);
+                }
+                under_way.extend(findings.next);
+                for result in findings.results {
                     match rng.u8(..4) {
                         0 => checks.check_now(result.model_arn),
                         1 => checks.check_later(result.model_arn),
@@ -865,61 +797,49 @@ mod tests {
         }
     }
 
-    /// All models, once for each place that they are in. The models of a lookup that is under way
-    /// are in their projects.
-    fn locations(
-        checks: &Checks,
-        under_way: &[CheckCall],
-        done: &BTreeSet<ModelArn>,
-    ) -> Vec<ModelArn> {
-        let mut locations = Vec::from_iter(done.iter().cloned());
-        locations.extend(checks.waiting.iter().cloned());
+    /// All models, once for each place that they are in.
+    fn places(checks: &Checks, done: &BTreeSet<ModelArn>) -> Vec<ModelArn> {
+        let mut places = Vec::from_iter(done.iter().cloned());
+        places.extend(checks.waiting.iter().cloned());
         for project in checks.projects.values() {
-            locations.extend(project.together.iter().cloned());
-            locations.extend(project.alone.iter().cloned());
+            places.extend(project.due.iter().cloned());
+            places.extend(project.unseen.iter().cloned());
         }
-        for call in under_way {
-            if let CheckCall::Versions(check) = call {
-                locations.extend(check.missing().cloned());
-            }
-        }
-        locations.sort();
-        locations
+        places.sort();
+        places
     }
 
-    /// Responds to a call in any way that the service may.
+    /// Responds to a call in any way that the service may. A failed call has no more pages.
     fn respond(
         checks: &mut Checks,
-        call: CheckCall,
+        call: ScopePurpose,
+        rest: Rest,
         rng: &mut Rng,
-    ) -> (Vec<CheckCall>, Vec<CheckResult>) {
-        let now = Instant::now();
-        let token = rng.bool().then(|| rng.u8(..9).to_string());
-        let fault = rng.u8(..8);
-        match call {
-            CheckCall::Projects(lookup) => {
-                let names = lookup.names.iter().filter(|_| rng.u8(..8) > 0);
-                let projects = names.map(|name| project(name, 1, ProjectState::Created));
-                let page = match fault {
-                    0 => Err(unreadable()),
-                    1 => Err(refused("AccessDeniedException")),
-                    2 => Err(refused("InvalidPaginationTokenException")),
-                    _ => page(projects.collect(), token.as_deref()),
-                };
-                checks.take_projects(lookup, page, now)
+    ) -> (Findings, Rest) {
+        let error = match rng.u8(..8) {
+            0 => Some(unreadable()),
+            1 => Some(refused("AccessDeniedException")),
+            2 => Some(refused("ResourceNotFoundException")),
+            3 => Some(CallError::NoResponse),
+            _ => None,
+        };
+        let rest = match error {
+            Some(_) => Nothing,
+            None => rest,
+        };
+        let findings = match call {
+            ScopePurpose::LookUpProjects(names) => {
+                let mut projects = created(&names);
+                projects.retain(|_| rng.u8(..8) > 0);
+                checks.take_projects(names, error.map_or(Ok(projects), Err), rest)
             }
-            CheckCall::Versions(check) => {
-                let models = check.missing().filter(|_| rng.bool());
-                let models: Vec<ModelArn> = models.cloned().collect();
-                let page = match fault {
-                    0 => Err(unreadable()),
-                    1 => Err(refused("ResourceNotFoundException")),
-                    2 => Err(refused("InvalidPaginationTokenException")),
-                    3 => Err(CallError::NoResponse),
-                    _ => versions(&models, token.as_deref()),
-                };
-                checks.take_versions(check, page, now)
+            ScopePurpose::CheckVersions(check) => {
+                let mut versions = versions(&check.models);
+                versions.retain(|_| rng.bool());
+                checks.take_versions(check, error.map_or(Ok(versions), Err), rest)
             }
-        }
+            call => panic!("{call:?}"),
+        };
+        (findings, rest)
     }
 }

@@ -3,59 +3,16 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::assignment::Pattern;
-use super::pages::{Continuation, Pages};
+use super::purpose::{ProjectList, ScopePurpose, VersionList};
 use crate::arn::{ModelArn, ModelPattern};
 use crate::calls::error::CallError;
 use crate::calls::operation::Operation;
-use crate::calls::request::{NAMES_PER_CALL, Request};
-use crate::calls::response::{Description, Page, Project, ProjectState, Version};
+use crate::calls::request::NAMES_PER_CALL;
+use crate::calls::response::{Description, Project, ProjectState, Version};
 use crate::calls::status::Phase;
 use crate::report::Failure;
-
-/// A list of projects that is being read.
-#[derive(Debug, Default)]
-pub(super) struct ProjectList {
-    /// The projects' names; none for all projects.
-    names: Vec<String>,
-    pages: Pages,
-    /// The searches for which it is read.
-    searches: Range<usize>,
-}
-
-/// A list of a project's versions that is being read.
-#[derive(Debug)]
-pub(super) struct VersionList {
-    project: Project,
-    pages: Pages,
-    /// The searches for which it is read.
-    searches: Range<usize>,
-}
-
-/// A call for the next page of a list.
-#[derive(Debug)]
-pub(super) enum DiscoveryCall {
-    Projects(ProjectList),
-    Versions(VersionList),
-}
-
-/// A call to make.
-#[derive(Debug)]
-pub(super) struct NextCall {
-    pub(super) call: DiscoveryCall,
-    /// How long to wait before it, if at all.
-    pub(super) pause: Option<Duration>,
-}
-
-/// What a page has shown.
-#[derive(Debug, Default)]
-pub(super) struct Findings {
-    /// The models that patterns match.
-    pub(super) models: Vec<FoundModel>,
-    pub(super) next: Vec<NextCall>,
-}
 
 /// A model that a pattern matches.
 #[derive(Debug)]
@@ -101,7 +58,7 @@ impl<'a> Discovery<'a> {
 
     /// Searches for these patterns as well. Returns the first calls: for the projects that the
     /// patterns name, or for all projects if a name has a wildcard.
-    pub(super) fn add(&mut self, patterns: Vec<Pattern<'a>>) -> Vec<DiscoveryCall> {
+    pub(super) fn add(&mut self, patterns: Vec<Pattern<'a>>) -> Vec<ScopePurpose> {
         if patterns.is_empty() {
             return Vec::new();
         }
@@ -120,9 +77,8 @@ impl<'a> Discovery<'a> {
         self.searches.extend(added);
         let searches = first..self.searches.len();
         let list = |names: &[&str]| {
-            DiscoveryCall::Projects(ProjectList {
+            ScopePurpose::FindProjects(ProjectList {
                 names: names.iter().map(|name| (*name).to_owned()).collect(),
-                pages: Pages::default(),
                 searches: searches.clone(),
             })
         };
@@ -135,6 +91,11 @@ impl<'a> Discovery<'a> {
         }
     }
 
+    /// How many patterns there are.
+    pub(super) fn patterns(&self) -> usize {
+        self.searches.len()
+    }
+
     /// The entry index of the first pattern that a model matches.
     pub(super) fn first_match(&self, model_arn: &ModelArn) -> Option<usize> {
         let searches = self.searches.iter();
@@ -142,14 +103,30 @@ impl<'a> Discovery<'a> {
         matches.map(|search| search.entry).min()
     }
 
-    /// Handles a page of projects.
+    /// Handles a page of projects. Returns the calls to make next.
     pub(super) fn take_projects(
         &mut self,
-        mut list: ProjectList,
-        page: Result<Page<Project>, CallError>,
-    ) -> Findings {
-        let (projects, then) = list.pages.take(page);
-        let mut findings = Findings::default();
+        list: ProjectList,
+        projects: Result<Vec<Project>, CallError>,
+    ) -> Vec<ScopePurpose> {
+        let projects = match projects {
+            Ok(projects) => projects,
+            // One of the projects may be what makes the call fail.
+            Err(error) if list.names.len() > 1 && !error.is_denied() => {
+                let alone = list.names.into_iter().map(|name| {
+                    ScopePurpose::FindProjects(ProjectList {
+                        names: vec![name],
+                        searches: list.searches.clone(),
+                    })
+                });
+                return alone.collect();
+            }
+            Err(error) => {
+                self.fail_projects(&list, &error.into());
+                return Vec::new();
+            }
+        };
+        let mut next = Vec::new();
         for project in &projects {
             // A project that was deleted and created again is listed twice, and the new one is the
             // right one.
@@ -166,77 +143,55 @@ impl<'a> Discovery<'a> {
             }
             let is_wanted = |it: &mut Search| it.pattern.matches_project(&project.name);
             if !is_gone && self.searches_of(&list.searches).any(is_wanted) {
-                findings.call(DiscoveryCall::Versions(VersionList {
+                next.push(ScopePurpose::FindVersions(VersionList {
                     project: project.clone(),
-                    pages: Pages::default(),
                     searches: list.searches.clone(),
                 }));
             }
         }
-        match then {
-            Continuation::End => {}
-            Continuation::NextPage => findings.call(DiscoveryCall::Projects(list)),
-            Continuation::Restart(pause) => {
-                findings.call_after(pause, DiscoveryCall::Projects(list));
-            }
-            // One of the projects may be what makes the call fail.
-            Continuation::Failed(error) if list.names.len() > 1 && !error.is_denied() => {
-                for name in list.names {
-                    findings.call(DiscoveryCall::Projects(ProjectList {
-                        names: vec![name],
-                        pages: Pages::default(),
-                        searches: list.searches.clone(),
-                    }));
-                }
-            }
-            Continuation::Failed(error) => self.fail_projects(&list, &error.into()),
-        }
-        findings
+        next
     }
 
-    /// Handles a page of a project's versions.
+    /// Handles a page of a project's versions. Returns the models that patterns match.
     pub(super) fn take_versions(
         &mut self,
-        mut list: VersionList,
-        page: Result<Page<Version>, CallError>,
-    ) -> Findings {
-        let (versions, then) = list.pages.take(page);
-        let mut findings = Findings::default();
-        let found = versions.into_iter();
-        findings.models = found
-            .filter_map(|version| self.find(&list, version))
-            .collect();
-        match then {
-            Continuation::End => {}
-            Continuation::NextPage => findings.call(DiscoveryCall::Versions(list)),
-            Continuation::Restart(pause) => {
-                findings.call_after(pause, DiscoveryCall::Versions(list));
+        list: &VersionList,
+        versions: Result<Vec<Version>, CallError>,
+    ) -> Vec<FoundModel> {
+        match versions {
+            Ok(versions) => {
+                let found = versions.into_iter();
+                found
+                    .filter_map(|version| self.find(list, version))
+                    .collect()
             }
             // The project has been deleted since it was listed.
-            Continuation::Failed(error) if error.is_not_found() => {}
-            Continuation::Failed(error) => self.fail_versions(&list, &error.into()),
-        }
-        findings
-    }
-
-    /// Notes that a list could not be finished by the deadline, given why the last attempt at its
-    /// call failed.
-    pub(super) fn fail_at_deadline(&mut self, call: &DiscoveryCall, last_error: Option<String>) {
-        match call {
-            DiscoveryCall::Projects(list) => {
-                let reason = list.pages.reason().map(str::to_owned);
-                self.fail_projects(list, &Failure::out_of_time(last_error.or(reason)));
-            }
-            DiscoveryCall::Versions(list) => {
-                let reason = list.pages.reason().map(str::to_owned);
-                self.fail_versions(list, &Failure::out_of_time(last_error.or(reason)));
+            Err(error) if error.is_not_found() => Vec::new(),
+            Err(error) => {
+                self.fail_versions(list, &error.into());
+                Vec::new()
             }
         }
     }
 
-    /// How many patterns there are.
-    pub(super) fn patterns(&self) -> usize {
-        self.searches.len()
+    /// Notes that projects could not be listed.
+    pub(super) fn fail_projects(&mut self, list: &ProjectList, failure: &Failure) {
+        let is_listed = |name: &str| list.names.iter().any(|listed| listed == name);
+        for search in self.searches_of(&list.searches) {
+            let name = search.pattern.project_name();
+            if list.names.is_empty() || name.is_some_and(is_listed) {
+                search.failure.get_or_insert_with(|| failure.clone());
+            }
+        }
+    }
+
+    /// Notes that the versions of a project could not be listed.
+    pub(super) fn fail_versions(&mut self, list: &VersionList, failure: &Failure) {
+        for search in self.searches_of(&list.searches) {
+            if search.pattern.matches_project(&list.project.name) {
+                search.failure.get_or_insert_with(|| failure.clone());
+            }
+        }
     }
 
     /// What has been found for each pattern.
@@ -267,55 +222,9 @@ impl<'a> Discovery<'a> {
         })
     }
 
-    fn fail_projects(&mut self, list: &ProjectList, failure: &Failure) {
-        let is_listed = |name: &str| list.names.iter().any(|listed| listed == name);
-        for search in self.searches_of(&list.searches) {
-            let name = search.pattern.project_name();
-            if list.names.is_empty() || name.is_some_and(is_listed) {
-                search.failure.get_or_insert_with(|| failure.clone());
-            }
-        }
-    }
-
-    fn fail_versions(&mut self, list: &VersionList, failure: &Failure) {
-        for search in self.searches_of(&list.searches) {
-            if search.pattern.matches_project(&list.project.name) {
-                search.failure.get_or_insert_with(|| failure.clone());
-            }
-        }
-    }
-
     fn searches_of(&mut self, searches: &Range<usize>) -> impl Iterator<Item = &mut Search<'a>> {
         let count = searches.end.saturating_sub(searches.start);
         self.searches.iter_mut().skip(searches.start).take(count)
-    }
-}
-
-impl Findings {
-    fn call(&mut self, call: DiscoveryCall) {
-        self.next.push(NextCall { call, pause: None });
-    }
-
-    fn call_after(&mut self, pause: Duration, call: DiscoveryCall) {
-        let pause = Some(pause);
-        self.next.push(NextCall { call, pause });
-    }
-}
-
-impl DiscoveryCall {
-    /// The request for the next page.
-    pub(super) fn request(&self) -> Request {
-        match self {
-            Self::Projects(list) => Request::DescribeProjects {
-                names: list.names.clone(),
-                token: list.pages.token(),
-            },
-            Self::Versions(list) => Request::DescribeProjectVersions {
-                project_arn: list.project.arn.clone(),
-                names: Vec::new(),
-                token: list.pages.token(),
-            },
-        }
     }
 }
 
@@ -344,36 +253,39 @@ mod tests {
     }
 
     /// The discovery for these patterns, each its own entry, and the first calls.
-    fn begin(patterns: &[ModelPattern]) -> (Discovery<'_>, Vec<DiscoveryCall>) {
+    fn begin(patterns: &[ModelPattern]) -> (Discovery<'_>, Vec<ProjectList>) {
         let mut discovery = Discovery::new(&ACCOUNT.into());
-        let lists = discovery.add(entries(patterns));
+        let calls = discovery.add(entries(patterns));
+        let lists = calls.into_iter().map(projects_of).collect();
         (discovery, lists)
     }
 
-    fn projects_of(list: DiscoveryCall) -> ProjectList {
-        match list {
-            DiscoveryCall::Projects(list) => list,
-            DiscoveryCall::Versions(list) => panic!("{list:?}"),
+    /// The same, with the list of versions of the one project that exists.
+    fn begin_with<'a>(patterns: &'a [ModelPattern], project: &str) -> (Discovery<'a>, VersionList) {
+        let (mut discovery, mut lists) = begin(patterns);
+        let projects = Ok(created(&[project]));
+        let mut next = discovery.take_projects(lists.pop().unwrap(), projects);
+        (discovery, versions_of(next.pop().unwrap()))
+    }
+
+    fn projects_of(call: ScopePurpose) -> ProjectList {
+        match call {
+            ScopePurpose::FindProjects(list) => list,
+            call => panic!("{call:?}"),
         }
     }
 
-    fn versions_of(next: NextCall) -> VersionList {
-        match next {
-            NextCall {
-                call: DiscoveryCall::Versions(list),
-                pause: None,
-            } => list,
-            next => panic!("{next:?}"),
+    fn versions_of(call: ScopePurpose) -> VersionList {
+        match call {
+            ScopePurpose::FindVersions(list) => list,
+            call => panic!("{call:?}"),
         }
     }
 
     /// The names of the projects whose versions are listed next.
-    fn next_projects(findings: &Findings) -> Vec<&str> {
-        let next = findings.next.iter().map(|next| match &next.call {
-            DiscoveryCall::Versions(list) => &*list.project.name,
-            DiscoveryCall::Projects(list) => panic!("{list:?}"),
-        });
-        next.collect()
+    fn next_projects(next: Vec<ScopePurpose>) -> Vec<String> {
+        let lists = next.into_iter().map(versions_of);
+        lists.map(|list| list.project.name).collect()
     }
 
     fn project(name: &str, number: u32, state: ProjectState) -> Project {
@@ -406,13 +318,6 @@ mod tests {
         }
     }
 
-    fn page<T>(items: Vec<T>, next_token: Option<&str>) -> Result<Page<T>, CallError> {
-        Ok(Page {
-            items,
-            next_token: next_token.map(str::to_owned),
-        })
-    }
-
     fn refused(code: &str) -> CallError {
         CallError::Refused {
             status: 400,
@@ -421,18 +326,16 @@ mod tests {
         }
     }
 
-    fn denied<T>() -> Result<Page<T>, CallError> {
-        Err(refused("AccessDeniedException"))
-    }
-
-    fn expired<T>() -> Result<Page<T>, CallError> {
-        Err(refused("InvalidPaginationTokenException"))
+    fn denied() -> CallError {
+        refused("AccessDeniedException")
     }
 
     /// The names of the versions that were found.
-    fn found(findings: &Findings) -> Vec<&str> {
-        let models = findings.models.iter();
-        models.map(|found| found.model_arn.version()).collect()
+    fn versions_of_models(found: &[FoundModel]) -> Vec<&str> {
+        found
+            .iter()
+            .map(|found| found.model_arn.version())
+            .collect()
     }
 
     /// What has become of a pattern.
@@ -475,17 +378,20 @@ mod tests {
         ends.map(|end| end.failure.is_some()).collect()
     }
 
+    /// Eleven patterns, each of which names a project, so that they take two lists.
+    fn eleven() -> Vec<ModelPattern> {
+        let names = (0..11).map(|number| format!("p{number:02}"));
+        names.map(|name| pattern(&name, "*")).collect()
+    }
+
     #[test]
     fn patterns_begin_with_the_projects_that_they_name_ten_per_call() {
-        let literal: Vec<ModelPattern> = (0..12)
-            .map(|number| pattern(&format!("p{number:02}"), "*"))
-            .chain([pattern("p03", "v1"), pattern("p11", "v*")])
-            .collect();
-        let (_, lists) = begin(&literal);
-        let names: Vec<Vec<String>> = lists.into_iter().map(|it| projects_of(it).names).collect();
-        let sizes: Vec<usize> = names.iter().map(Vec::len).collect();
-        assert_eq!(sizes, [10, 2]);
-        assert_eq!(names[1], ["p10", "p11"]);
+        let mut patterns = eleven();
+        patterns.extend([pattern("p03", "v1"), pattern("p10", "v*")]);
+        let (_, lists) = begin(&patterns);
+        let sizes: Vec<usize> = lists.iter().map(|list| list.names.len()).collect();
+        assert_eq!(sizes, [10, 1]);
+        assert_eq!(lists[1].names, ["p10"]);
     }
 
     #[test]
@@ -496,7 +402,7 @@ mod tests {
             pattern("*", "v2"),
         ];
         let (_, lists) = begin(&patterns);
-        let [DiscoveryCall::Projects(list)] = &lists[..] else {
+        let [list] = &lists[..] else {
             panic!("{lists:?}");
         };
         assert!(list.names.is_empty());
@@ -507,16 +413,15 @@ mod tests {
     #[test]
     fn two_patterns_share_the_list_of_a_project_and_each_model_is_found_once() {
         let patterns = [pattern("s*", "a*"), pattern("shelf", "*1")];
-        let (mut discovery, lists) = begin(&patterns);
-        let mut lists = lists.into_iter().map(projects_of);
-        let projects = page(created(&["dock", "shelf", "stall"]), None);
-        let findings = discovery.take_projects(lists.next().unwrap(), projects);
-        assert_eq!(next_projects(&findings), ["shelf", "stall"]);
-        let shelf = versions_of(findings.next.into_iter().next().unwrap());
+        let (mut discovery, mut lists) = begin(&patterns);
+        let projects = Ok(created(&["dock", "shelf", "stall"]));
+        let mut next = discovery.take_projects(lists.pop().unwrap(), projects);
+        let shelf = versions_of(next.remove(0));
+        assert_eq!(shelf.project.name, "shelf");
+        assert_eq!(next_projects(next), ["stall"]);
         let versions = ["a1", "a2", "b1", "b2"].map(|name| version("shelf", name, "RUNNING"));
-        let findings = discovery.take_versions(shelf, page(versions.into(), None));
-        assert_eq!(found(&findings), ["a1", "a2", "b1"]);
-        assert!(findings.next.is_empty());
+        let found = discovery.take_versions(&shelf, Ok(versions.into()));
+        assert_eq!(versions_of_models(&found), ["a1", "a2", "b1"]);
         let first_match = |name| {
             let version = version("shelf", name, "RUNNING");
             discovery.first_match(&version.model_arn.parse().unwrap())
@@ -529,50 +434,38 @@ mod tests {
     #[test]
     fn a_version_that_is_not_running_is_not_found_but_counts_as_a_match() {
         let patterns = [pattern("shelf", "*")];
-        let (mut discovery, lists) = begin(&patterns);
-        for list in lists {
-            let findings =
-                discovery.take_projects(projects_of(list), page(created(&["shelf"]), None));
-            for next in findings.next {
-                let statuses = [
-                    "RUNNING", "STARTING", "STOPPING", "MELTING", "", "STOPPED", "FAILED",
-                ];
-                let versions = statuses.map(|status| version("shelf", "v1", status));
-                let findings =
-                    discovery.take_versions(versions_of(next), page(versions.into(), None));
-                let found = findings.models.iter();
-                let found = found.map(|found| found.description.status.as_str());
-                assert!(found.eq(statuses[..5].iter().copied()));
-            }
-        }
+        let (mut discovery, list) = begin_with(&patterns, "shelf");
+        let statuses = [
+            "RUNNING", "STARTING", "STOPPING", "MELTING", "", "STOPPED", "FAILED",
+        ];
+        let versions = statuses.map(|status| version("shelf", "v1", status));
+        let found = discovery.take_versions(&list, Ok(versions.into()));
+        let found = found.iter();
+        let found = found.map(|found| found.description.status.as_str());
+        assert!(found.eq(statuses[..5].iter().copied()));
+        assert_eq!(ends(discovery), [MATCHED]);
+        let (mut discovery, list) = begin_with(&patterns, "shelf");
+        let versions = vec![version("shelf", "v1", "STOPPED")];
+        assert!(discovery.take_versions(&list, Ok(versions)).is_empty());
         assert_eq!(ends(discovery), [MATCHED]);
     }
 
     #[test]
     fn a_pattern_that_is_added_later_gets_its_own_lists() {
         let patterns = [pattern("dock", "*"), pattern("shelf", "v1")];
-        let (mut discovery, lists) = begin(&patterns[..1]);
-        for list in lists {
-            discovery.take_projects(projects_of(list), page(Vec::new(), None));
-        }
-        let lists = discovery.add(vec![Pattern {
+        let (mut discovery, mut lists) = begin(&patterns[..1]);
+        discovery.take_projects(lists.pop().unwrap(), Ok(Vec::new()));
+        let mut calls = discovery.add(vec![Pattern {
             entry: 7,
             pattern: &patterns[1],
         }]);
-        for list in lists {
-            let list = projects_of(list);
-            assert_eq!(list.names, ["shelf"]);
-            let findings = discovery.take_projects(list, page(created(&["shelf"]), None));
-            for next in findings.next {
-                let versions = vec![version("shelf", "v1", "RUNNING")];
-                let findings = discovery.take_versions(versions_of(next), page(versions, None));
-                assert_eq!(found(&findings), ["v1"]);
-                assert_eq!(
-                    discovery.first_match(&findings.models[0].model_arn),
-                    Some(7)
-                );
-            }
-        }
+        let list = projects_of(calls.pop().unwrap());
+        assert_eq!(list.names, ["shelf"]);
+        let mut next = discovery.take_projects(list, Ok(created(&["shelf"])));
+        let versions = Ok(vec![version("shelf", "v1", "RUNNING")]);
+        let found = discovery.take_versions(&versions_of(next.pop().unwrap()), versions);
+        assert_eq!(versions_of_models(&found), ["v1"]);
+        assert_eq!(discovery.first_match(&found[0].model_arn), Some(7));
         assert_eq!(ends(discovery), [UNMATCHED, MATCHED]);
     }
 
@@ -584,18 +477,15 @@ mod tests {
             pattern("shelf", "v1"),
             pattern("*", "v?"),
         ];
-        let (mut discovery, lists) = begin(&patterns);
-        for list in lists {
-            let projects = page(created(&["dock", "shelf"]), None);
-            let findings = discovery.take_projects(projects_of(list), projects);
-            for next in findings.next {
-                let list = versions_of(next);
-                let response = match &*list.project.name {
-                    "shelf" => denied(),
-                    _ => page(vec![version("dock", "v1", "RUNNING")], None),
-                };
-                discovery.take_versions(list, response);
-            }
+        let (mut discovery, mut lists) = begin(&patterns);
+        let projects = Ok(created(&["dock", "shelf"]));
+        for next in discovery.take_projects(lists.pop().unwrap(), projects) {
+            let list = versions_of(next);
+            let response = match &*list.project.name {
+                "shelf" => Err(denied()),
+                _ => Ok(vec![version("dock", "v1", "RUNNING")]),
+            };
+            discovery.take_versions(&list, response);
         }
         let denied = |has_match| failed(has_match, "AccessDeniedException: ");
         let expected = [MATCHED, denied(false), denied(false), denied(true)];
@@ -604,50 +494,46 @@ mod tests {
 
     #[test]
     fn projects_that_cannot_be_listed_fail_the_patterns_that_name_them() {
-        let patterns: Vec<ModelPattern> = (0..11)
-            .map(|number| pattern(&format!("p{number:02}"), "*"))
-            .collect();
+        let patterns = eleven();
         let (mut discovery, mut lists) = begin(&patterns);
-        let last = projects_of(lists.pop().unwrap());
-        assert!(discovery.take_projects(last, denied()).next.is_empty());
+        let last = lists.pop().unwrap();
+        assert!(discovery.take_projects(last, Err(denied())).is_empty());
         let expected: Vec<bool> = (0..11).map(|number| number == 10).collect();
         assert_eq!(has_failed(discovery), expected);
     }
 
     #[test]
-    fn projects_that_fail_together_are_listed_one_by_one_unless_they_are_denied() {
-        let patterns: Vec<ModelPattern> = (0..11)
-            .map(|number| pattern(&format!("p{number:02}"), "*"))
-            .collect();
+    fn projects_that_fail_together_are_listed_one_by_one() {
         for error in [
             refused("InternalServerError"),
             refused("InvalidParameterException"),
             CallError::NoResponse,
             CallError::unreadable(Operation::DescribeProjects),
         ] {
+            let patterns = eleven();
             let (mut discovery, mut lists) = begin(&patterns);
-            let first = projects_of(lists.swap_remove(0));
-            let findings = discovery.take_projects(first, Err(error.clone()));
             let mut listed = Vec::new();
-            for next in findings.next {
-                assert_eq!(next.pause, None);
-                let list = projects_of(next.call);
-                let names = list.names.clone();
-                let response = match &*names[0] {
-                    "p03" => Err(error.clone()),
-                    _ => page(created(&[&names[0]]), None),
+            for next in discovery.take_projects(lists.remove(0), Err(error.clone())) {
+                let list = projects_of(next);
+                let response = match &list.names[..] {
+                    [name] if name == "p03" => Err(error.clone()),
+                    [name] => Ok(created(&[name])),
+                    several => panic!("{several:?}"),
                 };
-                let findings = discovery.take_projects(list, response);
-                listed.extend(next_projects(&findings).into_iter().map(str::to_owned));
-                assert_eq!(names.len(), 1);
+                listed.extend(next_projects(discovery.take_projects(list, response)));
             }
             assert_eq!(listed.len(), 9);
             let expected: Vec<bool> = (0..11).map(|number| number == 3).collect();
             assert_eq!(has_failed(discovery), expected, "{error:?}");
         }
+    }
+
+    #[test]
+    fn projects_that_are_denied_together_fail_together() {
+        let patterns = eleven();
         let (mut discovery, mut lists) = begin(&patterns);
-        let first = projects_of(lists.swap_remove(0));
-        assert!(discovery.take_projects(first, denied()).next.is_empty());
+        let first = lists.remove(0);
+        assert!(discovery.take_projects(first, Err(denied())).is_empty());
         let expected: Vec<bool> = (0..11).map(|number| number < 10).collect();
         assert_eq!(has_failed(discovery), expected);
     }
@@ -655,61 +541,35 @@ mod tests {
     #[test]
     fn a_project_that_is_gone_when_its_versions_are_listed_has_none() {
         let patterns = [pattern("shelf", "*")];
-        let (mut discovery, mut lists) = begin(&patterns);
-        let list = projects_of(lists.pop().unwrap());
-        let mut findings = discovery.take_projects(list, page(created(&["shelf"]), None));
-        let list = versions_of(findings.next.pop().unwrap());
-        let findings = discovery.take_versions(list, Err(refused("ResourceNotFoundException")));
-        assert!(findings.next.is_empty() && findings.models.is_empty());
+        let (mut discovery, list) = begin_with(&patterns, "shelf");
+        let gone = Err(refused("ResourceNotFoundException"));
+        assert!(discovery.take_versions(&list, gone).is_empty());
         assert_eq!(ends(discovery), [UNMATCHED]);
     }
 
     #[test]
-    fn a_list_that_is_interrupted_is_restarted_and_the_deadline_says_why() {
-        for (last_error, reason) in [
-            (None, "InvalidPaginationTokenException"),
-            (Some("no response in time"), "no response in time"),
-        ] {
-            let patterns = [pattern("shelf", "*")];
-            let (mut discovery, mut lists) = begin(&patterns);
-            let list = projects_of(lists.pop().unwrap());
-            let mut findings = discovery.take_projects(list, expired());
-            let next = findings.next.pop().unwrap();
-            assert_eq!(next.pause, Some(Duration::from_millis(100)));
-            let list = projects_of(next.call);
-            let mut findings = discovery.take_projects(list, page(created(&["shelf"]), None));
-            let list = versions_of(findings.next.pop().unwrap());
-            let first = page(vec![version("shelf", "v1", "RUNNING")], Some("2"));
-            let mut findings = discovery.take_versions(list, first);
-            assert_eq!(found(&findings), ["v1"]);
-            let list = versions_of(findings.next.pop().unwrap());
-            assert_eq!(list.pages.token().as_deref(), Some("2"));
-            let mut findings = discovery.take_versions(list, expired());
-            let next = findings.next.pop().unwrap();
-            assert_eq!(next.pause, Some(Duration::from_millis(100)));
-            discovery.fail_at_deadline(&next.call, last_error.map(str::to_owned));
-            let failure = Failure::out_of_time(Some(reason.to_owned())).to_string();
-            assert_eq!(ends(discovery), [failed(true, &failure)]);
-        }
+    fn a_lookup_tells_of_its_first_failure_and_keeps_what_it_found() {
+        let patterns = [pattern("shelf", "*")];
+        let (mut discovery, list) = begin_with(&patterns, "shelf");
+        let versions = Ok(vec![version("shelf", "v1", "RUNNING")]);
+        assert_eq!(discovery.take_versions(&list, versions).len(), 1);
+        discovery.take_versions(&list, Err(denied()));
+        discovery.fail_versions(&list, &Failure::out_of_time(None));
+        let expected = [failed(true, "AccessDeniedException: ")];
+        assert_eq!(ends(discovery), expected);
     }
 
     #[test]
     fn an_unreadable_arn_fails_the_patterns_of_its_project_unless_it_is_not_running() {
         for (status, is_failure) in [("RUNNING", true), ("MELTING", true), ("STOPPED", false)] {
             let patterns = [pattern("shelf", "v1"), pattern("dock", "*")];
-            let (mut discovery, lists) = begin(&patterns);
-            for list in lists {
-                let projects = page(created(&["shelf"]), None);
-                let findings = discovery.take_projects(projects_of(list), projects);
-                for next in findings.next {
-                    let versions = vec![
-                        described("arn:of:something:else", status),
-                        version("shelf", "v1", "RUNNING"),
-                    ];
-                    let findings = discovery.take_versions(versions_of(next), page(versions, None));
-                    assert_eq!(found(&findings), ["v1"]);
-                }
-            }
+            let (mut discovery, list) = begin_with(&patterns, "shelf");
+            let versions = vec![
+                described("arn:of:something:else", status),
+                version("shelf", "v1", "RUNNING"),
+            ];
+            let found = discovery.take_versions(&list, Ok(versions));
+            assert_eq!(versions_of_models(&found), ["v1"]);
             assert_eq!(has_failed(discovery), [is_failure, false], "{status}");
         }
     }
@@ -728,16 +588,11 @@ mod tests {
                 project("shelf", 1, states[0]),
                 project("shelf", 2, states[1]),
             ];
-            let list = projects_of(lists.pop().unwrap());
-            let findings = discovery.take_projects(list, page(namesakes, None));
-            let listed = findings
-                .next
-                .into_iter()
-                .map(|next| versions_of(next).project);
-            let expected = expected
-                .iter()
-                .map(|number| project("shelf", *number, Created).arn);
-            assert!(listed.map(|project| project.arn).eq(expected), "{states:?}");
+            let next = discovery.take_projects(lists.pop().unwrap(), Ok(namesakes));
+            let listed = next.into_iter().map(|next| versions_of(next).project.arn);
+            let expected = expected.iter();
+            let expected = expected.map(|number| project("shelf", *number, Created).arn);
+            assert!(listed.eq(expected), "{states:?}");
         }
     }
 
@@ -747,13 +602,8 @@ mod tests {
         let (mut discovery, mut lists) = begin(&patterns);
         let mut foreign = project("shelf", 1, Created);
         foreign.arn = foreign.arn.replace(ACCOUNT, "210987654321");
-        let list = projects_of(lists.pop().unwrap());
-        assert!(
-            discovery
-                .take_projects(list, page(vec![foreign], None))
-                .next
-                .is_empty()
-        );
+        let next = discovery.take_projects(lists.pop().unwrap(), Ok(vec![foreign]));
+        assert!(next.is_empty());
         let search = discovery.into_searches().pop().unwrap();
         assert_eq!(search.other_account.as_deref(), Some("210987654321"));
     }

@@ -1,8 +1,8 @@
 //! A run: one loop over one queue of calls, and around it values that decide. It does not know the
 //! SDK.
 //!
-//! - [`assignment`] is what the run is asked to do, and [`pending`] which calls are under way, each
-//!   with what it is for.
+//! - [`assignment`] is what the run is asked to do, [`purpose`] what a call is for, and [`pending`]
+//!   which calls are under way.
 //! - [`accounts`] is what a wildcard in the account matches, and [`plan`] splits a run into parts.
 //! - [`scopes`] has the accounts and regions, and [`scope`] the models of one account and region.
 //! - [`model`] is the table for one model, from what is known about it to the next step.
@@ -19,6 +19,7 @@ mod model;
 mod pages;
 mod pending;
 mod plan;
+mod purpose;
 mod scope;
 mod scopes;
 mod tally;
@@ -34,14 +35,15 @@ use tokio::time::{Instant, sleep_until};
 use crate::arn::{AccountId, ModelPattern, Target};
 use crate::aws::{Aws, Clients};
 use crate::calls::error::CallError;
-use crate::calls::queue::{CallId, Ended, Queue};
+use crate::calls::queue::{CallId, Queue};
 use crate::calls::response::Response;
-use crate::report::Report;
+use crate::report::{Failure, Report};
 use accounts::{AccountList, FoundAccount};
 pub(crate) use assignment::Assignment;
 use assignment::{NamedModel, Pattern, ScopeKey, Targets};
-use pending::{Pending, Purpose};
+use pending::{Pending, Unfinished};
 pub use plan::{NotPlanned, Plan, PlannedRun};
+use purpose::Purpose;
 use scopes::Scopes;
 use tally::Tally;
 
@@ -58,7 +60,7 @@ const LARGEST_SHARE: u32 = 3;
 pub(crate) struct Run<'a> {
     assignment: Assignment<'a>,
     clients: Clients,
-    pending: Pending,
+    pending: Pending<'a>,
     accounts: AccountList<'a>,
     scopes: Scopes<'a>,
     tally: Tally<'a>,
@@ -119,7 +121,7 @@ impl<'a> Run<'a> {
     fn new(assignment: Assignment<'a>, aws: &Aws, goal: Goal, end: Instant) -> Self {
         let settings = assignment.settings;
         let queue = Queue::new(settings.max_concurrency.get(), fastrand::Rng::new());
-        let mut pending = Pending::new(queue);
+        let mut pending = Pending::new(queue, assignment.request_id);
         let regions = settings.regions.iter();
         Self {
             assignment,
@@ -224,32 +226,23 @@ impl<'a> Run<'a> {
     /// Handles the end of an attempt.
     fn take(&mut self, id: CallId, result: Result<Response, CallError>) {
         let now = Instant::now();
-        let ended = self.pending.queue.ended(id, result.as_ref().err(), now);
-        if let (Ended::Retried(retried), Err(error)) = (ended, &result) {
-            tracing::debug!(
-                requestId = self.assignment.request_id,
-                operation = retried.operation.name(),
-                subject = retried.subject,
-                attempt = retried.attempts,
-                reason = %error,
-                "retry"
-            );
+        let Some(step) = self.pending.ended(id, result, now) else {
             return;
-        }
-        match self.pending.take(id) {
-            Some(Purpose::Session(account)) => self.scopes.take_session(account, result),
-            Some(Purpose::Accounts(call)) => {
-                let found = self.accounts.take(call, result, &mut self.pending, now);
+        };
+        let (result, rest) = (step.result, step.rest);
+        match step.purpose {
+            Purpose::Session(account) => self.scopes.take_session(account, result),
+            Purpose::Accounts(list) => {
+                let found = self.accounts.take(&list, result, rest, &mut self.pending);
                 self.take_accounts(found);
                 if self.accounts.is_complete() {
                     self.scopes.close(now);
                 }
             }
-            Some(Purpose::Scope(scope, purpose)) => {
-                self.scopes
-                    .take(scope, purpose, result, &mut self.pending, now);
+            Purpose::Scope(scope, purpose) => {
+                let pending = &mut self.pending;
+                self.scopes.take(scope, purpose, result, rest, pending, now);
             }
-            None => {}
         }
         self.note_ended();
     }
@@ -293,7 +286,7 @@ impl<'a> Run<'a> {
                 self.tally.fail_list(pattern, &failure);
             }
         }
-        let accounts = self.scopes.accounts_reached();
+        let accounts = self.scopes.accounts();
         let reports = self.tally.into_reports(self.assignment.accounts.is_some());
         Report::new(
             reports.models,
@@ -306,18 +299,20 @@ impl<'a> Run<'a> {
 
     /// Gives up all calls that are not over.
     fn give_up(&mut self) {
-        for call in self.pending.queue.drain() {
-            let last_error = call.last_error.map(|error| error.to_string());
-            match self.pending.take(call.id) {
-                Some(Purpose::Session(account)) => {
-                    self.scopes
-                        .give_up_session(account, call.reached, last_error);
+        for Unfinished {
+            purpose,
+            last_failure,
+        } in self.pending.give_up()
+        {
+            match purpose {
+                Purpose::Session(account) => {
+                    let failure = Failure::out_of_time(last_failure);
+                    self.scopes.fail_account(account, failure);
                 }
-                Some(Purpose::Accounts(list)) => self.accounts.give_up(&list, last_error),
-                Some(Purpose::Scope(scope, purpose)) => {
-                    self.scopes.give_up(scope, purpose, last_error);
+                Purpose::Accounts(_) => self.accounts.fail(Failure::out_of_time(last_failure)),
+                Purpose::Scope(scope, purpose) => {
+                    self.scopes.give_up(scope, purpose, last_failure);
                 }
-                None => {}
             }
         }
     }

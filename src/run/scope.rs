@@ -1,21 +1,21 @@
 //! The models of one account in one region: how each is found, and seen stopped.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::assignment::{Assignment, Pattern, ScopeKey, Targets};
-use super::checks::{CheckCall, CheckResult, Checks};
-use super::discovery::{Discovery, DiscoveryCall, Findings, Search};
+use super::checks::{Checks, Findings};
+use super::discovery::{Discovery, FoundModel, Search};
 use super::model::{Model, News, Next, Rules};
-use super::pending::{Pending, ScopePurpose};
+use super::pending::Pending;
+use super::purpose::{Rest, ScopePurpose};
 use crate::arn::ModelArn;
 use crate::calls::error::CallError;
 use crate::calls::request::ScopeId;
 use crate::calls::response::Response;
 use crate::exemption::Exemption;
-use crate::report::{ModelReport, Outcome};
+use crate::report::{Failure, ModelReport, Outcome};
 
 /// The result of a scope.
 #[derive(Debug)]
@@ -52,8 +52,8 @@ pub(super) struct Scope<'a> {
     calls: usize,
     /// When the queue wakes this scope next.
     wakes_at: Option<Instant>,
-    /// Why the last calls for these models failed that did not end in time.
-    last_errors: HashMap<ModelArn, String>,
+    /// Why the calls for these models had not succeeded that did not end in time.
+    last_failures: HashMap<ModelArn, String>,
     reports: Vec<(ModelArn, ModelReport)>,
 }
 
@@ -83,7 +83,7 @@ impl<'a> Scope<'a> {
             unfinished: 0,
             calls: 0,
             wakes_at: None,
-            last_errors: HashMap::new(),
+            last_failures: HashMap::new(),
             reports: Vec::new(),
         };
         for named in targets.models {
@@ -98,7 +98,7 @@ impl<'a> Scope<'a> {
     /// Searches for these patterns as well.
     pub(super) fn add_patterns(&mut self, patterns: Vec<Pattern<'a>>, pending: &mut Pending) {
         for call in self.discovery.add(patterns) {
-            self.call(ScopePurpose::Discovery(call), pending);
+            self.call(call, pending);
         }
     }
 
@@ -112,15 +112,18 @@ impl<'a> Scope<'a> {
         self.unfinished + self.discovery.patterns()
     }
 
-    /// Handles the end of a call.
+    /// Handles the end of a call, or a page of a list.
     pub(super) fn take(
         &mut self,
         purpose: ScopePurpose,
         result: Result<Response, CallError>,
+        rest: Rest,
         pending: &mut Pending,
         now: Instant,
     ) {
-        self.calls -= 1;
+        if rest == Rest::Nothing {
+            self.calls -= 1;
+        }
         match purpose {
             ScopePurpose::Stop(model_arn) => {
                 let status = result.and_then(Response::into_stop);
@@ -130,25 +133,26 @@ impl<'a> Scope<'a> {
                 });
             }
             ScopePurpose::Tag(model_arn) => self.take_tags(model_arn, result, pending, now),
-            ScopePurpose::Discovery(DiscoveryCall::Projects(list)) => {
-                let page = result.and_then(Response::into_projects);
-                let findings = self.discovery.take_projects(list, page);
+            ScopePurpose::FindProjects(list) => {
+                let projects = result.and_then(Response::into_projects);
+                for call in self.discovery.take_projects(list, projects) {
+                    self.call(call, pending);
+                }
+            }
+            ScopePurpose::FindVersions(list) => {
+                let versions = result.and_then(Response::into_versions);
+                let found = self.discovery.take_versions(&list, versions);
+                self.take_found(found, pending, now);
+            }
+            ScopePurpose::LookUpProjects(names) => {
+                let projects = result.and_then(Response::into_projects);
+                let findings = self.checks.take_projects(names, projects, rest);
                 self.take_findings(findings, pending, now);
             }
-            ScopePurpose::Discovery(DiscoveryCall::Versions(list)) => {
-                let page = result.and_then(Response::into_versions);
-                let findings = self.discovery.take_versions(list, page);
+            ScopePurpose::CheckVersions(check) => {
+                let versions = result.and_then(Response::into_versions);
+                let findings = self.checks.take_versions(check, versions, rest);
                 self.take_findings(findings, pending, now);
-            }
-            ScopePurpose::Check(CheckCall::Projects(lookup)) => {
-                let page = result.and_then(Response::into_projects);
-                let (next, results) = self.checks.take_projects(lookup, page, now);
-                self.take_check_results(next, results, pending, now);
-            }
-            ScopePurpose::Check(CheckCall::Versions(check)) => {
-                let page = result.and_then(Response::into_versions);
-                let (next, results) = self.checks.take_versions(check, page, now);
-                self.take_check_results(next, results, pending, now);
             }
         }
         self.go_on(pending);
@@ -163,33 +167,27 @@ impl<'a> Scope<'a> {
         self.go_on(pending);
     }
 
-    /// Notes that a call did not end in time, and why its last attempt failed.
-    pub(super) fn give_up(&mut self, purpose: ScopePurpose, last_error: Option<String>) {
-        if let ScopePurpose::Discovery(call) = &purpose {
-            self.discovery.fail_at_deadline(call, last_error);
-            return;
-        }
-        let Some(last_error) = last_error else {
-            return;
+    /// Notes that a call did not end in time, and why it had not succeeded before.
+    pub(super) fn give_up(&mut self, purpose: ScopePurpose, last_failure: Option<String>) {
+        let models = match purpose {
+            ScopePurpose::FindProjects(list) => {
+                let failure = Failure::out_of_time(last_failure);
+                return self.discovery.fail_projects(&list, &failure);
+            }
+            ScopePurpose::FindVersions(list) => {
+                let failure = Failure::out_of_time(last_failure);
+                return self.discovery.fail_versions(&list, &failure);
+            }
+            ScopePurpose::Stop(model_arn) | ScopePurpose::Tag(model_arn) => vec![model_arn],
+            ScopePurpose::CheckVersions(check) => check.models,
+            ScopePurpose::LookUpProjects(names) => {
+                let is_meant = |it: &&ModelArn| names.iter().any(|name| name == it.project());
+                self.models.keys().filter(is_meant).cloned().collect()
+            }
         };
-        match purpose {
-            ScopePurpose::Stop(model_arn) | ScopePurpose::Tag(model_arn) => {
-                self.last_errors.insert(model_arn, last_error);
-            }
-            ScopePurpose::Check(CheckCall::Versions(check)) => {
-                let models = check.missing().cloned();
-                self.last_errors
-                    .extend(models.map(|model_arn| (model_arn, last_error.clone())));
-            }
-            ScopePurpose::Check(CheckCall::Projects(lookup)) => {
-                let models = self.models.keys();
-                let models = models
-                    .filter(|model_arn| lookup.concerns(model_arn))
-                    .cloned();
-                self.last_errors
-                    .extend(models.map(|model_arn| (model_arn, last_error.clone())));
-            }
-            ScopePurpose::Discovery(_) => {}
+        if let Some(last_failure) = last_failure {
+            let failures = models.into_iter().map(|it| (it, last_failure.clone()));
+            self.last_failures.extend(failures);
         }
     }
 
@@ -197,9 +195,7 @@ impl<'a> Scope<'a> {
     pub(super) fn end(mut self, now: Instant) -> ScopeReport<'a> {
         for (model_arn, model) in std::mem::take(&mut self.models) {
             if let Some(model) = model {
-                let last_error = self.last_errors.remove(&model_arn);
-                let interruption = self.checks.interruption(&model_arn).map(str::to_owned);
-                let outcome = model.out_of_time(last_error.or(interruption), now);
+                let outcome = model.out_of_time(self.last_failures.remove(&model_arn), now);
                 self.report(model_arn, outcome, model);
             }
         }
@@ -222,23 +218,11 @@ impl<'a> Scope<'a> {
         pending.push_in(self.id, None, purpose);
     }
 
-    fn call_after(
-        &mut self,
-        pause: Duration,
-        purpose: ScopePurpose,
-        pending: &mut Pending,
-        now: Instant,
-    ) {
-        self.calls += 1;
-        let at = (!pause.is_zero()).then(|| now + pause);
-        pending.push_in(self.id, at, purpose);
-    }
-
     /// Makes the checks that are to be made now, and has the queue wake this scope for the next
     /// round of them.
     fn go_on(&mut self, pending: &mut Pending) {
         for call in self.checks.calls() {
-            self.call(ScopePurpose::Check(call), pending);
+            self.call(call, pending);
         }
         if let Some(next) = self.checks.next_round()
             && self.wakes_at.is_none_or(|at| next < at)
@@ -283,29 +267,19 @@ impl<'a> Scope<'a> {
         });
     }
 
-    fn take_findings(&mut self, findings: Findings, pending: &mut Pending, now: Instant) {
+    fn take_found(&mut self, found: Vec<FoundModel>, pending: &mut Pending, now: Instant) {
         let may_be_exempt = self.assignment.settings.keep_running_tag.is_some();
-        for found in findings.models {
+        for found in found {
             let model = Model::found(found.description, may_be_exempt, now);
             self.add(found.model_arn, model, pending, now);
         }
-        for next in findings.next {
-            let pause = next.pause.unwrap_or_default();
-            self.call_after(pause, ScopePurpose::Discovery(next.call), pending, now);
-        }
     }
 
-    fn take_check_results(
-        &mut self,
-        next: Vec<CheckCall>,
-        results: Vec<CheckResult>,
-        pending: &mut Pending,
-        now: Instant,
-    ) {
-        for call in next {
-            self.call(ScopePurpose::Check(call), pending);
+    fn take_findings(&mut self, findings: Findings, pending: &mut Pending, now: Instant) {
+        for call in findings.next {
+            self.call(call, pending);
         }
-        for result in results {
+        for result in findings.results {
             self.update(result.model_arn, pending, now, |model| {
                 model.handle_check(result.description, now)
             });
@@ -340,7 +314,9 @@ impl<'a> Scope<'a> {
         match next {
             Next::ReadTag => self.call(ScopePurpose::Tag(model_arn), pending),
             Next::Stop(pause) => {
-                self.call_after(pause, ScopePurpose::Stop(model_arn), pending, now);
+                self.calls += 1;
+                let at = (!pause.is_zero()).then(|| now + pause);
+                pending.push_in(self.id, at, ScopePurpose::Stop(model_arn));
             }
             Next::Check => self.checks.check_now(model_arn),
             Next::WaitForChange => self.checks.check_later(model_arn),

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::assignment::{Assignment, Pattern, ScopeKey, Targets};
-use super::pending::{Pending, Purpose, ScopePurpose};
+use super::pending::Pending;
+use super::purpose::{Purpose, Rest, ScopePurpose};
 use super::scope::{Scope, ScopeReport};
 use crate::calls::error::CallError;
-use crate::calls::queue::Reached;
 use crate::calls::request::{Request, ScopeId};
 use crate::calls::response::{Response, Session};
 use crate::report::Failure;
@@ -59,8 +59,6 @@ struct AccountKey {
 struct Account {
     role_arn: Option<String>,
     state: AccountState,
-    /// Whether a call has been attempted that concerns it.
-    reached: Reached,
 }
 
 #[derive(Debug)]
@@ -189,12 +187,9 @@ impl<'a> Scopes<'a> {
         self.lines
     }
 
-    /// In how many accounts calls were made or attempted.
-    pub(super) fn accounts_reached(&self) -> usize {
-        let reached = self.accounts.iter();
-        reached
-            .filter(|account| account.reached == Reached::Attempted)
-            .count()
+    /// In how many accounts the scopes are.
+    pub(super) fn accounts(&self) -> usize {
+        self.accounts.len()
     }
 
     /// The scopes that have ended since the last time.
@@ -208,8 +203,7 @@ impl<'a> Scopes<'a> {
         let Some(ScopeState::Pending(scope)) = self.scopes.remove(&id) else {
             return None;
         };
-        let account = self.accounts.get_mut(scope.account)?;
-        account.reached = Reached::Attempted;
+        let account = self.accounts.get(scope.account)?;
         let session = match &account.state {
             AccountState::Open(session) => session.clone(),
             AccountState::Waiting(_) | AccountState::Unreachable(_) => None,
@@ -233,7 +227,6 @@ impl<'a> Scopes<'a> {
         let Some(account) = self.accounts.get_mut(index) else {
             return;
         };
-        account.reached = Reached::Attempted;
         match result.and_then(Response::into_session) {
             Ok(session) => {
                 let open = AccountState::Open(Some(session));
@@ -249,31 +242,19 @@ impl<'a> Scopes<'a> {
         }
     }
 
-    /// Notes that an account's role was not assumed by the deadline.
-    pub(super) fn give_up_session(
-        &mut self,
-        index: usize,
-        reached: Reached,
-        last_error: Option<String>,
-    ) {
-        if let Some(account) = self.accounts.get_mut(index) {
-            account.reached = reached;
-        }
-        self.fail_account(index, Failure::out_of_time(last_error));
-    }
-
-    /// Handles the end of a call of a scope.
+    /// Handles the end of a call of a scope, or a page of a list.
     pub(super) fn take(
         &mut self,
         id: ScopeId,
         purpose: ScopePurpose,
         result: Result<Response, CallError>,
+        rest: Rest,
         pending: &mut Pending,
         now: Instant,
     ) {
         if let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) {
             self.lines -= scope.lines();
-            scope.take(purpose, result, pending, now);
+            scope.take(purpose, result, rest, pending, now);
             self.lines += scope.lines();
             self.end_if_done(id, now);
         }
@@ -291,10 +272,10 @@ impl<'a> Scopes<'a> {
         &mut self,
         id: ScopeId,
         purpose: ScopePurpose,
-        last_error: Option<String>,
+        last_failure: Option<String>,
     ) {
         if let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) {
-            scope.give_up(purpose, last_error);
+            scope.give_up(purpose, last_failure);
         }
     }
 
@@ -361,17 +342,13 @@ impl<'a> Scopes<'a> {
                 }
                 None => AccountState::Open(None),
             };
-            self.accounts.push(Account {
-                role_arn,
-                state,
-                reached: Reached::Waiting,
-            });
+            self.accounts.push(Account { role_arn, state });
         }
         index
     }
 
     /// Fails all scopes of an account, those that are added later as well.
-    fn fail_account(&mut self, index: usize, failure: Failure) {
+    pub(super) fn fail_account(&mut self, index: usize, failure: Failure) {
         let Some(account) = self.accounts.get_mut(index) else {
             return;
         };
@@ -420,8 +397,9 @@ mod tests {
 
     use super::super::assignment::NamedModel;
     use crate::arn::ModelPattern;
-    use crate::calls::queue::Queue;
+    use crate::calls::queue::{CallId, Queue};
     use crate::calls::response::Page;
+    use crate::calls::retry::ATTEMPT_LIMIT;
     use crate::calls::status::Status;
     use crate::settings::Settings;
 
@@ -450,8 +428,9 @@ mod tests {
         }
     }
 
-    fn pending() -> Pending {
-        Pending::new(Queue::new(8, fastrand::Rng::with_seed(7)))
+    fn pending() -> Pending<'static> {
+        let queue = Queue::new(8, fastrand::Rng::with_seed(7));
+        Pending::new(queue, "request-1")
     }
 
     fn key(account: &str, region: &str) -> ScopeKey {
@@ -475,30 +454,45 @@ mod tests {
         }
     }
 
-    /// The call that is made next, whose attempt has succeeded.
-    fn next(pending: &mut Pending, now: Instant) -> Option<Purpose> {
-        let id = pending
-            .queue
-            .next(now, now + crate::calls::retry::ATTEMPT_LIMIT)?
-            .id;
-        pending.queue.ended(id, None, now);
-        pending.take(id)
+    /// The call that is made next.
+    fn next(pending: &mut Pending, now: Instant) -> Option<CallId> {
+        let attempt = pending.queue.next(now, now + ATTEMPT_LIMIT)?;
+        Some(attempt.id)
+    }
+
+    /// Responds to the call that assumes an account's role, the only one that is made.
+    fn assume_role(
+        scopes: &mut Scopes,
+        pending: &mut Pending,
+        response: Result<Response, CallError>,
+        now: Instant,
+    ) {
+        let call = next(pending, now).unwrap();
+        assert_eq!(next(pending, now), None);
+        let step = pending.ended(call, response, now).unwrap();
+        let Purpose::Session(account) = step.purpose else {
+            panic!("{step:?}");
+        };
+        scopes.take_session(account, step.result);
     }
 
     /// Responds to all calls of scopes: there are no projects, and stops are accepted.
     fn respond(scopes: &mut Scopes, pending: &mut Pending, now: Instant) {
-        while let Some(purpose) = next(pending, now) {
-            let Purpose::Scope(id, purpose) = purpose else {
-                panic!("{purpose:?}");
-            };
-            let response = match purpose {
-                ScopePurpose::Stop(_) => Response::Stop(Some(Status::new("STOPPING"))),
-                _ => Response::Projects(Page {
+        while let Some(attempt) = pending.queue.next(now, now + ATTEMPT_LIMIT) {
+            let response = match attempt.request {
+                Request::StopProjectVersion { .. } => Response::Stop(Some(Status::new("STOPPING"))),
+                Request::DescribeProjects { .. } => Response::Projects(Page {
                     items: Vec::new(),
                     next_token: None,
                 }),
+                request => panic!("{request:?}"),
             };
-            scopes.take(id, purpose, Ok(response), pending, now);
+            let call = attempt.id;
+            let step = pending.ended(call, Ok(response), now).unwrap();
+            let Purpose::Scope(id, purpose) = step.purpose else {
+                panic!("{step:?}");
+            };
+            scopes.take(id, purpose, step.result, step.rest, pending, now);
         }
     }
 
@@ -511,16 +505,13 @@ mod tests {
             scopes.add(key(THERE, region), patterns(&all), &mut pending);
         }
         assert!(scopes.begin_next(&mut pending, now).is_none());
-        let Some(Purpose::Session(account)) = next(&mut pending, now) else {
-            panic!("{pending:?}");
-        };
-        assert!(next(&mut pending, now).is_none());
         let session = Session {
             access_key_id: "key".to_owned(),
             secret_access_key: "secret".to_owned(),
             session_token: "token".to_owned(),
         };
-        scopes.take_session(account, Ok(Response::Session(session)));
+        let response = Ok(Response::Session(session));
+        assume_role(&mut scopes, &mut pending, response, now);
         for region in REGIONS {
             let opened = scopes.begin_next(&mut pending, now).unwrap();
             assert_eq!(&*opened.region, region);
@@ -530,7 +521,7 @@ mod tests {
         assert_eq!(scopes.lines(), 3);
         respond(&mut scopes, &mut pending, now);
         assert_eq!(scopes.take_ended().len(), 3);
-        assert_eq!((scopes.lines(), scopes.accounts_reached()), (0, 1));
+        assert_eq!((scopes.lines(), scopes.accounts()), (0, 1));
         assert!(scopes.are_done());
     }
 
@@ -541,10 +532,8 @@ mod tests {
         let mut scopes = Scopes::new(assignment(&settings));
         scopes.add(key(THERE, REGIONS[0]), patterns(&all), &mut pending);
         scopes.add_extensible(key(THERE, REGIONS[1]), patterns(&all), &mut pending);
-        let Some(Purpose::Session(account)) = next(&mut pending, now) else {
-            panic!("{pending:?}");
-        };
-        scopes.take_session(account, Err(CallError::Panicked));
+        let panicked = Err(CallError::Panicked);
+        assume_role(&mut scopes, &mut pending, panicked, now);
         scopes.add(key(THERE, REGIONS[2]), patterns(&all), &mut pending);
         scopes.extend(
             key(THERE, REGIONS[1]),
@@ -562,7 +551,7 @@ mod tests {
             assert_eq!((failed.failure, failed.extent), (failure, Extent::Account));
         }
         assert!(scopes.are_done() && next(&mut pending, now).is_none());
-        assert_eq!((scopes.lines(), scopes.accounts_reached()), (0, 1));
+        assert_eq!((scopes.lines(), scopes.accounts()), (0, 1));
     }
 
     #[test]

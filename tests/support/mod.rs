@@ -6,7 +6,9 @@
 pub mod enums;
 pub mod log;
 pub mod process;
+pub mod runs;
 pub mod runtime_api;
+pub mod troubled;
 pub mod wire;
 
 use std::env::VarError;

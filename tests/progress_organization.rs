@@ -1,0 +1,561 @@
+//! Progress in many accounts: a region, an account or a service that fails, hangs or is throttled
+//! keeps no model running but its own.
+//!
+//! The clock is paused and the services are in the same process: see `progress.rs`.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use rekognition_emulator::{Account, Emulator, Fault, Operation, Role, Service};
+use rekognition_stopper::report::ModelReport;
+use serde_json::{Value, json};
+use support::runs::Run;
+use support::troubled::{Attempt, Fate, Troubled, picked};
+use support::{handler_with, in_process, outcome, outcomes, running};
+
+const ASSUME: Operation = Operation::AssumeRole;
+const ACCOUNTS: Operation = Operation::ListAccounts;
+
+/// The function's own account, which is the organization's management account as well.
+const OWN: &str = "123456789012";
+const EVERYTHING: &str = "arn:aws:rekognition:*:*:project/*/version/*/*";
+const ROLE: (&str, &str) = ("MEMBER_ROLE", "stopper-member");
+
+/// The regions of Custom Labels, in the order of the list.
+const REGIONS: [&str; 11] = [
+    "us-east-1",
+    "us-east-2",
+    "us-west-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-central-1",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+];
+
+/// How a service that has a bad day lets an attempt fail at once.
+const FAILURES: [Fate; 4] = [
+    Fate::Status(503),
+    Fate::Refused(500, "InternalFailure"),
+    Fate::Breaks,
+    Fate::Throttled,
+];
+
+/// The ID of an account by its number.
+fn account(number: usize) -> String {
+    format!("{:012}", 1000 + number)
+}
+
+fn role_arn(number: usize) -> String {
+    format!("arn:aws:iam::{}:role/{}", account(number), ROLE.1)
+}
+
+fn arn(number: usize, region: &str) -> String {
+    let account = account(number);
+    format!("arn:aws:rekognition:{region}:{account}:project/shelf/version/v1/1700000000000")
+}
+
+/// An organization of so many accounts beside the function's own, whose services respond after
+/// 20 ms. Each account has a running model in the region that it is given.
+fn organization(accounts: usize, region_of: impl Fn(usize) -> &'static str) -> Emulator {
+    let mut builder = Emulator::builder()
+        .latency(Duration::from_millis(20))
+        .organization_account(Account::new(OWN));
+    for number in 0..accounts {
+        let role = Role::new(&role_arn(number)).unwrap();
+        builder = builder
+            .organization_account(Account::new(&account(number)))
+            .role(role.trusts(&format!("arn:aws:iam::{OWN}:role/stopper")))
+            .model(running(&arn(number, region_of(number))));
+    }
+    builder.in_process()
+}
+
+fn everything() -> Value {
+    json!({"model_arns": [EVERYTHING]})
+}
+
+/// Only the first region and the last.
+const TWO_REGIONS: (&str, &str) = ("REGIONS", "us-east-1 ap-northeast-2");
+
+/// A sweep of everything with this connection and this many seconds.
+async fn sweep(
+    emulator: &Emulator,
+    troubled: &Troubled,
+    variables: &[(&str, &str)],
+    seconds: u64,
+) -> Run {
+    let variables = [&[ROLE], variables].concat();
+    let handler = handler_with(emulator, &variables, in_process(troubled.clone()));
+    Run::new(
+        &handler,
+        emulator,
+        &everything(),
+        Duration::from_secs(seconds),
+    )
+    .await
+}
+
+/// A sweep of everything whose attempts fare so.
+async fn sweep_through(
+    emulator: &Emulator,
+    decide: impl FnMut(&Attempt) -> Fate + Send + 'static,
+    variables: &[(&str, &str)],
+    seconds: u64,
+) -> Run {
+    let troubled = Troubled::new(emulator, decide);
+    sweep(emulator, &troubled, variables, seconds).await
+}
+
+async fn sweep_plainly(emulator: &Emulator, variables: &[(&str, &str)], seconds: u64) -> Run {
+    sweep_through(emulator, |_| Fate::Passes, variables, seconds).await
+}
+
+/// The models of these accounts in the regions that they were given.
+fn models(accounts: Range<usize>, region_of: impl Fn(usize) -> &'static str) -> Vec<String> {
+    accounts
+        .map(|number| arn(number, region_of(number)))
+        .collect()
+}
+
+fn last_region(_: usize) -> &'static str {
+    REGIONS[10]
+}
+
+fn first_region(_: usize) -> &'static str {
+    REGIONS[0]
+}
+
+/// Whether an attempt is one to assume the role of one of these accounts.
+fn assumes(attempt: &Attempt, accounts: &BTreeSet<usize>) -> bool {
+    let mut roles = accounts.iter().map(|number| role_arn(*number));
+    attempt.operation == ASSUME && roles.any(|role| attempt.mentions(&role))
+}
+
+/// The entries of the report that failed.
+fn failed(run: &Run) -> Vec<&ModelReport> {
+    let models = run.report.models.iter();
+    models
+        .filter(|model| model.outcome.name() == "failed")
+        .collect()
+}
+
+/// Whether an attempt is one of Rekognition's in one of the first so many regions.
+fn is_in_first_regions(attempt: &Attempt, regions: usize) -> bool {
+    let is_one = REGIONS[..regions].contains(&&*attempt.region);
+    is_one && attempt.operation.service() == Service::Rekognition
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_of_eleven_regions_that_hang_or_break_connections_leave_no_model_in_the_eleventh() {
+    for (accounts, broken) in [(150, 0), (60, 5), (40, 10)] {
+        let emulator = organization(accounts, last_region);
+        let fails = move |attempt: &Attempt| match () {
+            () if is_in_first_regions(attempt, broken) => Fate::Breaks,
+            () if is_in_first_regions(attempt, 10) => Fate::Hangs,
+            () => Fate::Passes,
+        };
+        let run = sweep_through(&emulator, fails, &[], 60).await;
+        let case = format!("{accounts} accounts, {broken} regions broken");
+        run.assert_all_stopped_within(20.0, &case);
+        assert_eq!(run.report.summary.stopped, accounts, "{case}");
+        assert!(run.took < 60.0, "{case}: {run}");
+        // Each account, and the function's own, in each of ten regions.
+        assert_eq!(failed(&run).len(), (accounts + 1) * 10, "{case}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_ten_of_eleven_regions_hanging_the_response_comes_in_time_at_any_deadline() {
+    for seconds in [15, 30, 180, 240] {
+        let emulator = organization(60, last_region);
+        let hangs = |attempt: &Attempt| match is_in_first_regions(attempt, 10) {
+            true => Fate::Hangs,
+            false => Fate::Passes,
+        };
+        let run = sweep_through(&emulator, hangs, &[], seconds).await;
+        assert!(run.took < seconds as f64, "{seconds} s: {run}");
+        run.assert_all_stopped_within(12.0, &format!("{seconds} s"));
+        assert_eq!(failed(&run).len(), 610, "{seconds} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_of_eleven_regions_that_answers_503_to_everything_leaves_no_model_in_the_others() {
+    let region_of = |number: usize| REGIONS[number % 10];
+    let emulator = organization(300, region_of);
+    let fails = |attempt: &Attempt| match attempt.region == REGIONS[10] {
+        true => Fate::Status(503),
+        false => Fate::Passes,
+    };
+    let troubled = Troubled::new(&emulator, fails);
+    let run = sweep(&emulator, &troubled, &[], 60).await;
+    run.assert_all_stopped_within(30.0, "300 accounts");
+    assert_eq!(run.report.summary.stopped, 300);
+    assert_eq!(failed(&run).len(), 301);
+    // Each of them has to be retried, every few seconds, and no more than that.
+    let attempts = troubled.attempts();
+    let in_vain = attempts.iter().filter(|(_, fate)| *fate != Fate::Passes);
+    let in_vain = in_vain.count();
+    assert!((301 * 10..301 * 35).contains(&in_vain), "{in_vain}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_whose_every_call_hangs_once_is_searched_in_all_accounts_nevertheless() {
+    // In groups of eight, of which each takes ten seconds: the calls of thirty accounts.
+    let emulator = organization(30, last_region);
+    let first_hangs = |attempt: &Attempt| match (&*attempt.region, attempt.number) {
+        ("ap-northeast-2", 1) => Fate::Hangs,
+        _ => Fate::Passes,
+    };
+    let run = sweep_through(&emulator, first_hangs, &[TWO_REGIONS], 600).await;
+    // Four calls for each model, one after the other.
+    run.assert_all_stopped_within(200.0, "30 accounts");
+    assert!(run.report.is_good(), "{run}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn twenty_accounts_that_hang_keep_no_model_of_the_forty_others_running() {
+    for hanging in [0..20, 20..40, 40..60] {
+        let emulator = organization(60, last_region);
+        for number in hanging.clone() {
+            let fault = Fault::hang().account(&account(number));
+            for operation in [
+                Operation::DescribeProjects,
+                Operation::DescribeProjectVersions,
+            ] {
+                emulator.add_fault(fault.clone().operation(operation));
+            }
+        }
+        let run = sweep_plainly(&emulator, &[TWO_REGIONS], 120).await;
+        let others = [0..hanging.start, hanging.end..60];
+        let others = others.map(|numbers| models(numbers, last_region)).concat();
+        let last = run.last_stop_of(&others);
+        assert!(last <= 35.0, "{hanging:?}: {last} s, {run}");
+        assert_eq!(
+            run.left,
+            models(hanging.clone(), last_region),
+            "{hanging:?}"
+        );
+        assert!(run.took < 120.0, "{hanging:?}: {run}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn forty_accounts_that_answer_503_keep_no_model_of_the_sixty_others_running() {
+    for failure in FAILURES {
+        let emulator = organization(100, last_region);
+        for number in 0..40 {
+            let fault = match failure {
+                Fate::Status(status) => Fault::http_status(status, ""),
+                Fate::Refused(status, code) => Fault::error_with_status(code, status),
+                Fate::Breaks => Fault::reset(),
+                _ => Fault::error("ThrottlingException"),
+            };
+            emulator.add_fault(fault.account(&account(number)));
+        }
+        let run = sweep_plainly(&emulator, &[TWO_REGIONS], 60).await;
+        let last = run.last_stop_of(&models(40..100, last_region));
+        assert!(last <= 3.0, "{failure:?}: {last} s, {run}");
+        assert_eq!(run.left.len(), 40, "{failure:?}");
+        assert_eq!(failed(&run).len(), 80, "{failure:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_accounts_are_swept_though_every_second_assume_role_is_throttled() {
+    for seed in 0..3 {
+        let emulator = organization(100, last_region);
+        let half = move |attempt: &Attempt| {
+            let fails = attempt.operation == ASSUME && picked(seed, 0.5, attempt);
+            if fails { Fate::Throttled } else { Fate::Passes }
+        };
+        let run = sweep_through(&emulator, half, &[TWO_REGIONS], 300).await;
+        let case = format!("seed {seed}");
+        run.assert_all_stopped_within(25.0, &case);
+        assert_eq!(run.report.summary.stopped, 100, "{case}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_accounts_are_swept_though_half_of_the_attempts_to_assume_a_role_fail() {
+    for failure in FAILURES {
+        for seed in 0..2 {
+            let emulator = organization(100, last_region);
+            let half = move |attempt: &Attempt| {
+                let is_one = attempt.operation == ASSUME && attempt.number <= 5;
+                let fails = is_one && picked(seed, 0.5, attempt);
+                if fails { failure } else { Fate::Passes }
+            };
+            let run = sweep_through(&emulator, half, &[TWO_REGIONS], 300).await;
+            let case = format!("{failure:?}, seed {seed}");
+            run.assert_all_stopped_within(25.0, &case);
+            assert_eq!(run.report.summary.stopped, 100, "{case}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bursts_of_throttling_by_sts_and_organizations_are_not_taken_for_outages() {
+    for burst in [2, 16] {
+        for (operation, calls) in [(ASSUME, 20), (ACCOUNTS, 2)] {
+            let emulator = organization(20, last_region);
+            let throttled = move |attempt: &Attempt| {
+                let is_one = attempt.operation == operation && attempt.of_operation <= burst;
+                if is_one {
+                    Fate::Throttled
+                } else {
+                    Fate::Passes
+                }
+            };
+            let run = sweep_through(&emulator, throttled, &[TWO_REGIONS], 300).await;
+            let case = format!("{operation}, {burst} attempts");
+            // A call that is throttled many times has as many pauses of its own.
+            let bar = 8.0 + 5.0 * (burst / calls) as f64;
+            run.assert_all_stopped_within(bar, &case);
+            assert!(run.report.is_good(), "{case}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn twenty_accounts_whose_every_call_is_throttled_twice_take_a_few_seconds() {
+    let emulator = organization(20, last_region);
+    let twice = |attempt: &Attempt| match attempt.number {
+        ..=2 => Fate::Throttled,
+        _ => Fate::Passes,
+    };
+    let run = sweep_through(&emulator, twice, &[TWO_REGIONS], 300).await;
+    // Six calls one after the other.
+    run.assert_all_stopped_within(30.0, "20 accounts");
+    assert!(run.report.is_good(), "{run}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_accounts_whose_attempts_fail_or_hang_at_first_is_read_to_its_end() {
+    for (failure, bar) in FAILURES
+        .map(|failure| (failure, 12.0))
+        .into_iter()
+        .chain([(Fate::Hangs, 24.0)])
+    {
+        let emulator = organization(45, last_region);
+        // Of three pages, the first attempt at the first and the first two at the last.
+        let fails = move |attempt: &Attempt| match attempt.operation {
+            ACCOUNTS if [1, 4].contains(&attempt.of_operation) => failure,
+            _ => Fate::Passes,
+        };
+        let run = sweep_through(&emulator, fails, &[TWO_REGIONS], 300).await;
+        let case = format!("{failure:?}");
+        run.assert_all_stopped_within(bar, &case);
+        assert_eq!(run.report.summary.stopped, 45, "{case}");
+        assert_eq!(run.report.summary.accounts, 46, "{case}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn forty_accounts_whose_assume_role_hangs_keep_none_of_the_twenty_others_waiting_long() {
+    let every_third = |number: &usize| number % 3 != 2;
+    let interleaved: BTreeSet<usize> = (0..60).filter(every_third).collect();
+    for hanging in [(0..40).collect(), (20..60).collect(), interleaved] {
+        let emulator = organization(60, last_region);
+        let bad: BTreeSet<usize> = hanging;
+        let hanging = bad.clone();
+        let hangs = move |attempt: &Attempt| match assumes(attempt, &hanging) {
+            true => Fate::Hangs,
+            false => Fate::Passes,
+        };
+        let run = sweep_through(&emulator, hangs, &[TWO_REGIONS], 300).await;
+        let good = (0..60).filter(|number| !bad.contains(number));
+        let good: Vec<String> = good.map(|number| arn(number, REGIONS[10])).collect();
+        let last = run.last_stop_of(&good);
+        assert!(last <= 25.0, "{bad:?}: {last} s, {run}");
+        // One failure for each account.
+        assert_eq!(failed(&run).len(), 40, "{bad:?}");
+        assert_eq!(run.report.summary.stopped, 20, "{bad:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn accounts_whose_assume_role_hangs_once_are_not_lost_among_those_where_it_always_does() {
+    let emulator = organization(60, last_region);
+    let hanging: BTreeSet<usize> = (0..40).collect();
+    let hangs = move |attempt: &Attempt| {
+        let is_first = attempt.operation == ASSUME && attempt.number == 1;
+        let hangs = is_first || assumes(attempt, &hanging);
+        if hangs { Fate::Hangs } else { Fate::Passes }
+    };
+    let run = sweep_through(&emulator, hangs, &[TWO_REGIONS], 300).await;
+    // Sixty first attempts and forty second ones, sixteen at once.
+    let last = run.last_stop_of(&models(40..60, last_region));
+    assert!(last <= 80.0, "{last} s, {run}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn if_no_first_attempt_to_assume_a_role_is_answered_thirty_accounts_take_two_rounds() {
+    let emulator = organization(30, last_region);
+    let first_hangs = |attempt: &Attempt| match (attempt.operation, attempt.number) {
+        (ASSUME, 1) => Fate::Hangs,
+        _ => Fate::Passes,
+    };
+    let troubled = Troubled::new(&emulator, first_hangs);
+    let run = sweep(&emulator, &troubled, &[TWO_REGIONS], 300).await;
+    // Sixteen at once.
+    run.assert_all_stopped_within(30.0, "30 accounts");
+    assert!(run.report.is_good(), "{run}");
+    assert!(troubled.most_in_flight(ASSUME, "us-east-1") <= 16);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_is_entered_late_is_swept_like_the_others() {
+    let emulator = organization(20, last_region);
+    let late: BTreeSet<usize> = [3, 17].into();
+    let fails = move |attempt: &Attempt| {
+        let is_late = assumes(attempt, &late) && attempt.number <= 4;
+        if is_late {
+            Fate::Status(503)
+        } else {
+            Fate::Passes
+        }
+    };
+    let run = sweep_through(&emulator, fails, &[TWO_REGIONS], 300).await;
+    run.assert_all_stopped_within(20.0, "20 accounts");
+    assert!(run.report.is_good(), "{run}");
+    let others = (0..20).filter(|number| ![3, 17].contains(number));
+    let others: Vec<String> = others.map(|number| arn(number, REGIONS[10])).collect();
+    assert!(run.last_stop_of(&others) <= 2.0, "{run}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_was_made_again_between_two_runs_is_assumed_anew_by_the_second() {
+    let emulator = organization(3, last_region);
+    // Nobody knows the sessions of the role that was deleted, which are those of the first run.
+    let is_made_again = Arc::new(AtomicBool::new(false));
+    let mut sessions: BTreeSet<String> = BTreeSet::new();
+    let knows = {
+        let is_made_again = Arc::clone(&is_made_again);
+        move |attempt: &Attempt| {
+            if !attempt.access_key.starts_with("ASIA") {
+                return Fate::Passes;
+            }
+            if !is_made_again.load(Ordering::Relaxed) {
+                sessions.insert(attempt.access_key.clone());
+            } else if sessions.contains(&attempt.access_key) {
+                return Fate::Refused(400, "UnrecognizedClientException");
+            }
+            Fate::Passes
+        }
+    };
+    let troubled = Troubled::new(&emulator, knows);
+    let handler = handler_with(&emulator, &[ROLE, TWO_REGIONS], in_process(troubled));
+    let minute = Duration::from_secs(60);
+    let dry_run = json!({"model_arns": [EVERYTHING], "dry_run": true});
+    let first = Run::new(&handler, &emulator, &dry_run, minute).await;
+    assert_eq!(outcomes(&first.report), ["would_stop"; 3]);
+    is_made_again.store(true, Ordering::Relaxed);
+    let second = Run::new(&handler, &emulator, &everything(), minute).await;
+    assert_eq!(
+        outcomes(&second.report),
+        ["stopped"; 3],
+        "{}",
+        second.report
+    );
+    for number in 0..3 {
+        assert_eq!(emulator.assume_role_count(&account(number)), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_signature_of_sts_or_organizations_is_retried_once_and_then_final() {
+    for (operation, code) in [
+        (ASSUME, "SignatureDoesNotMatch"),
+        (ACCOUNTS, "InvalidSignatureException"),
+    ] {
+        for (refusals, expected) in [(1, "stopped"), (2, "failed")] {
+            let emulator = organization(1, first_region);
+            let refused = move |attempt: &Attempt| {
+                let is_one = attempt.operation == operation && attempt.of_operation <= refusals;
+                if is_one {
+                    Fate::Refused(403, code)
+                } else {
+                    Fate::Passes
+                }
+            };
+            let troubled = Troubled::new(&emulator, refused);
+            let run = sweep(&emulator, &troubled, &[TWO_REGIONS], 60).await;
+            let case = format!("{operation}, {refusals} refusals");
+            let names = run.report.models.iter().map(|model| model.outcome.name());
+            assert_eq!(names.collect::<Vec<_>>(), [expected], "{case}");
+            let attempts = troubled.attempts();
+            let made = attempts.iter().filter(|(it, _)| it.operation == operation);
+            assert_eq!(made.count(), 2, "{case}");
+            assert!(run.took <= 8.0, "{case}: {run}");
+            let message = run.report.to_string();
+            assert_eq!(message.contains(code), refusals == 2, "{case}: {message}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_date_of_sts_or_organizations_costs_no_account() {
+    let ten_minutes = SystemTime::now() + Duration::from_secs(600);
+    for operation in [ASSUME, ACCOUNTS] {
+        let emulator = organization(45, last_region);
+        // The call that follows is signed at a wrong time, and refused once.
+        let mut is_refused = false;
+        let wrong_once = move |attempt: &Attempt| {
+            if attempt.operation != operation {
+                return Fate::Passes;
+            }
+            if attempt.of_operation == 1 {
+                return Fate::PassesDated(ten_minutes);
+            }
+            match std::mem::replace(&mut is_refused, true) {
+                false => Fate::Refused(403, "SignatureDoesNotMatch"),
+                true => Fate::Passes,
+            }
+        };
+        let run = sweep_through(&emulator, wrong_once, &[TWO_REGIONS], 60).await;
+        assert_eq!(run.report.summary.stopped, 45, "{operation}: {run}");
+        assert!(run.report.is_good(), "{operation}: {run}");
+        run.assert_all_stopped_within(8.0, &operation.to_string());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn regions_that_hang_have_eight_calls_each_and_leave_room_for_those_that_respond() {
+    let emulator = organization(30, last_region);
+    let hangs = |attempt: &Attempt| match is_in_first_regions(attempt, 10) {
+        true => Fate::Hangs,
+        false => Fate::Passes,
+    };
+    let troubled = Troubled::new(&emulator, hangs);
+    let run = sweep(&emulator, &troubled, &[("MAX_CONCURRENCY", "64")], 60).await;
+    run.assert_all_stopped_within(3.0, "30 accounts");
+    for region in &REGIONS[..10] {
+        let most = troubled.most_in_flight(Operation::DescribeProjects, region);
+        assert_eq!(most, 8, "{region}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_hangs_is_told_of_with_every_other_that_was_not_reached() {
+    let emulator = organization(5, last_region);
+    let hangs = |attempt: &Attempt| match attempt.operation {
+        ASSUME => Fate::Hangs,
+        _ => Fate::Passes,
+    };
+    let run = sweep_through(&emulator, hangs, &[TWO_REGIONS], 25).await;
+    let failed = failed(&run);
+    assert_eq!(failed.len(), 5, "{run}");
+    let codes: BTreeSet<&str> = failed.into_iter().map(outcome).collect();
+    assert_eq!(codes, ["DeadlineExceeded"].into());
+    assert!(run.took < 25.0, "{run}");
+}
