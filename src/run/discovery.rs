@@ -232,9 +232,9 @@ impl<'a> Discovery<'a> {
 mod tests {
     use super::*;
 
-    use tokio::time::Instant;
+    use crate::calls::status::Status;
 
-    use crate::aws::Status;
+    use ProjectState::{Changing, Created};
 
     const ACCOUNT: &str = "123456789012";
 
@@ -245,10 +245,17 @@ mod tests {
         pattern.parse().unwrap()
     }
 
+    /// These patterns, each its own entry.
+    fn entries(patterns: &[ModelPattern]) -> Vec<Pattern<'_>> {
+        let patterns = patterns.iter().enumerate();
+        let patterns = patterns.map(|(entry, pattern)| Pattern { entry, pattern });
+        patterns.collect()
+    }
+
     /// The discovery for these patterns, each its own entry, and the first calls.
     fn begin(patterns: &[ModelPattern]) -> (Discovery<'_>, Vec<DiscoveryCall>) {
         let mut discovery = Discovery::new(&ACCOUNT.into());
-        let lists = discovery.add(patterns.iter().enumerate().collect());
+        let lists = discovery.add(entries(patterns));
         (discovery, lists)
     }
 
@@ -261,30 +268,34 @@ mod tests {
 
     fn versions_of(next: NextCall) -> VersionList {
         match next {
-            NextCall::Now(DiscoveryCall::Versions(list)) => list,
+            NextCall {
+                call: DiscoveryCall::Versions(list),
+                pause: None,
+            } => list,
             next => panic!("{next:?}"),
         }
     }
 
     /// The names of the projects whose versions are listed next.
     fn next_projects(findings: &Findings) -> Vec<&str> {
-        let next = findings.next.iter().map(|next| match next {
-            NextCall::Now(DiscoveryCall::Versions(list)) => &*list.project.name,
-            next => panic!("{next:?}"),
+        let next = findings.next.iter().map(|next| match &next.call {
+            DiscoveryCall::Versions(list) => &*list.project.name,
+            DiscoveryCall::Projects(list) => panic!("{list:?}"),
         });
         next.collect()
     }
 
-    fn project(name: &str, number: u32, is_created: bool) -> Project {
+    fn project(name: &str, number: u32, state: ProjectState) -> Project {
         Project {
             name: name.to_owned(),
             arn: format!("arn:aws:rekognition:us-east-1:{ACCOUNT}:project/{name}/{number}"),
-            is_created,
+            state,
         }
     }
 
     fn created(names: &[&str]) -> Vec<Project> {
-        names.iter().map(|name| project(name, 1, true)).collect()
+        let projects = names.iter().map(|name| project(name, 1, Created));
+        projects.collect()
     }
 
     fn version(project: &str, version: &str, status: &str) -> Version {
@@ -297,10 +308,9 @@ mod tests {
     fn described(model_arn: &str, status: &str) -> Version {
         Version {
             model_arn: model_arn.to_owned(),
-            observation: Observation {
+            description: Description {
                 status: Status::new(status),
                 inference_units: None,
-                at: Instant::now(),
             },
         }
     }
@@ -312,39 +322,66 @@ mod tests {
         })
     }
 
-    fn denied<T>() -> Result<Page<T>, CallError> {
-        Err(CallError::Refused {
-            code: "AccessDeniedException".to_owned(),
+    fn refused(code: &str) -> CallError {
+        CallError::Refused {
+            status: 400,
+            code: Some(code.to_owned()),
             message: String::new(),
-        })
+        }
     }
 
-    fn unreadable<T>() -> Result<Page<T>, CallError> {
-        Err(CallError::Unclear {
-            message: "garbage".to_owned(),
-        })
+    fn denied<T>() -> Result<Page<T>, CallError> {
+        Err(refused("AccessDeniedException"))
+    }
+
+    fn expired<T>() -> Result<Page<T>, CallError> {
+        Err(refused("InvalidPaginationTokenException"))
     }
 
     /// The names of the versions that were found.
     fn found(findings: &Findings) -> Vec<&str> {
-        findings
-            .models
-            .iter()
-            .map(|(arn, _)| arn.version())
-            .collect()
+        let models = findings.models.iter();
+        models.map(|found| found.model_arn.version()).collect()
     }
 
-    /// For each pattern, whether it matches a version, and why its lookup failed.
-    fn ends(discovery: Discovery<'_>) -> Vec<(bool, Option<String>)> {
+    /// What has become of a pattern.
+    #[derive(Debug, PartialEq, Eq)]
+    struct End {
+        has_match: bool,
+        /// Why its lookup failed.
+        failure: Option<String>,
+    }
+
+    const MATCHED: End = End {
+        has_match: true,
+        failure: None,
+    };
+    const UNMATCHED: End = End {
+        has_match: false,
+        failure: None,
+    };
+
+    fn failed(has_match: bool, failure: &str) -> End {
+        End {
+            has_match,
+            failure: Some(failure.to_owned()),
+        }
+    }
+
+    /// What has become of each pattern.
+    fn ends(discovery: Discovery<'_>) -> Vec<End> {
         let searches = discovery.into_searches().into_iter();
-        searches
-            .map(|search| {
-                (
-                    search.has_match,
-                    search.error.map(|error| error.to_string()),
-                )
-            })
-            .collect()
+        let ends = searches.map(|search| End {
+            has_match: search.has_match,
+            failure: search.failure.map(|failure| failure.to_string()),
+        });
+        ends.collect()
+    }
+
+    /// Whether the lookup of each pattern has failed.
+    fn has_failed(discovery: Discovery<'_>) -> Vec<bool> {
+        let ends = ends(discovery).into_iter();
+        ends.map(|end| end.failure.is_some()).collect()
     }
 
     #[test]
@@ -376,8 +413,8 @@ mod tests {
         assert!(lists.is_empty() && discovery.add(Vec::new()).is_empty());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn two_patterns_share_the_list_of_a_project_and_each_model_is_found_once() {
+    #[test]
+    fn two_patterns_share_the_list_of_a_project_and_each_model_is_found_once() {
         let patterns = [pattern("s*", "a*"), pattern("shelf", "*1")];
         let (mut discovery, lists) = begin(&patterns);
         let mut lists = lists.into_iter().map(projects_of);
@@ -395,11 +432,11 @@ mod tests {
         };
         let places = ["a1", "a2", "b1", "b2"].map(first_match);
         assert_eq!(places, [Some(0), Some(0), Some(1), None]);
-        assert_eq!(ends(discovery), [(true, None), (true, None)]);
+        assert_eq!(ends(discovery), [MATCHED, MATCHED]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_version_that_is_not_running_is_not_found_but_counts_as_a_match() {
+    #[test]
+    fn a_version_that_is_not_running_is_not_found_but_counts_as_a_match() {
         let patterns = [pattern("shelf", "*")];
         let (mut discovery, lists) = begin(&patterns);
         for list in lists {
@@ -412,21 +449,25 @@ mod tests {
                 let versions = statuses.map(|status| version("shelf", "v1", status));
                 let findings =
                     discovery.take_versions(versions_of(next), page(versions.into(), None));
-                let found = findings.models.iter().map(|(_, seen)| seen.status.as_str());
+                let found = findings.models.iter();
+                let found = found.map(|found| found.description.status.as_str());
                 assert!(found.eq(statuses[..5].iter().copied()));
             }
         }
-        assert_eq!(ends(discovery), [(true, None)]);
+        assert_eq!(ends(discovery), [MATCHED]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_pattern_that_is_added_later_gets_lists_of_its_own() {
+    #[test]
+    fn a_pattern_that_is_added_later_gets_its_own_lists() {
         let patterns = [pattern("dock", "*"), pattern("shelf", "v1")];
         let (mut discovery, lists) = begin(&patterns[..1]);
         for list in lists {
             discovery.take_projects(projects_of(list), page(Vec::new(), None));
         }
-        let lists = discovery.add(vec![(7, &patterns[1])]);
+        let lists = discovery.add(vec![Pattern {
+            entry: 7,
+            pattern: &patterns[1],
+        }]);
         for list in lists {
             let list = projects_of(list);
             assert_eq!(list.names, ["shelf"]);
@@ -435,14 +476,17 @@ mod tests {
                 let versions = vec![version("shelf", "v1", "RUNNING")];
                 let findings = discovery.take_versions(versions_of(next), page(versions, None));
                 assert_eq!(found(&findings), ["v1"]);
-                assert_eq!(discovery.first_match(&findings.models[0].0), Some(7));
+                assert_eq!(
+                    discovery.first_match(&findings.models[0].model_arn),
+                    Some(7)
+                );
             }
         }
-        assert_eq!(ends(discovery), [(false, None), (true, None)]);
+        assert_eq!(ends(discovery), [UNMATCHED, MATCHED]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_project_that_cannot_be_listed_fails_the_patterns_that_may_match_its_models() {
+    #[test]
+    fn a_project_that_cannot_be_listed_fails_the_patterns_that_may_match_its_models() {
         let patterns = [
             pattern("dock", "*"),
             pattern("sh*", "*"),
@@ -455,65 +499,111 @@ mod tests {
             let findings = discovery.take_projects(projects_of(list), projects);
             for next in findings.next {
                 let list = versions_of(next);
-                let answer = match &*list.project.name {
+                let response = match &*list.project.name {
                     "shelf" => denied(),
                     _ => page(vec![version("dock", "v1", "RUNNING")], None),
                 };
-                discovery.take_versions(list, answer);
+                discovery.take_versions(list, response);
             }
         }
-        let denied = || Some("AccessDeniedException".to_owned());
-        let expected = [
-            (true, None),
-            (false, denied()),
-            (false, denied()),
-            (true, denied()),
-        ];
+        let denied = |has_match| failed(has_match, "AccessDeniedException: ");
+        let expected = [MATCHED, denied(false), denied(false), denied(true)];
         assert_eq!(ends(discovery), expected);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn projects_that_cannot_be_listed_fail_the_patterns_that_name_them() {
+    #[test]
+    fn projects_that_cannot_be_listed_fail_the_patterns_that_name_them() {
         let patterns: Vec<ModelPattern> = (0..11)
             .map(|number| pattern(&format!("p{number:02}"), "*"))
             .collect();
         let (mut discovery, mut lists) = begin(&patterns);
         let last = projects_of(lists.pop().unwrap());
         assert!(discovery.take_projects(last, denied()).next.is_empty());
-        let failed = ends(discovery)
-            .into_iter()
-            .map(|(_, error)| error.is_some());
-        assert!(failed.eq((0..11).map(|number| number == 10)));
+        let expected: Vec<bool> = (0..11).map(|number| number == 10).collect();
+        assert_eq!(has_failed(discovery), expected);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_list_that_is_interrupted_is_restarted_and_the_deadline_says_why() {
+    #[test]
+    fn projects_that_fail_together_are_listed_one_by_one_unless_they_are_denied() {
+        let patterns: Vec<ModelPattern> = (0..11)
+            .map(|number| pattern(&format!("p{number:02}"), "*"))
+            .collect();
+        for error in [
+            refused("InternalServerError"),
+            refused("InvalidParameterException"),
+            CallError::NoResponse,
+            CallError::unreadable(Operation::DescribeProjects),
+        ] {
+            let (mut discovery, mut lists) = begin(&patterns);
+            let first = projects_of(lists.swap_remove(0));
+            let findings = discovery.take_projects(first, Err(error.clone()));
+            let mut listed = Vec::new();
+            for next in findings.next {
+                assert_eq!(next.pause, None);
+                let list = projects_of(next.call);
+                let names = list.names.clone();
+                let response = match &*names[0] {
+                    "p03" => Err(error.clone()),
+                    _ => page(created(&[&names[0]]), None),
+                };
+                let findings = discovery.take_projects(list, response);
+                listed.extend(next_projects(&findings).into_iter().map(str::to_owned));
+                assert_eq!(names.len(), 1);
+            }
+            assert_eq!(listed.len(), 9);
+            let expected: Vec<bool> = (0..11).map(|number| number == 3).collect();
+            assert_eq!(has_failed(discovery), expected, "{error:?}");
+        }
+        let (mut discovery, mut lists) = begin(&patterns);
+        let first = projects_of(lists.swap_remove(0));
+        assert!(discovery.take_projects(first, denied()).next.is_empty());
+        let expected: Vec<bool> = (0..11).map(|number| number < 10).collect();
+        assert_eq!(has_failed(discovery), expected);
+    }
+
+    #[test]
+    fn a_project_that_is_gone_when_its_versions_are_listed_has_none() {
         let patterns = [pattern("shelf", "*")];
         let (mut discovery, mut lists) = begin(&patterns);
         let list = projects_of(lists.pop().unwrap());
-        let mut findings = discovery.take_projects(list, unreadable());
-        let Some(NextCall::After(pause, DiscoveryCall::Projects(list))) = findings.next.pop()
-        else {
-            panic!("{findings:?}");
-        };
-        assert_eq!(pause, Duration::from_secs(1));
         let mut findings = discovery.take_projects(list, page(created(&["shelf"]), None));
         let list = versions_of(findings.next.pop().unwrap());
-        let first = page(vec![version("shelf", "v1", "RUNNING")], Some("2"));
-        let mut findings = discovery.take_versions(list, first);
-        assert_eq!(found(&findings), ["v1"]);
-        let list = versions_of(findings.next.pop().unwrap());
-        assert_eq!(list.pages.token(), Some("2"));
-        let mut findings = discovery.take_versions(list, unreadable());
-        let Some(NextCall::After(_, list)) = findings.next.pop() else {
-            panic!("{findings:?}");
-        };
-        discovery.fail_at_deadline(&list);
-        assert_eq!(ends(discovery), [(true, Some("garbage".to_owned()))]);
+        let findings = discovery.take_versions(list, Err(refused("ResourceNotFoundException")));
+        assert!(findings.next.is_empty() && findings.models.is_empty());
+        assert_eq!(ends(discovery), [UNMATCHED]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_unreadable_arn_fails_the_patterns_of_its_project_unless_it_is_not_running() {
+    #[test]
+    fn a_list_that_is_interrupted_is_restarted_and_the_deadline_says_why() {
+        for (last_error, reason) in [
+            (None, "InvalidPaginationTokenException"),
+            (Some("no response in time"), "no response in time"),
+        ] {
+            let patterns = [pattern("shelf", "*")];
+            let (mut discovery, mut lists) = begin(&patterns);
+            let list = projects_of(lists.pop().unwrap());
+            let mut findings = discovery.take_projects(list, expired());
+            let next = findings.next.pop().unwrap();
+            assert_eq!(next.pause, Some(Duration::from_millis(100)));
+            let list = projects_of(next.call);
+            let mut findings = discovery.take_projects(list, page(created(&["shelf"]), None));
+            let list = versions_of(findings.next.pop().unwrap());
+            let first = page(vec![version("shelf", "v1", "RUNNING")], Some("2"));
+            let mut findings = discovery.take_versions(list, first);
+            assert_eq!(found(&findings), ["v1"]);
+            let list = versions_of(findings.next.pop().unwrap());
+            assert_eq!(list.pages.token().as_deref(), Some("2"));
+            let mut findings = discovery.take_versions(list, expired());
+            let next = findings.next.pop().unwrap();
+            assert_eq!(next.pause, Some(Duration::from_millis(100)));
+            discovery.fail_at_deadline(&next.call, last_error.map(str::to_owned));
+            let failure = Failure::out_of_time(Some(reason.to_owned())).to_string();
+            assert_eq!(ends(discovery), [failed(true, &failure)]);
+        }
+    }
+
+    #[test]
+    fn an_unreadable_arn_fails_the_patterns_of_its_project_unless_it_is_not_running() {
         for (status, is_failure) in [("RUNNING", true), ("MELTING", true), ("STOPPED", false)] {
             let patterns = [pattern("shelf", "v1"), pattern("dock", "*")];
             let (mut discovery, lists) = begin(&patterns);
@@ -529,26 +619,23 @@ mod tests {
                     assert_eq!(found(&findings), ["v1"]);
                 }
             }
-            let failed = ends(discovery)
-                .into_iter()
-                .map(|(_, error)| error.is_some());
-            assert!(failed.eq([is_failure, false]), "{status}");
+            assert_eq!(has_failed(discovery), [is_failure, false], "{status}");
         }
     }
 
     #[test]
     fn of_projects_with_the_same_name_only_the_created_one_is_listed_if_there_is_one() {
-        for (created, expected) in [
-            ([true, false], &[1][..]),
-            ([false, true], &[2]),
-            ([false, false], &[1, 2]),
-            ([true, true], &[1, 2]),
+        for (states, expected) in [
+            ([Created, Changing], &[1][..]),
+            ([Changing, Created], &[2]),
+            ([Changing, Changing], &[1, 2]),
+            ([Created, Created], &[1, 2]),
         ] {
             let patterns = [pattern("*", "*")];
             let (mut discovery, mut lists) = begin(&patterns);
             let namesakes = vec![
-                project("shelf", 1, created[0]),
-                project("shelf", 2, created[1]),
+                project("shelf", 1, states[0]),
+                project("shelf", 2, states[1]),
             ];
             let list = projects_of(lists.pop().unwrap());
             let findings = discovery.take_projects(list, page(namesakes, None));
@@ -558,11 +645,8 @@ mod tests {
                 .map(|next| versions_of(next).project);
             let expected = expected
                 .iter()
-                .map(|number| project("shelf", *number, false).arn);
-            assert!(
-                listed.map(|project| project.arn).eq(expected),
-                "{created:?}"
-            );
+                .map(|number| project("shelf", *number, Created).arn);
+            assert!(listed.map(|project| project.arn).eq(expected), "{states:?}");
         }
     }
 
@@ -570,7 +654,7 @@ mod tests {
     fn projects_of_another_account_are_noted_and_their_versions_not_listed() {
         let patterns = [pattern("shelf", "*")];
         let (mut discovery, mut lists) = begin(&patterns);
-        let mut foreign = project("shelf", 1, true);
+        let mut foreign = project("shelf", 1, Created);
         foreign.arn = foreign.arn.replace(ACCOUNT, "210987654321");
         let list = projects_of(lists.pop().unwrap());
         assert!(
