@@ -214,7 +214,9 @@ fn the_readme_is_short_and_leads_to_every_page() {
 #[test]
 fn the_changelog_begins_with_this_version() {
     let headings = regex(r"(?m)^## (.*)$");
-    let mut headings = headings.captures_iter(CHANGELOG).map(|found| found[1].to_owned());
+    let mut headings = headings
+        .captures_iter(CHANGELOG)
+        .map(|found| found[1].to_owned());
     // What is not released yet has a place above.
     let latest = headings.find(|heading| heading != "[Unreleased]").unwrap();
     let version = regex::escape(env!("CARGO_PKG_VERSION"));
