@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
@@ -10,8 +10,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::aws::{Aws, Caller};
-use crate::deadline::Deadline;
+use crate::aws::Aws;
 use crate::excerpt::plain;
 use crate::metrics;
 use crate::report::Report;
@@ -100,28 +99,22 @@ impl Handler {
             );
         }
 
-        let caller = Caller {
-            deadline: Arc::new(Deadline::new(invocation.deadline)),
-            request_id: (&*invocation.request_id).into(),
-            session: None,
-        };
-        let now = OffsetDateTime::from(SystemTime::now());
+        let own_account = invocation.function_arn.split(':').nth(4);
         let assignment = Assignment {
+            settings,
             entries,
             dry_run,
             accounts: request.accounts.as_deref(),
+            own_account: own_account.unwrap_or_default(),
+            request_id: &invocation.request_id,
+            now: OffsetDateTime::from(SystemTime::now()),
         };
-        let own_account = invocation
-            .function_arn
-            .split(':')
-            .nth(4)
-            .unwrap_or_default();
-        let run = Run::new(settings, assignment, own_account, now, caller);
+        let end = invocation.deadline;
         if let Some(accounts_per_run) = request.accounts_per_run {
-            let plan = run.plan(&self.aws, accounts_per_run).await;
+            let plan = Run::plan(assignment, accounts_per_run, &self.aws, end).await;
             return plan.map(Response::Plan).map_err(Error::NotPlanned);
         }
-        let mut report = run.run(&self.aws).await;
+        let mut report = Run::run(assignment, &self.aws, end).await;
         let duration = start.elapsed();
         report.log(&invocation.request_id, duration);
         let covers_all_accounts = request.accounts.is_none();

@@ -6,13 +6,14 @@
 //! 1. [`handler`] takes one invocation: an event in, a report or an error out.
 //! 2. [`request`] reads the event, [`settings`] the environment. Both produce entries: [`arn`]s and
 //!    patterns.
-//! 3. `run` is what the program is for, and does not know the SDK: a loop for each account and
-//!    region, which finds the models that match patterns and sees each model stopped. [`exemption`]
-//!    says which of the models found are kept running.
-//! 4. [`aws`] makes the calls, and does not know why: the operations, when a call is retried, and
-//!    whose turn it is.
-//! 5. [`report`] is the result, and `metrics` counts it. [`log`] is where the lines go, and
-//!    `excerpt` makes text from outside safe for them. `deadline` is when all of this has to end.
+//! 3. `run` is what the program is for, and does not know the SDK: one loop, and around it values
+//!    that decide which models there are and what is next for each. [`exemption`] says which of the
+//!    models found are kept running.
+//! 4. `calls` is the rule of calling, in plain values: the operations, when a call is retried, how
+//!    fast calls can be made, and whose turn it is.
+//! 5. [`aws`] makes one attempt at a call, and is the only place that knows the SDK.
+//! 6. [`report`] is the result, and `metrics` counts it. [`log`] is where the lines go, and
+//!    `excerpt` makes text from outside safe for them.
 
 #![warn(missing_docs)]
 #![cfg_attr(
@@ -27,7 +28,7 @@
 
 pub mod arn;
 pub mod aws;
-mod deadline;
+mod calls;
 mod excerpt;
 pub mod exemption;
 pub mod handler;

@@ -148,7 +148,7 @@ async fn a_bare_429_is_throttling_and_eighty_models_take_about_the_eight_seconds
     let handler = handler_throttled_with(&emulator, 429, None);
     let (report, took) = run(&handler, &json!({"model_arns": arns}), PLENTY).await;
     assert_eq!(report.summary.stopping, 80);
-    // A bucket of a single call needs more care than one of a second's calls.
+    // A bucket of a single call leaves nothing over for a moment in which none is made.
     assert!(took < 8.0 * 1.5, "{took} s");
 }
 
@@ -196,7 +196,7 @@ async fn a_few_throttled_calls_without_a_quota_cost_a_few_seconds() {
         let handler = handler_in_process(&emulator, &[("CONFIRM_STOPPED", confirm_stopped)]);
         let (report, took) = run(&handler, &json!({"model_arns": arns}), PLENTY).await;
         assert!(report.is_good());
-        assert!(took <= 8.0, "{took} s");
+        assert!(took < 8.0, "{took} s");
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{LONGEST_CODE, LONGEST_ENTRY, ModelReport, Outcome};
+use super::outcome::{LONGEST_CODE, LONGEST_ENTRY, ModelReport, Outcome};
 use crate::excerpt::cut;
 
 /// The maximum length of the sentence, in bytes. Lambda passes it on in full, but not every
@@ -237,8 +237,8 @@ fn savings(price: f64, inference_units: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::Status;
     use crate::report::Failure;
+    use crate::report::Status;
 
     fn report(models: Vec<ModelReport>) -> Report {
         Report::new(models, Vec::new(), 1, false, None)

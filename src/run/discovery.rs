@@ -1,60 +1,24 @@
-//! The models that patterns stand for, found by listing projects and their versions.
+//! The models that patterns match, found by listing projects and their versions.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::Pattern;
-use super::pages::{Continuation, Pages};
+use super::assignment::Pattern;
+use super::purpose::{ProjectList, ScopePurpose, VersionList};
 use crate::arn::{ModelArn, ModelPattern};
-use crate::aws::{
-    CallError, NAMES_PER_CALL, Observation, Operation, Page, Phase, Project, Version,
-};
+use crate::calls::error::CallError;
+use crate::calls::operation::Operation;
+use crate::calls::request::NAMES_PER_CALL;
+use crate::calls::response::{Description, Project, ProjectState, Version};
+use crate::calls::status::Phase;
+use crate::report::Failure;
 
-/// A list of projects that is being read.
-#[derive(Debug, Default)]
-pub(super) struct ProjectList {
-    /// The projects' names; none for all projects.
-    pub(super) names: Vec<String>,
-    pub(super) pages: Pages,
-    /// The searches for which it is read.
-    searches: Range<usize>,
-    /// Why it was last restarted.
-    error: Option<CallError>,
-}
-
-/// A list of a project's versions that is being read.
+/// A model that a pattern matches.
 #[derive(Debug)]
-pub(super) struct VersionList {
-    pub(super) project: Project,
-    pub(super) pages: Pages,
-    /// The searches for which it is read.
-    searches: Range<usize>,
-    /// Why it was last restarted.
-    error: Option<CallError>,
-}
-
-/// A call for the next page of a list.
-#[derive(Debug)]
-pub(super) enum DiscoveryCall {
-    Projects(ProjectList),
-    Versions(VersionList),
-}
-
-/// A call to make, and when.
-#[derive(Debug)]
-pub(super) enum NextCall {
-    Now(DiscoveryCall),
-    After(Duration, DiscoveryCall),
-}
-
-/// What a page has shown.
-#[derive(Debug, Default)]
-pub(super) struct Findings {
-    /// The models that patterns stand for, with their listed status.
-    pub(super) models: Vec<(ModelArn, Observation)>,
-    pub(super) next: Vec<NextCall>,
+pub(super) struct FoundModel {
+    pub(super) model_arn: ModelArn,
+    pub(super) description: Description,
 }
 
 /// One pattern in one scope, and what has been found for it.
@@ -68,7 +32,7 @@ pub(super) struct Search<'a> {
     /// The account of the projects that were listed, if it is not the pattern's.
     pub(super) other_account: Option<String>,
     /// Why the lookup is incomplete, if it is. Models may have been found all the same.
-    pub(super) error: Option<CallError>,
+    pub(super) failure: Option<Failure>,
 }
 
 /// The patterns of one scope.
@@ -94,27 +58,28 @@ impl<'a> Discovery<'a> {
 
     /// Searches for these patterns as well. Returns the first calls: for the projects that the
     /// patterns name, or for all projects if a name has a wildcard.
-    pub(super) fn add(&mut self, patterns: Vec<Pattern<'a>>) -> Vec<DiscoveryCall> {
+    pub(super) fn add(&mut self, patterns: Vec<Pattern<'a>>) -> Vec<ScopePurpose> {
         if patterns.is_empty() {
             return Vec::new();
         }
-        let names = patterns.iter().map(|(_, pattern)| pattern.project_name());
+        let names = patterns.iter().map(|it| it.pattern.project_name());
         let names = names.collect::<Option<BTreeSet<&str>>>();
         let first = self.searches.len();
-        self.searches
-            .extend(patterns.into_iter().map(|(entry, pattern)| Search {
+        let added = patterns
+            .into_iter()
+            .map(|Pattern { entry, pattern }| Search {
                 entry,
                 pattern,
                 has_match: false,
                 other_account: None,
-                error: None,
-            }));
+                failure: None,
+            });
+        self.searches.extend(added);
         let searches = first..self.searches.len();
         let list = |names: &[&str]| {
-            DiscoveryCall::Projects(ProjectList {
+            ScopePurpose::FindProjects(ProjectList {
                 names: names.iter().map(|name| (*name).to_owned()).collect(),
                 searches: searches.clone(),
-                ..ProjectList::default()
             })
         };
         match names {
@@ -126,6 +91,11 @@ impl<'a> Discovery<'a> {
         }
     }
 
+    /// How many patterns there are.
+    pub(super) fn patterns(&self) -> usize {
+        self.searches.len()
+    }
+
     /// The entry index of the first pattern that a model matches.
     pub(super) fn first_match(&self, model_arn: &ModelArn) -> Option<usize> {
         let searches = self.searches.iter();
@@ -133,19 +103,37 @@ impl<'a> Discovery<'a> {
         matches.map(|search| search.entry).min()
     }
 
-    /// Handles a page of projects.
+    /// Handles a page of projects. Returns the calls to make next.
     pub(super) fn take_projects(
         &mut self,
-        mut list: ProjectList,
-        page: Result<Page<Project>, CallError>,
-    ) -> Findings {
-        let (projects, then) = list.pages.take(page);
-        let mut findings = Findings::default();
+        list: ProjectList,
+        projects: Result<Vec<Project>, CallError>,
+    ) -> Vec<ScopePurpose> {
+        let projects = match projects {
+            Ok(projects) => projects,
+            // One of the projects may be what makes the call fail.
+            Err(error) if list.names.len() > 1 && !error.is_denied() => {
+                let alone = list.names.into_iter().map(|name| {
+                    ScopePurpose::FindProjects(ProjectList {
+                        names: vec![name],
+                        searches: list.searches.clone(),
+                    })
+                });
+                return alone.collect();
+            }
+            Err(error) => {
+                self.fail_projects(&list, &error.into());
+                return Vec::new();
+            }
+        };
+        let mut next = Vec::new();
         for project in &projects {
             // A project that was deleted and created again is listed twice, and the new one is the
             // right one.
-            let is_gone = !project.is_created
-                && (projects.iter()).any(|other| other.is_created && other.name == project.name);
+            let is_gone = project.state != ProjectState::Created
+                && projects.iter().any(|other| {
+                    other.state == ProjectState::Created && other.name == project.name
+                });
             let account = project.arn.split(':').nth(4).unwrap_or_default();
             if account != &*self.account {
                 for search in &mut self.searches {
@@ -155,68 +143,54 @@ impl<'a> Discovery<'a> {
             }
             let is_wanted = |it: &mut Search| it.pattern.matches_project(&project.name);
             if !is_gone && self.searches_of(&list.searches).any(is_wanted) {
-                findings
-                    .next
-                    .push(NextCall::Now(DiscoveryCall::Versions(VersionList {
-                        project: project.clone(),
-                        pages: Pages::default(),
-                        searches: list.searches.clone(),
-                        error: None,
-                    })));
+                next.push(ScopePurpose::FindVersions(VersionList {
+                    project: project.clone(),
+                    searches: list.searches.clone(),
+                }));
             }
         }
-        match then {
-            Continuation::End => {}
-            Continuation::NextPage => findings
-                .next
-                .push(NextCall::Now(DiscoveryCall::Projects(list))),
-            Continuation::Restart { pause, error, .. } => {
-                list.error = Some(error);
-                findings
-                    .next
-                    .push(NextCall::After(pause, DiscoveryCall::Projects(list)));
-            }
-            Continuation::Failed(error) => self.fail_projects(&list, &error),
-        }
-        findings
+        next
     }
 
-    /// Handles a page of a project's versions.
+    /// Handles a page of a project's versions. Returns the models that patterns match.
     pub(super) fn take_versions(
         &mut self,
-        mut list: VersionList,
-        page: Result<Page<Version>, CallError>,
-    ) -> Findings {
-        let (versions, then) = list.pages.take(page);
-        let mut findings = Findings::default();
-        let found = versions.into_iter();
-        findings.models = found
-            .filter_map(|version| self.find(&list, version))
-            .collect();
-        match then {
-            Continuation::End => {}
-            Continuation::NextPage => findings
-                .next
-                .push(NextCall::Now(DiscoveryCall::Versions(list))),
-            Continuation::Restart { pause, error, .. } => {
-                list.error = Some(error);
-                findings
-                    .next
-                    .push(NextCall::After(pause, DiscoveryCall::Versions(list)));
+        list: &VersionList,
+        versions: Result<Vec<Version>, CallError>,
+    ) -> Vec<FoundModel> {
+        match versions {
+            Ok(versions) => {
+                let found = versions.into_iter();
+                found
+                    .filter_map(|version| self.find(list, version))
+                    .collect()
             }
-            Continuation::Failed(error) => self.fail_versions(&list, &error),
+            // The project has been deleted since it was listed.
+            Err(error) if error.is_not_found() => Vec::new(),
+            Err(error) => {
+                self.fail_versions(list, &error.into());
+                Vec::new()
+            }
         }
-        findings
     }
 
-    /// Notes that a list could not be finished by the deadline.
-    pub(super) fn fail_at_deadline(&mut self, list: &DiscoveryCall) {
-        let out_of_time = |error: &Option<CallError>| CallError::OutOfTime {
-            last_failure: error.as_ref().map(CallError::to_string),
-        };
-        match list {
-            DiscoveryCall::Projects(list) => self.fail_projects(list, &out_of_time(&list.error)),
-            DiscoveryCall::Versions(list) => self.fail_versions(list, &out_of_time(&list.error)),
+    /// Notes that projects could not be listed.
+    pub(super) fn fail_projects(&mut self, list: &ProjectList, failure: &Failure) {
+        let is_listed = |name: &str| list.names.iter().any(|listed| listed == name);
+        for search in self.searches_of(&list.searches) {
+            let name = search.pattern.project_name();
+            if list.names.is_empty() || name.is_some_and(is_listed) {
+                search.failure.get_or_insert_with(|| failure.clone());
+            }
+        }
+    }
+
+    /// Notes that the versions of a project could not be listed.
+    pub(super) fn fail_versions(&mut self, list: &VersionList, failure: &Failure) {
+        for search in self.searches_of(&list.searches) {
+            if search.pattern.matches_project(&list.project.name) {
+                search.failure.get_or_insert_with(|| failure.clone());
+            }
         }
     }
 
@@ -225,13 +199,13 @@ impl<'a> Discovery<'a> {
         self.searches
     }
 
-    fn find(&mut self, list: &VersionList, version: Version) -> Option<(ModelArn, Observation)> {
-        let is_not_running = version.observation.status.phase() == Phase::NotRunning;
+    fn find(&mut self, list: &VersionList, version: Version) -> Option<FoundModel> {
+        let is_not_running = version.description.status.phase() == Phase::NotRunning;
         let Ok(model_arn) = version.model_arn.parse::<ModelArn>() else {
             // There is no telling whether a pattern matches it.
             if !is_not_running {
-                let error = CallError::unreadable_list(Operation::DescribeProjectVersions);
-                self.fail_versions(list, &error);
+                let error = CallError::unreadable(Operation::DescribeProjectVersions);
+                self.fail_versions(list, &error.into());
             }
             return None;
         };
@@ -242,25 +216,10 @@ impl<'a> Discovery<'a> {
                 is_found = true;
             }
         }
-        (is_found && !is_not_running).then_some((model_arn, version.observation))
-    }
-
-    fn fail_projects(&mut self, list: &ProjectList, error: &CallError) {
-        let is_listed = |name: &str| list.names.iter().any(|listed| listed == name);
-        for search in self.searches_of(&list.searches) {
-            let name = search.pattern.project_name();
-            if list.names.is_empty() || name.is_some_and(is_listed) {
-                search.error.get_or_insert_with(|| error.clone());
-            }
-        }
-    }
-
-    fn fail_versions(&mut self, list: &VersionList, error: &CallError) {
-        for search in self.searches_of(&list.searches) {
-            if search.pattern.matches_project(&list.project.name) {
-                search.error.get_or_insert_with(|| error.clone());
-            }
-        }
+        (is_found && !is_not_running).then_some(FoundModel {
+            model_arn,
+            description: version.description,
+        })
     }
 
     fn searches_of(&mut self, searches: &Range<usize>) -> impl Iterator<Item = &mut Search<'a>> {
@@ -273,9 +232,9 @@ impl<'a> Discovery<'a> {
 mod tests {
     use super::*;
 
-    use tokio::time::Instant;
+    use crate::calls::status::Status;
 
-    use crate::aws::Status;
+    use ProjectState::{Changing, Created};
 
     const ACCOUNT: &str = "123456789012";
 
@@ -286,10 +245,17 @@ mod tests {
         pattern.parse().unwrap()
     }
 
+    /// These patterns, each its own entry.
+    fn entries(patterns: &[ModelPattern]) -> Vec<Pattern<'_>> {
+        let patterns = patterns.iter().enumerate();
+        let patterns = patterns.map(|(entry, pattern)| Pattern { entry, pattern });
+        patterns.collect()
+    }
+
     /// The discovery for these patterns, each its own entry, and the first calls.
     fn begin(patterns: &[ModelPattern]) -> (Discovery<'_>, Vec<DiscoveryCall>) {
         let mut discovery = Discovery::new(&ACCOUNT.into());
-        let lists = discovery.add(patterns.iter().enumerate().collect());
+        let lists = discovery.add(entries(patterns));
         (discovery, lists)
     }
 
@@ -302,30 +268,34 @@ mod tests {
 
     fn versions_of(next: NextCall) -> VersionList {
         match next {
-            NextCall::Now(DiscoveryCall::Versions(list)) => list,
+            NextCall {
+                call: DiscoveryCall::Versions(list),
+                pause: None,
+            } => list,
             next => panic!("{next:?}"),
         }
     }
 
     /// The names of the projects whose versions are listed next.
     fn next_projects(findings: &Findings) -> Vec<&str> {
-        let next = findings.next.iter().map(|next| match next {
-            NextCall::Now(DiscoveryCall::Versions(list)) => &*list.project.name,
-            next => panic!("{next:?}"),
+        let next = findings.next.iter().map(|next| match &next.call {
+            DiscoveryCall::Versions(list) => &*list.project.name,
+            DiscoveryCall::Projects(list) => panic!("{list:?}"),
         });
         next.collect()
     }
 
-    fn project(name: &str, number: u32, is_created: bool) -> Project {
+    fn project(name: &str, number: u32, state: ProjectState) -> Project {
         Project {
             name: name.to_owned(),
             arn: format!("arn:aws:rekognition:us-east-1:{ACCOUNT}:project/{name}/{number}"),
-            is_created,
+            state,
         }
     }
 
     fn created(names: &[&str]) -> Vec<Project> {
-        names.iter().map(|name| project(name, 1, true)).collect()
+        let projects = names.iter().map(|name| project(name, 1, Created));
+        projects.collect()
     }
 
     fn version(project: &str, version: &str, status: &str) -> Version {
@@ -338,10 +308,9 @@ mod tests {
     fn described(model_arn: &str, status: &str) -> Version {
         Version {
             model_arn: model_arn.to_owned(),
-            observation: Observation {
+            description: Description {
                 status: Status::new(status),
                 inference_units: None,
-                at: Instant::now(),
             },
         }
     }
@@ -353,39 +322,66 @@ mod tests {
         })
     }
 
-    fn denied<T>() -> Result<Page<T>, CallError> {
-        Err(CallError::Refused {
-            code: "AccessDeniedException".to_owned(),
+    fn refused(code: &str) -> CallError {
+        CallError::Refused {
+            status: 400,
+            code: Some(code.to_owned()),
             message: String::new(),
-        })
+        }
     }
 
-    fn unreadable<T>() -> Result<Page<T>, CallError> {
-        Err(CallError::Unclear {
-            message: "garbage".to_owned(),
-        })
+    fn denied<T>() -> Result<Page<T>, CallError> {
+        Err(refused("AccessDeniedException"))
+    }
+
+    fn expired<T>() -> Result<Page<T>, CallError> {
+        Err(refused("InvalidPaginationTokenException"))
     }
 
     /// The names of the versions that were found.
     fn found(findings: &Findings) -> Vec<&str> {
-        findings
-            .models
-            .iter()
-            .map(|(arn, _)| arn.version())
-            .collect()
+        let models = findings.models.iter();
+        models.map(|found| found.model_arn.version()).collect()
     }
 
-    /// For each pattern, whether it matches a version, and why its lookup failed.
-    fn ends(discovery: Discovery<'_>) -> Vec<(bool, Option<String>)> {
+    /// What has become of a pattern.
+    #[derive(Debug, PartialEq, Eq)]
+    struct End {
+        has_match: bool,
+        /// Why its lookup failed.
+        failure: Option<String>,
+    }
+
+    const MATCHED: End = End {
+        has_match: true,
+        failure: None,
+    };
+    const UNMATCHED: End = End {
+        has_match: false,
+        failure: None,
+    };
+
+    fn failed(has_match: bool, failure: &str) -> End {
+        End {
+            has_match,
+            failure: Some(failure.to_owned()),
+        }
+    }
+
+    /// What has become of each pattern.
+    fn ends(discovery: Discovery<'_>) -> Vec<End> {
         let searches = discovery.into_searches().into_iter();
-        searches
-            .map(|search| {
-                (
-                    search.has_match,
-                    search.error.map(|error| error.to_string()),
-                )
-            })
-            .collect()
+        let ends = searches.map(|search| End {
+            has_match: search.has_match,
+            failure: search.failure.map(|failure| failure.to_string()),
+        });
+        ends.collect()
+    }
+
+    /// Whether the lookup of each pattern has failed.
+    fn has_failed(discovery: Discovery<'_>) -> Vec<bool> {
+        let ends = ends(discovery).into_iter();
+        ends.map(|end| end.failure.is_some()).collect()
     }
 
     #[test]
@@ -417,8 +413,8 @@ mod tests {
         assert!(lists.is_empty() && discovery.add(Vec::new()).is_empty());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn two_patterns_share_the_list_of_a_project_and_each_model_is_found_once() {
+    #[test]
+    fn two_patterns_share_the_list_of_a_project_and_each_model_is_found_once() {
         let patterns = [pattern("s*", "a*"), pattern("shelf", "*1")];
         let (mut discovery, lists) = begin(&patterns);
         let mut lists = lists.into_iter().map(projects_of);
@@ -436,11 +432,11 @@ mod tests {
         };
         let places = ["a1", "a2", "b1", "b2"].map(first_match);
         assert_eq!(places, [Some(0), Some(0), Some(1), None]);
-        assert_eq!(ends(discovery), [(true, None), (true, None)]);
+        assert_eq!(ends(discovery), [MATCHED, MATCHED]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_version_that_is_not_running_is_not_found_but_counts_as_a_match() {
+    #[test]
+    fn a_version_that_is_not_running_is_not_found_but_counts_as_a_match() {
         let patterns = [pattern("shelf", "*")];
         let (mut discovery, lists) = begin(&patterns);
         for list in lists {
@@ -453,21 +449,25 @@ mod tests {
                 let versions = statuses.map(|status| version("shelf", "v1", status));
                 let findings =
                     discovery.take_versions(versions_of(next), page(versions.into(), None));
-                let found = findings.models.iter().map(|(_, seen)| seen.status.as_str());
+                let found = findings.models.iter();
+                let found = found.map(|found| found.description.status.as_str());
                 assert!(found.eq(statuses[..5].iter().copied()));
             }
         }
-        assert_eq!(ends(discovery), [(true, None)]);
+        assert_eq!(ends(discovery), [MATCHED]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_pattern_that_is_added_later_gets_lists_of_its_own() {
+    #[test]
+    fn a_pattern_that_is_added_later_gets_its_own_lists() {
         let patterns = [pattern("dock", "*"), pattern("shelf", "v1")];
         let (mut discovery, lists) = begin(&patterns[..1]);
         for list in lists {
             discovery.take_projects(projects_of(list), page(Vec::new(), None));
         }
-        let lists = discovery.add(vec![(7, &patterns[1])]);
+        let lists = discovery.add(vec![Pattern {
+            entry: 7,
+            pattern: &patterns[1],
+        }]);
         for list in lists {
             let list = projects_of(list);
             assert_eq!(list.names, ["shelf"]);
@@ -476,14 +476,17 @@ mod tests {
                 let versions = vec![version("shelf", "v1", "RUNNING")];
                 let findings = discovery.take_versions(versions_of(next), page(versions, None));
                 assert_eq!(found(&findings), ["v1"]);
-                assert_eq!(discovery.first_match(&findings.models[0].0), Some(7));
+                assert_eq!(
+                    discovery.first_match(&findings.models[0].model_arn),
+                    Some(7)
+                );
             }
         }
-        assert_eq!(ends(discovery), [(false, None), (true, None)]);
+        assert_eq!(ends(discovery), [UNMATCHED, MATCHED]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_project_that_cannot_be_listed_fails_the_patterns_that_may_match_its_models() {
+    #[test]
+    fn a_project_that_cannot_be_listed_fails_the_patterns_that_may_match_its_models() {
         let patterns = [
             pattern("dock", "*"),
             pattern("sh*", "*"),
@@ -496,65 +499,111 @@ mod tests {
             let findings = discovery.take_projects(projects_of(list), projects);
             for next in findings.next {
                 let list = versions_of(next);
-                let answer = match &*list.project.name {
+                let response = match &*list.project.name {
                     "shelf" => denied(),
                     _ => page(vec![version("dock", "v1", "RUNNING")], None),
                 };
-                discovery.take_versions(list, answer);
+                discovery.take_versions(list, response);
             }
         }
-        let denied = || Some("AccessDeniedException".to_owned());
-        let expected = [
-            (true, None),
-            (false, denied()),
-            (false, denied()),
-            (true, denied()),
-        ];
+        let denied = |has_match| failed(has_match, "AccessDeniedException: ");
+        let expected = [MATCHED, denied(false), denied(false), denied(true)];
         assert_eq!(ends(discovery), expected);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn projects_that_cannot_be_listed_fail_the_patterns_that_name_them() {
+    #[test]
+    fn projects_that_cannot_be_listed_fail_the_patterns_that_name_them() {
         let patterns: Vec<ModelPattern> = (0..11)
             .map(|number| pattern(&format!("p{number:02}"), "*"))
             .collect();
         let (mut discovery, mut lists) = begin(&patterns);
         let last = projects_of(lists.pop().unwrap());
         assert!(discovery.take_projects(last, denied()).next.is_empty());
-        let failed = ends(discovery)
-            .into_iter()
-            .map(|(_, error)| error.is_some());
-        assert!(failed.eq((0..11).map(|number| number == 10)));
+        let expected: Vec<bool> = (0..11).map(|number| number == 10).collect();
+        assert_eq!(has_failed(discovery), expected);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_list_that_is_interrupted_is_restarted_and_the_deadline_says_why() {
+    #[test]
+    fn projects_that_fail_together_are_listed_one_by_one_unless_they_are_denied() {
+        let patterns: Vec<ModelPattern> = (0..11)
+            .map(|number| pattern(&format!("p{number:02}"), "*"))
+            .collect();
+        for error in [
+            refused("InternalServerError"),
+            refused("InvalidParameterException"),
+            CallError::NoResponse,
+            CallError::unreadable(Operation::DescribeProjects),
+        ] {
+            let (mut discovery, mut lists) = begin(&patterns);
+            let first = projects_of(lists.swap_remove(0));
+            let findings = discovery.take_projects(first, Err(error.clone()));
+            let mut listed = Vec::new();
+            for next in findings.next {
+                assert_eq!(next.pause, None);
+                let list = projects_of(next.call);
+                let names = list.names.clone();
+                let response = match &*names[0] {
+                    "p03" => Err(error.clone()),
+                    _ => page(created(&[&names[0]]), None),
+                };
+                let findings = discovery.take_projects(list, response);
+                listed.extend(next_projects(&findings).into_iter().map(str::to_owned));
+                assert_eq!(names.len(), 1);
+            }
+            assert_eq!(listed.len(), 9);
+            let expected: Vec<bool> = (0..11).map(|number| number == 3).collect();
+            assert_eq!(has_failed(discovery), expected, "{error:?}");
+        }
+        let (mut discovery, mut lists) = begin(&patterns);
+        let first = projects_of(lists.swap_remove(0));
+        assert!(discovery.take_projects(first, denied()).next.is_empty());
+        let expected: Vec<bool> = (0..11).map(|number| number < 10).collect();
+        assert_eq!(has_failed(discovery), expected);
+    }
+
+    #[test]
+    fn a_project_that_is_gone_when_its_versions_are_listed_has_none() {
         let patterns = [pattern("shelf", "*")];
         let (mut discovery, mut lists) = begin(&patterns);
         let list = projects_of(lists.pop().unwrap());
-        let mut findings = discovery.take_projects(list, unreadable());
-        let Some(NextCall::After(pause, DiscoveryCall::Projects(list))) = findings.next.pop()
-        else {
-            panic!("{findings:?}");
-        };
-        assert_eq!(pause, Duration::from_secs(1));
         let mut findings = discovery.take_projects(list, page(created(&["shelf"]), None));
         let list = versions_of(findings.next.pop().unwrap());
-        let first = page(vec![version("shelf", "v1", "RUNNING")], Some("2"));
-        let mut findings = discovery.take_versions(list, first);
-        assert_eq!(found(&findings), ["v1"]);
-        let list = versions_of(findings.next.pop().unwrap());
-        assert_eq!(list.pages.token(), Some("2"));
-        let mut findings = discovery.take_versions(list, unreadable());
-        let Some(NextCall::After(_, list)) = findings.next.pop() else {
-            panic!("{findings:?}");
-        };
-        discovery.fail_at_deadline(&list);
-        assert_eq!(ends(discovery), [(true, Some("garbage".to_owned()))]);
+        let findings = discovery.take_versions(list, Err(refused("ResourceNotFoundException")));
+        assert!(findings.next.is_empty() && findings.models.is_empty());
+        assert_eq!(ends(discovery), [UNMATCHED]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_unreadable_arn_fails_the_patterns_of_its_project_unless_it_is_not_running() {
+    #[test]
+    fn a_list_that_is_interrupted_is_restarted_and_the_deadline_says_why() {
+        for (last_error, reason) in [
+            (None, "InvalidPaginationTokenException"),
+            (Some("no response in time"), "no response in time"),
+        ] {
+            let patterns = [pattern("shelf", "*")];
+            let (mut discovery, mut lists) = begin(&patterns);
+            let list = projects_of(lists.pop().unwrap());
+            let mut findings = discovery.take_projects(list, expired());
+            let next = findings.next.pop().unwrap();
+            assert_eq!(next.pause, Some(Duration::from_millis(100)));
+            let list = projects_of(next.call);
+            let mut findings = discovery.take_projects(list, page(created(&["shelf"]), None));
+            let list = versions_of(findings.next.pop().unwrap());
+            let first = page(vec![version("shelf", "v1", "RUNNING")], Some("2"));
+            let mut findings = discovery.take_versions(list, first);
+            assert_eq!(found(&findings), ["v1"]);
+            let list = versions_of(findings.next.pop().unwrap());
+            assert_eq!(list.pages.token().as_deref(), Some("2"));
+            let mut findings = discovery.take_versions(list, expired());
+            let next = findings.next.pop().unwrap();
+            assert_eq!(next.pause, Some(Duration::from_millis(100)));
+            discovery.fail_at_deadline(&next.call, last_error.map(str::to_owned));
+            let failure = Failure::out_of_time(Some(reason.to_owned())).to_string();
+            assert_eq!(ends(discovery), [failed(true, &failure)]);
+        }
+    }
+
+    #[test]
+    fn an_unreadable_arn_fails_the_patterns_of_its_project_unless_it_is_not_running() {
         for (status, is_failure) in [("RUNNING", true), ("MELTING", true), ("STOPPED", false)] {
             let patterns = [pattern("shelf", "v1"), pattern("dock", "*")];
             let (mut discovery, lists) = begin(&patterns);
@@ -570,26 +619,23 @@ mod tests {
                     assert_eq!(found(&findings), ["v1"]);
                 }
             }
-            let failed = ends(discovery)
-                .into_iter()
-                .map(|(_, error)| error.is_some());
-            assert!(failed.eq([is_failure, false]), "{status}");
+            assert_eq!(has_failed(discovery), [is_failure, false], "{status}");
         }
     }
 
     #[test]
     fn of_projects_with_the_same_name_only_the_created_one_is_listed_if_there_is_one() {
-        for (created, expected) in [
-            ([true, false], &[1][..]),
-            ([false, true], &[2]),
-            ([false, false], &[1, 2]),
-            ([true, true], &[1, 2]),
+        for (states, expected) in [
+            ([Created, Changing], &[1][..]),
+            ([Changing, Created], &[2]),
+            ([Changing, Changing], &[1, 2]),
+            ([Created, Created], &[1, 2]),
         ] {
             let patterns = [pattern("*", "*")];
             let (mut discovery, mut lists) = begin(&patterns);
             let namesakes = vec![
-                project("shelf", 1, created[0]),
-                project("shelf", 2, created[1]),
+                project("shelf", 1, states[0]),
+                project("shelf", 2, states[1]),
             ];
             let list = projects_of(lists.pop().unwrap());
             let findings = discovery.take_projects(list, page(namesakes, None));
@@ -599,11 +645,8 @@ mod tests {
                 .map(|next| versions_of(next).project);
             let expected = expected
                 .iter()
-                .map(|number| project("shelf", *number, false).arn);
-            assert!(
-                listed.map(|project| project.arn).eq(expected),
-                "{created:?}"
-            );
+                .map(|number| project("shelf", *number, Created).arn);
+            assert!(listed.map(|project| project.arn).eq(expected), "{states:?}");
         }
     }
 
@@ -611,7 +654,7 @@ mod tests {
     fn projects_of_another_account_are_noted_and_their_versions_not_listed() {
         let patterns = [pattern("shelf", "*")];
         let (mut discovery, mut lists) = begin(&patterns);
-        let mut foreign = project("shelf", 1, true);
+        let mut foreign = project("shelf", 1, Created);
         foreign.arn = foreign.arn.replace(ACCOUNT, "210987654321");
         let list = projects_of(lists.pop().unwrap());
         assert!(

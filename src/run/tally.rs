@@ -1,13 +1,11 @@
 //! The results of a run's entries, collected from its scopes.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 
-use super::ScopeKey;
+use super::assignment::{Pattern, ScopeKey};
 use super::discovery::Search;
-use super::scopes::ScopeEnd;
+use super::scopes::{Extent, FailedScope, ScopeEnd};
 use crate::arn::{InvalidModelArn, ModelPattern};
-use crate::aws::CallError;
 use crate::report::{Failure, ModelReport};
 
 /// The position of a report among the others: by its entry, then models before failures of the
@@ -15,7 +13,13 @@ use crate::report::{Failure, ModelReport};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Position {
     entry: usize,
-    is_failed_entry: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Model,
+    FailedEntry,
 }
 
 /// What has been found for a pattern in all its scopes.
@@ -32,17 +36,24 @@ struct PatternTally<'a> {
 /// The reports of a run.
 #[derive(Debug)]
 pub(super) struct Tally<'a> {
-    request_id: Arc<str>,
+    request_id: &'a str,
     reports: Vec<(Position, ModelReport)>,
     patterns: BTreeMap<usize, PatternTally<'a>>,
     /// The failures of patterns that have been reported.
     failures: HashSet<(usize, String)>,
 }
 
+/// All reports of a run, in order, and the patterns that match no version.
+#[derive(Debug)]
+pub(super) struct Reports {
+    pub(super) models: Vec<ModelReport>,
+    pub(super) unmatched_patterns: Vec<String>,
+}
+
 impl<'a> Tally<'a> {
-    pub(super) fn new(request_id: &Arc<str>) -> Self {
+    pub(super) fn new(request_id: &'a str) -> Self {
         Self {
-            request_id: Arc::clone(request_id),
+            request_id,
             reports: Vec::new(),
             patterns: BTreeMap::new(),
             failures: HashSet::new(),
@@ -50,7 +61,7 @@ impl<'a> Tally<'a> {
     }
 
     /// Notes a pattern, which may turn out to be unmatched.
-    pub(super) fn note_pattern(&mut self, entry: usize, pattern: &'a ModelPattern) {
+    pub(super) fn note_pattern(&mut self, Pattern { entry, pattern }: Pattern<'a>) {
         let tally = PatternTally {
             pattern,
             has_match: false,
@@ -69,71 +80,73 @@ impl<'a> Tally<'a> {
     pub(super) fn add(&mut self, end: ScopeEnd<'a>) {
         match end {
             ScopeEnd::Called(report) => {
-                let position = |entry| Position {
-                    entry,
-                    is_failed_entry: false,
-                };
-                let models = report.models.into_iter();
-                self.reports
-                    .extend(models.map(|(entry, report)| (position(entry), report)));
+                for model in report.models {
+                    let position = Position {
+                        entry: model.entry,
+                        kind: Kind::Model,
+                    };
+                    self.reports.push((position, model.report));
+                }
                 for search in report.searches {
                     self.add_search(&report.key, search);
                 }
             }
-            ScopeEnd::Failed {
+            ScopeEnd::Failed(FailedScope {
                 key,
                 targets,
-                error,
-                is_account_failure,
-            } => {
-                for (entry, model_arn) in targets.models {
-                    let report = ModelReport::failed(model_arn.as_str(), error.clone().into());
-                    self.report(entry, false, report);
+                failure,
+                extent,
+            }) => {
+                for named in targets.models {
+                    let report = ModelReport::failed(named.model_arn.as_str(), failure.clone());
+                    self.report(named.entry, Kind::Model, report);
                 }
-                for (entry, pattern) in targets.patterns {
-                    let text = match is_account_failure {
-                        true => pattern.with_account(&key.account),
-                        false => pattern.with_location(&key.account, &key.region),
+                for Pattern { entry, pattern } in targets.patterns {
+                    let text = match extent {
+                        Extent::Account => pattern.with_account(&key.account),
+                        Extent::Region => pattern.with_location(&key.account, &key.region),
                     };
-                    self.fail_lookup(entry, text, &error);
+                    self.fail_lookup(entry, text, &failure);
                 }
             }
         }
     }
 
-    /// Notes that not all accounts that a pattern stands for are known.
-    pub(super) fn fail_list(&mut self, entry: usize, pattern: &ModelPattern, error: &CallError) {
+    /// Notes that not all accounts that a pattern matches are known.
+    pub(super) fn fail_list(&mut self, Pattern { entry, pattern }: Pattern<'a>, failure: &Failure) {
         self.note(entry, |tally| tally.has_failed = true);
-        let failure = Failure::from(error.clone())
+        let failure = failure
+            .clone()
             .context("the accounts of the organization could not be listed");
         self.fail(entry, pattern.as_str(), failure);
     }
 
     /// All reports, in order, and the unmatched patterns, each of which is logged as a warning.
-    /// There are none of these if the run did not cover all accounts.
-    pub(super) fn into_reports(
-        mut self,
-        covers_all_accounts: bool,
-    ) -> (Vec<ModelReport>, Vec<String>) {
+    /// There are none of these if the request named some of the accounts: a pattern that matches
+    /// nothing in these may match in others.
+    pub(super) fn into_reports(mut self, is_narrowed: bool) -> Reports {
         self.reports.sort_by(|(one, first), (other, second)| {
             one.cmp(other)
                 .then_with(|| first.model_arn.cmp(&second.model_arn))
         });
         let mut unmatched_patterns = Vec::new();
         for tally in self.patterns.into_values() {
-            if tally.has_match || tally.has_failed || !covers_all_accounts {
+            if tally.has_match || tally.has_failed || is_narrowed {
                 continue;
             }
             tracing::warn!(
-                requestId = &*self.request_id,
+                requestId = self.request_id,
                 pattern = tally.pattern.as_str(),
                 other_account = tally.other_account,
                 "the pattern matches no model version"
             );
             unmatched_patterns.push(tally.pattern.as_str().to_owned());
         }
-        let reports = self.reports.into_iter().map(|(_, report)| report);
-        (reports.collect(), unmatched_patterns)
+        let models = self.reports.into_iter().map(|(_, report)| report);
+        Reports {
+            models: models.collect(),
+            unmatched_patterns,
+        }
     }
 
     fn add_search(&mut self, key: &ScopeKey, search: Search<'a>) {
@@ -141,19 +154,18 @@ impl<'a> Tally<'a> {
             tally.has_match |= search.has_match;
             tally.other_account = tally.other_account.take().or(search.other_account);
         });
-        if let Some(error) = search.error {
-            let text = match error {
-                CallError::Unreachable { .. } => search.pattern.with_account(&key.account),
-                _ => search.pattern.with_location(&key.account, &key.region),
-            };
-            self.fail_lookup(search.entry, text, &error);
+        if let Some(failure) = search.failure {
+            let text = search.pattern.with_location(&key.account, &key.region);
+            self.fail_lookup(search.entry, text, &failure);
         }
     }
 
     /// Notes a failed lookup of a pattern, each only once.
-    fn fail_lookup(&mut self, entry: usize, text: String, error: &CallError) {
+    fn fail_lookup(&mut self, entry: usize, text: String, failure: &Failure) {
         self.note(entry, |tally| tally.has_failed = true);
-        let failure = Failure::from(error.clone()).context("the pattern could not be looked up");
+        let failure = failure
+            .clone()
+            .context("the pattern could not be looked up");
         if self.failures.insert((entry, text.clone())) {
             self.fail(entry, &text, failure);
         }
@@ -166,16 +178,12 @@ impl<'a> Tally<'a> {
     }
 
     fn fail(&mut self, entry: usize, text: &str, failure: Failure) {
-        self.report(entry, true, ModelReport::failed(text, failure));
+        self.report(entry, Kind::FailedEntry, ModelReport::failed(text, failure));
     }
 
-    fn report(&mut self, entry: usize, is_failed_entry: bool, report: ModelReport) {
-        report.log(&self.request_id);
-        let position = Position {
-            entry,
-            is_failed_entry,
-        };
-        self.reports.push((position, report));
+    fn report(&mut self, entry: usize, kind: Kind, report: ModelReport) {
+        report.log(self.request_id);
+        self.reports.push((Position { entry, kind }, report));
     }
 }
 
@@ -183,20 +191,30 @@ impl<'a> Tally<'a> {
 mod tests {
     use super::*;
 
-    use super::super::scope::ScopeReport;
-    use super::super::{Pattern, Targets};
+    use super::super::assignment::{NamedModel, Targets};
+    use super::super::scope::{ScopeModel, ScopeReport};
     use crate::arn::ModelArn;
-    use crate::report::Outcome;
+    use crate::calls::error::CallError;
+    use crate::report::{Code, Outcome};
 
     const HERE: &str = "123456789012";
     const THERE: &str = "210987654321";
 
     fn tally<'a>(patterns: &[Pattern<'a>]) -> Tally<'a> {
-        let mut tally = Tally::new(&"request-1".into());
-        for (entry, pattern) in patterns {
-            tally.note_pattern(*entry, pattern);
-        }
+        let mut tally = Tally::new("request-1");
+        patterns.iter().for_each(|it| tally.note_pattern(*it));
         tally
+    }
+
+    fn entry(entry: usize, pattern: &ModelPattern) -> Pattern<'_> {
+        Pattern { entry, pattern }
+    }
+
+    fn patterns(patterns: Vec<Pattern<'_>>) -> Targets<'_> {
+        Targets {
+            models: Vec::new(),
+            patterns,
+        }
     }
 
     fn key(account: &str, region: &str) -> ScopeKey {
@@ -218,30 +236,17 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn denied() -> CallError {
-        CallError::Refused {
-            code: "AccessDeniedException".to_owned(),
-            message: String::new(),
-        }
+    fn denied() -> Failure {
+        Failure::new(Code::Service("AccessDeniedException".to_owned()), "")
     }
 
-    fn unreachable() -> CallError {
-        CallError::Unreachable {
-            message: "the role could not be assumed".to_owned(),
-        }
-    }
-
-    fn search<'a>(
-        (entry, pattern): Pattern<'a>,
-        has_match: bool,
-        error: Option<CallError>,
-    ) -> Search<'a> {
+    fn search(pattern: Pattern<'_>, has_match: bool, failure: Option<Failure>) -> Search<'_> {
         Search {
-            entry,
-            pattern,
+            entry: pattern.entry,
+            pattern: pattern.pattern,
             has_match,
             other_account: None,
-            error,
+            failure,
         }
     }
 
@@ -251,29 +256,28 @@ mod tests {
         models: &[(usize, &str)],
         searches: Vec<Search<'a>>,
     ) -> ScopeEnd<'a> {
-        let report = |version| ModelReport::new(&model(version), Outcome::Stopped, None);
-        let models = models.iter();
+        let models = models.iter().map(|(entry, version)| ScopeModel {
+            entry: *entry,
+            report: ModelReport::new(&model(version), Outcome::Stopped, None),
+        });
         ScopeEnd::Called(ScopeReport {
             key,
-            models: models
-                .map(|(entry, version)| (*entry, report(version)))
-                .collect(),
+            models: models.collect(),
             searches,
         })
     }
 
-    fn failed<'a>(key: ScopeKey, targets: Targets<'a>, is_account_failure: bool) -> ScopeEnd<'a> {
-        let error = if is_account_failure {
-            unreachable()
-        } else {
-            denied()
+    fn failed(key: ScopeKey, targets: Targets<'_>, extent: Extent) -> ScopeEnd<'_> {
+        let failure = match extent {
+            Extent::Account => Failure::unreachable("the role", &CallError::NoResponse),
+            Extent::Region => denied(),
         };
-        ScopeEnd::Failed {
+        ScopeEnd::Failed(FailedScope {
             key,
             targets,
-            error,
-            is_account_failure,
-        }
+            failure,
+            extent,
+        })
     }
 
     /// The ARNs or entries of the reports, in order.
@@ -294,30 +298,30 @@ mod tests {
                 called(
                     key(HERE, "eu-west-1"),
                     &[(1, "v5")],
-                    vec![search((3, &all), true, Some(denied()))],
+                    vec![search(entry(3, &all), true, Some(denied()))],
                 ),
                 called(
                     key(HERE, "ap-south-1"),
                     &[(3, "v0")],
-                    vec![search((3, &all), true, Some(denied()))],
+                    vec![search(entry(3, &all), true, Some(denied()))],
                 ),
             ]
         };
         let invalid = "x".parse::<ModelArn>().unwrap_err();
         for rotation in 0..3 {
-            let mut tally = tally(&[(3, &all)]);
+            let mut tally = tally(&[entry(3, &all)]);
             let mut ends = Vec::from(ends());
             ends.rotate_left(rotation);
             ends.into_iter().for_each(|end| tally.add(end));
             tally.invalid(2, "x", &invalid);
-            let (reports, unmatched) = tally.into_reports(true);
+            let reports = tally.into_reports(false);
             let models = ["v9", "v5", "v0", "v1", "v2"].map(model);
             let [v9, v5, v0, v1, v2] = models.each_ref().map(ModelArn::as_str);
             let south = all.with_location(HERE, "ap-south-1");
             let west = all.with_location(HERE, "eu-west-1");
             let expected = [v9, v5, "x", v0, v1, v2, &south, &west];
-            assert_eq!(texts(&reports), expected);
-            assert!(unmatched.is_empty());
+            assert_eq!(texts(&reports.models), expected);
+            assert!(reports.unmatched_patterns.is_empty());
         }
     }
 
@@ -326,7 +330,7 @@ mod tests {
         let nowhere = pattern("*", HERE);
         let somewhere = pattern("us-*", HERE);
         let in_part = pattern("eu-*", HERE);
-        let patterns = [(0, &nowhere), (1, &somewhere), (2, &in_part)];
+        let patterns = [entry(0, &nowhere), entry(1, &somewhere), entry(2, &in_part)];
         let mut tally = tally(&patterns);
         let [nowhere_search, somewhere_search, in_part_search] = patterns;
         let searches = vec![
@@ -341,56 +345,63 @@ mod tests {
         tally.add(called(key(HERE, "us-west-2"), &[], searches));
         let searches = vec![search(in_part_search, false, Some(denied()))];
         tally.add(called(key(HERE, "eu-west-1"), &[], searches));
-        let (reports, unmatched) = tally.into_reports(true);
-        assert_eq!(unmatched, [nowhere.as_str()]);
-        assert_eq!(texts(&reports), [in_part.with_location(HERE, "eu-west-1")]);
+        let reports = tally.into_reports(false);
+        assert_eq!(reports.unmatched_patterns, [nowhere.as_str()]);
+        let expected = [in_part.with_location(HERE, "eu-west-1")];
+        assert_eq!(texts(&reports.models), expected);
     }
 
     #[test]
-    fn an_account_that_cannot_be_entered_fails_each_of_its_entries_once() {
+    fn a_run_of_some_of_the_accounts_has_no_unmatched_pattern() {
         let all = pattern("*", "*");
-        let mut tally = tally(&[(1, &all)]);
+        let reports = tally(&[entry(0, &all)]).into_reports(true);
+        assert!(reports.unmatched_patterns.is_empty());
+    }
+
+    #[test]
+    fn an_account_whose_role_cannot_be_assumed_fails_each_of_its_entries_once() {
+        let all = pattern("*", "*");
+        let mut tally = tally(&[entry(1, &all)]);
         for region in ["eu-west-1", "us-east-1"] {
-            let targets = Targets {
-                models: Vec::new(),
-                patterns: vec![(1, &all)],
-            };
-            tally.add(failed(key(THERE, region), targets, true));
+            let targets = patterns(vec![entry(1, &all)]);
+            tally.add(failed(key(THERE, region), targets, Extent::Account));
         }
         let targets = Targets {
-            models: vec![(0, model("v1")), (2, model("v2"))],
+            models: [(0, "v1"), (2, "v2")]
+                .map(|(entry, version)| NamedModel {
+                    entry,
+                    model_arn: model(version),
+                })
+                .into(),
             patterns: Vec::new(),
         };
-        tally.add(failed(key(HERE, "us-east-1"), targets, true));
-        let (reports, unmatched) = tally.into_reports(true);
+        tally.add(failed(key(HERE, "us-east-1"), targets, Extent::Account));
+        let reports = tally.into_reports(false);
         let models = [model("v1"), model("v2")];
         let account = format!("arn:aws:rekognition:*:{THERE}:project/*/version/*/*");
         assert_eq!(
-            texts(&reports),
+            texts(&reports.models),
             [models[0].as_str(), &account, models[1].as_str()]
         );
-        for report in reports {
+        for report in reports.models {
             let Outcome::Failed(failure) = report.outcome else {
                 panic!("{report:?}");
             };
             assert_eq!(failure.code.as_str(), "AccountUnreachable");
         }
-        assert!(unmatched.is_empty());
+        assert!(reports.unmatched_patterns.is_empty());
     }
 
     #[test]
     fn a_scope_fails_for_each_region_and_a_list_of_accounts_once_for_the_entry() {
         let all = pattern("*", "*");
-        let mut tally = tally(&[(0, &all)]);
+        let mut tally = tally(&[entry(0, &all)]);
         for region in ["us-east-1", "eu-west-1"] {
-            let targets = Targets {
-                models: Vec::new(),
-                patterns: vec![(0, &all)],
-            };
-            tally.add(failed(key(THERE, region), targets, false));
+            let targets = patterns(vec![entry(0, &all)]);
+            tally.add(failed(key(THERE, region), targets, Extent::Region));
         }
-        tally.fail_list(0, &all, &denied());
-        let (reports, _) = tally.into_reports(true);
+        tally.fail_list(entry(0, &all), &denied());
+        let reports = tally.into_reports(false).models;
         let west = all.with_location(THERE, "eu-west-1");
         let east = all.with_location(THERE, "us-east-1");
         assert_eq!(texts(&reports), [all.as_str(), &west, &east]);

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use regex::Regex;
 use rekognition_emulator::Emulator;
 use rekognition_stopper::Handler;
 use rekognition_stopper::handler::{Error, Response};
 use rekognition_stopper::report::Report;
 use serde_json::Value;
 use tokio::time::Instant;
-use wildmatch::WildMatch;
 
 use super::{invocation, payload};
 
@@ -71,14 +71,14 @@ impl Run {
         let names = rows.map(|row| (&*row.model_arn, row.outcome.name()));
         let own: BTreeMap<&str, &str> = names.clone().collect();
         let failed = names.filter(|(_, outcome)| *outcome == "failed");
-        let patterns: Vec<WildMatch> = failed
+        let patterns: Vec<Regex> = failed
             .filter(|(entry, _)| entry.contains(['*', '?']))
-            .map(|(entry, _)| WildMatch::new(entry))
+            .map(|(entry, _)| wildcards(entry))
             .collect();
         for arn in &self.left {
             let is_told = match own.get(&**arn) {
                 Some(outcome) => ["failed", "kept", "would_stop"].contains(outcome),
-                None => patterns.iter().any(|pattern| pattern.matches(arn)),
+                None => patterns.iter().any(|pattern| pattern.is_match(arn)),
             };
             assert!(is_told, "{arn} is running, and nobody is told: {self}");
         }
@@ -103,6 +103,13 @@ impl Run {
         assert!(self.left.is_empty(), "{case}: {self}");
         assert!(self.last_stop() <= seconds, "{case}: {self}");
     }
+}
+
+/// A pattern as a regular expression: `*` is any run of characters, `?` any single one.
+fn wildcards(pattern: &str) -> Regex {
+    let pattern = regex::escape(pattern);
+    let pattern = pattern.replace(r"\*", ".*").replace(r"\?", ".");
+    Regex::new(&format!("^{pattern}$")).unwrap()
 }
 
 impl fmt::Display for Run {
