@@ -19,7 +19,7 @@ use super::error::CallError;
 use super::operation::{Operation, Service};
 use super::pace::Pace;
 use super::request::{Request, ScopeId};
-use super::retry::{SHORTEST_ATTEMPT, Verdict, judge, pause};
+use super::retry::{SHORTEST_ATTEMPT, Verdict, is_given_up, judge, pause};
 
 /// How many calls may be in flight in a region that has not responded yet, or not since an attempt
 /// there was given up.
@@ -146,12 +146,24 @@ struct Region {
     in_flight: usize,
     health: Health,
     parked: VecDeque<LaneId>,
+    /// How many calls whose last attempt hung are waiting for their turn or in flight, and those
+    /// that wait for a place among them.
+    hung: usize,
+    hung_waiting: VecDeque<HungCall>,
+}
+
+/// A call whose last attempt hung.
+#[derive(Debug)]
+struct HungCall {
+    scope: ScopeId,
+    call: Call,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Health {
-    /// It has responded, and no attempt has been given up since.
-    Responds,
+    /// It has responded, at last at this time.
+    Responds { last: Instant },
+    /// It has not responded yet, or not since an attempt was sent that was given up.
     Silent,
 }
 
@@ -204,6 +216,8 @@ impl Queue {
                 in_flight: 0,
                 health: Health::Silent,
                 parked: VecDeque::new(),
+                hung: 0,
+                hung_waiting: VecDeque::new(),
             });
             self.regions.len() - 1
         });
@@ -283,7 +297,7 @@ impl Queue {
         pool.ready.is_empty() && pool.in_flight < Service::Rekognition.most_in_flight()
     }
 
-    /// Notes how an attempt ended, and retries the call if it has to be. There is no answer if
+    /// Notes how an attempt ended, and retries the call if it has to be. Returns nothing if
     /// there is no such attempt.
     pub(crate) fn ended(
         &mut self,
@@ -296,23 +310,28 @@ impl Queue {
             sent,
             mut call,
         } = self.flights.remove(&id)?;
+        if call.has_hung() {
+            self.let_hung_follow(lane.scope);
+        }
+        let outcome = error.map(|error| (error, judge(error, lane.operation)));
+        self.land(lane, sent, outcome, now);
         call.attempts += 1;
-        let verdict = error.map(|error| judge(error, &call.request, call.failures + 1));
-        self.land(lane, sent, error, verdict, now);
-        let pause = match verdict {
-            Some(Verdict::Throttled) => {
+        let pause = match outcome {
+            Some((_, Verdict::Throttled)) => {
                 call.failures = 0;
                 None
             }
-            Some(Verdict::Retry) => {
+            Some((error, Verdict::Retry))
+                if !is_given_up(&call.request, error, call.failures + 1) =>
+            {
                 call.failures += 1;
                 Some(pause(call.failures, self.chance.f64()))
             }
-            Some(Verdict::RetryOnce) if !call.signature_was_refused => {
+            Some((_, Verdict::RetryOnce)) if !call.signature_was_refused => {
                 call.signature_was_refused = true;
                 None
             }
-            Some(Verdict::RetryOnce | Verdict::Final) | None => {
+            _ => {
                 return Some(Ended::Over(Over {
                     scope: lane.scope,
                     request: call.request,
@@ -342,10 +361,15 @@ impl Queue {
             Timer::Retry(_, call) => Some(call),
             Timer::Pace(_) | Timer::Wake(_) => None,
         });
+        let hung = self
+            .regions
+            .iter_mut()
+            .flat_map(|it| it.hung_waiting.drain(..));
         let calls = flights
             .map(|flight| flight.call)
             .chain(waiting)
-            .chain(later);
+            .chain(later)
+            .chain(hung.map(|hung| hung.call));
         let unfinished = calls.map(|call| Unfinished {
             id: call.id,
             last_error: call.last_error,
@@ -374,14 +398,42 @@ impl Queue {
         self.timers.insert((at, number), timer);
     }
 
-    /// Has a call wait behind those of its lane.
+    /// Has a call wait for its turn. If its last attempt hung, the next may hang as well: of these,
+    /// a region has no more among the others than it may have in flight while it is silent.
     fn wait(&mut self, scope: ScopeId, call: Call) {
+        if call.has_hung()
+            && let Some(region) = self.region_of(scope)
+        {
+            if region.hung == MOST_IN_SILENT_REGION {
+                region.hung_waiting.push_back(HungCall { scope, call });
+                return;
+            }
+            region.hung += 1;
+        }
+        self.line_up(scope, call);
+    }
+
+    /// Lets the next call whose last attempt hung take the place of one that has ended.
+    fn let_hung_follow(&mut self, scope: ScopeId) {
+        let Some(region) = self.region_of(scope) else {
+            return;
+        };
+        match region.hung_waiting.pop_front() {
+            Some(HungCall { scope, call }) => self.line_up(scope, call),
+            None => region.hung -= 1,
+        }
+    }
+
+    fn region_of(&mut self, scope: ScopeId) -> Option<&mut Region> {
+        let region = *self.scopes.get(&scope)?;
+        self.regions.get_mut(region)
+    }
+
+    /// Has a call wait behind those of its lane.
+    fn line_up(&mut self, scope: ScopeId, call: Call) {
         let operation = call.request.operation();
         let id = LaneId { scope, operation };
-        let region = match operation.service() {
-            Service::Rekognition => self.scopes.get(&scope).copied(),
-            Service::Sts | Service::Organizations => None,
-        };
+        let region = self.scopes.get(&scope).copied();
         let lane = self.lanes.entry(id).or_insert_with(|| Lane {
             waiting: VecDeque::new(),
             checks: VecDeque::new(),
@@ -428,19 +480,17 @@ impl Queue {
             Service::Rekognition => self.most_per_lane,
             Service::Sts | Service::Organizations => service.most_in_flight(),
         };
-        let region = lane.region;
         if lane.in_flight >= most || !lane.has_calls() {
             lane.place = Place::Idle;
-            self.unpark(region);
             return None;
         }
         if let Some(at) = lane.pace.later(now) {
             lane.place = Place::Paced;
             self.set_timer(at, Timer::Pace(id));
-            self.unpark(region);
             return None;
         }
-        if let Some(region) = region.and_then(|region| self.regions.get_mut(region)) {
+        let region = lane.region.and_then(|region| self.regions.get_mut(region));
+        if let Some(region) = region {
             if region.is_full() {
                 lane.place = Place::Parked;
                 region.parked.push_back(id);
@@ -468,8 +518,7 @@ impl Queue {
         &mut self,
         id: LaneId,
         sent: Instant,
-        error: Option<&CallError>,
-        verdict: Option<Verdict>,
+        outcome: Option<(&CallError, Verdict)>,
         now: Instant,
     ) {
         self.pools.of(id.operation.service()).in_flight -= 1;
@@ -477,19 +526,23 @@ impl Queue {
             return;
         };
         lane.in_flight -= 1;
-        match verdict {
-            Some(Verdict::Throttled) => lane.pace.throttled(sent, now),
+        match outcome {
+            Some((_, Verdict::Throttled)) => lane.pace.throttled(sent, now),
             // A passing failure says nothing about the quota.
-            Some(Verdict::Retry) => {}
+            Some((_, Verdict::Retry)) => {}
             _ => lane.pace.let_through(),
         }
         let (is_idle, region) = (lane.place == Place::Idle, lane.region);
         if let Some(region) = region.and_then(|region| self.regions.get_mut(region)) {
             region.in_flight -= 1;
-            match error {
-                Some(CallError::NoResponse) => region.health = Health::Silent,
-                Some(error) if !error.is_response() => {}
-                _ => region.health = Health::Responds,
+            match outcome {
+                Some((CallError::NoResponse, _)) => match region.health {
+                    // Others have had a response since it was sent: it is not the region.
+                    Health::Responds { last } if last > sent => {}
+                    _ => region.health = Health::Silent,
+                },
+                Some((error, _)) if !error.is_response() => {}
+                _ => region.health = Health::Responds { last: now },
             }
         }
         // Lanes that are parked have waited for longer than this one, which would otherwise take
@@ -501,7 +554,7 @@ impl Queue {
     }
 
     /// Makes lanes of a region ready for which there is room: all of them if it responds, or else
-    /// one. A lane that makes no use of the room passes it on.
+    /// one.
     fn unpark(&mut self, region: Option<usize>) {
         while let Some(region) = region.and_then(|region| self.regions.get_mut(region))
             && !region.is_full()
@@ -535,13 +588,22 @@ impl Lane {
 
     /// The call whose turn it is.
     fn take(&mut self) -> Option<Call> {
-        let is_checks_turn = self.waiting.is_empty() || self.since_check >= LISTS_PER_CHECK;
+        // A list that has failed before may well fail again.
+        let is_late = self.waiting.front().is_none_or(|call| call.failures > 0);
+        let is_checks_turn = is_late || self.since_check >= LISTS_PER_CHECK;
         if is_checks_turn && let Some(check) = self.checks.pop_front() {
             self.since_check = 0;
             return Some(check);
         }
         self.since_check = self.since_check.saturating_add(1);
         self.waiting.pop_front()
+    }
+}
+
+impl Call {
+    /// Whether its last attempt was given up without a response.
+    fn has_hung(&self) -> bool {
+        self.last_error == Some(CallError::NoResponse)
     }
 }
 
@@ -1175,6 +1237,9 @@ mod tests {
         unfinished: HashSet<CallId>,
         in_flight: Vec<Begun>,
         is_silent: [bool; 3],
+        /// When a region last responded, and when each attempt was sent.
+        last_response: [Option<Instant>; 3],
+        sent: HashMap<CallId, Instant>,
     }
 
     impl World {
@@ -1187,6 +1252,8 @@ mod tests {
                 unfinished: HashSet::new(),
                 in_flight: Vec::new(),
                 is_silent: [true; 3],
+                last_response: [None; 3],
+                sent: HashMap::new(),
             }
         }
 
@@ -1240,9 +1307,15 @@ mod tests {
         fn end(&mut self, begun: Begun, error: Option<&CallError>) {
             if let Some(region) = Self::region(&begun) {
                 match error {
-                    Some(CallError::NoResponse) => self.is_silent[region] = true,
+                    Some(CallError::NoResponse) => {
+                        let sent = self.sent[&begun.id];
+                        self.is_silent[region] |= self.last_response[region] <= Some(sent);
+                    }
                     Some(CallError::Broken { .. }) => {}
-                    _ => self.is_silent[region] = false,
+                    _ => {
+                        self.is_silent[region] = false;
+                        self.last_response[region] = Some(self.calls.now);
+                    }
                 }
             }
             match self.calls.queue.ended(begun.id, error, self.calls.now) {
@@ -1259,6 +1332,7 @@ mod tests {
                 let is_double = self.in_flight.iter().any(|other| other.id == begun.id);
                 assert!(!is_double && self.unfinished.contains(&begun.id));
                 self.in_flight.push(begun);
+                self.sent.insert(begun.id, self.calls.now);
                 let service = begun.operation.service();
                 let of_service = self.in_flight.iter();
                 let of_service = of_service.filter(|other| other.operation.service() == service);
