@@ -1,6 +1,6 @@
 //! The process: logging, settings, AWS configuration, serve.
 
-#![warn(missing_docs)]
+// Not in Cargo.toml, where they would hold for the tests' helpers as well.
 #![cfg_attr(
     not(test),
     deny(
