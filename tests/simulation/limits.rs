@@ -95,8 +95,8 @@ fn turns(view: &View, wrong: &mut Vec<String>) {
             Moment::End { is_response: true } if is_rekognition => {
                 responded.insert(region, at);
             }
-            // Not if there is a response at the same time.
-            Moment::Silence if responded.get(region).is_some_and(|last| *last < at) => {
+            // Not if there has been a response since it began.
+            Moment::Silence if responded.get(region).is_some_and(|last| *last < call.at) => {
                 responded.remove(region);
             }
             _ => {}

@@ -89,7 +89,11 @@ fn due(view: &View, model: &Model) -> Option<Due> {
     };
     let plain = plain.saturating_sub(own);
     let look = if own.is_zero() { own } else { LOOK };
-    let by = allowed(view, model.account(), model.region, plain)? + own + look;
+    let order = view
+        .run
+        .weather
+        .order(view.night, Some(Operation::StopProjectVersion));
+    let by = allowed(view, model.account(), model.region, plain)? + order + own + look;
     (by < view.run.time * 4 / 5).then_some(Due { plain, by })
 }
 
@@ -192,6 +196,7 @@ fn is_time_for(view: &View, arn: &str, takes_itself: Duration) -> bool {
     let calls = calls.map(|(other, at)| at.saturating_sub(takes(view, other).0));
     let calls = calls.max().unwrap_or_default();
     let by = allowed(view, account_of(arn), region_of(arn), calls);
+    let takes_itself = takes_itself + view.run.weather.order(view.night, None);
     told.contains_key(arn) && by.is_some_and(|by| by + takes_itself < view.run.time * 4 / 5)
 }
 

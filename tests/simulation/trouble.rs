@@ -5,15 +5,17 @@ use std::time::Duration;
 use rekognition_emulator::{FaultKind, Operation, Service};
 
 use super::night::{Model, Night};
-use super::weather::{Denial, LISTS, NO_LIST, SIGNATURE, Struck, THROTTLING, Trouble, Weather};
+use super::weather::{
+    Denial, LISTS, Limit, NO_LIST, SIGNATURE, Struck, THROTTLING, Trouble, Weather,
+};
 
 /// The gaps between two calls of an operation that is throttled, of Rekognition or of another
 /// service.
 const GAP: Duration = Duration::from_millis(500);
 const OTHER_GAP: Duration = Duration::from_millis(50);
-/// How long a call that is not answered is waited for, and the longest pause after it.
+/// How long a call that is not answered is waited for, and the pause after one that fails.
 const ATTEMPT: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_secs(3);
 
 impl Trouble {
     /// Whether the call that it strikes ends with it, in a refusal or in something untrue.
@@ -46,65 +48,58 @@ impl Trouble {
         self.resource.as_ref().is_none_or(on)
     }
 
-    /// How long it may delay one call.
-    fn holds(&self) -> Duration {
-        match self.kind {
-            FaultKind::Hang | FaultKind::Delay(_) => ATTEMPT,
-            _ => Duration::ZERO,
-        }
-    }
-
     fn is_throttling(&self) -> bool {
         matches!(&self.kind, FaultKind::Error { code, .. } if THROTTLING.contains(&&**code))
     }
 
-    /// The most that it can take longer than for a plain client. If the calls arrive in another
-    /// order, one call is struck each time, or those that hang come before all others. And whoever
-    /// is throttled may leave half a second between two calls, which is more than the quotas ask.
+    /// The most that it can take longer than for a plain client: the calls may arrive in another
+    /// order, so that one of them is struck more often, or has to wait longer; and whoever is
+    /// throttled may leave a gap between two calls until it has learned that there is no quota.
     fn margin(&self, night: &Night) -> Duration {
-        let all = night.models.len() as u32;
-        let turns = night.settings.max_concurrency.get();
         let accounts = night
             .organization
             .as_ref()
             .map(|it| it.accounts.len() as u32);
-        if self.is_throttling() {
-            let (calls, gap) = match self.operation.map(Operation::service) {
-                Some(Service::Sts | Service::Organizations) => (accounts, OTHER_GAP),
-                Some(Service::Rekognition) => (Some(all), GAP),
-                None => (Some(2 * all), GAP),
-            };
-            let calls = calls.unwrap_or_default();
-            let throttled = match self.struck {
-                Struck::Arrivals(first, last) => last.saturating_sub(first - 1).min(calls * 10),
-                Struck::FirstOfEach(each) => calls * each,
-                Struck::Attempts(percent, _) => calls * percent / (100 - percent),
-                Struck::Calls(..) | Struck::Connections(..) => calls,
-            };
-            return gap * (calls + throttled);
-        }
-        let hanging = match self.struck {
-            Struck::Arrivals(first, last) if last != u32::MAX => {
-                let is_list = self.operation.is_none_or(|it| LISTS.contains(&it));
-                return match self.resource.is_none() || is_list || first > 1 {
-                    true => (self.holds() + PAUSE) * (last - first + 1),
-                    false => Duration::ZERO,
-                };
-            }
-            // Eight at a time are asked in a region that does not respond.
-            Struck::Arrivals(..) if self.region.is_some() && self.account.is_none() => {
-                let is_first = self.operation == Some(Operation::DescribeProjects);
-                return ATTEMPT * (u32::from(is_first) * accounts.unwrap_or_default() / 8);
-            }
-            Struck::Arrivals(..) => u32::from(self.resource.is_some()),
-            Struck::FirstOfEach(_) => all,
-            Struck::Attempts(percent, _) | Struck::Calls(percent, _) => {
-                (all * percent).div_ceil(100)
-            }
-            // Not more than so many in a row.
-            Struck::Connections(..) => return 6 * ATTEMPT,
+        let accounts = accounts.unwrap_or_default();
+        let models = night.models.len() as u32;
+        let (calls, gap) = match self.operation.map(Operation::service) {
+            Some(Service::Sts | Service::Organizations) => (accounts, OTHER_GAP),
+            Some(Service::Rekognition) => (models, GAP),
+            None => (2 * models, GAP),
         };
-        self.holds() * (hanging / turns)
+        let turns = night.settings.max_concurrency.get();
+        let hangs = matches!(self.kind, FaultKind::Hang | FaultKind::Delay(_));
+        let hold = ATTEMPT * u32::from(hangs);
+        match self.struck {
+            Struck::Arrivals(_, u32::MAX) => {
+                // Eight at a time are asked in a region that does not respond.
+                let is_region = self.region.is_some() && self.account.is_none();
+                let is_first = self.operation == Some(Operation::DescribeProjects);
+                ATTEMPT * (u32::from(is_region && is_first) * accounts / 8)
+            }
+            Struck::Arrivals(first, last) if self.is_throttling() => gap * (last - first + 1),
+            Struck::Arrivals(first, last) => {
+                let is_list = self.operation.is_none_or(|it| LISTS.contains(&it));
+                let may_strike_others = self.resource.is_none() || is_list || first > 1;
+                (hold + PAUSE) * (u32::from(may_strike_others) * (last - first + 1))
+            }
+            Struck::FirstOfEach(each) if self.is_throttling() => gap * (calls * (each + 1)),
+            Struck::FirstOfEach(_) => Duration::ZERO,
+            Struck::Attempts(..) if self.is_throttling() => gap * 20,
+            Struck::Attempts(percent, _) | Struck::Calls(percent, _) => {
+                hold * (models * percent / 100 / turns)
+            }
+            Struck::Connections(..) => 2 * ATTEMPT,
+        }
+    }
+
+    /// How many attempts come to nothing, for each that does not.
+    fn wasted(&self) -> f64 {
+        match self.struck {
+            Struck::FirstOfEach(each) => f64::from(each),
+            Struck::Attempts(percent, _) => f64::from(percent) / f64::from(100 - percent),
+            _ => 0.0,
+        }
     }
 }
 
@@ -144,16 +139,28 @@ impl Weather {
 
     /// How much longer it may take in a region than for a plain client, whatever the program does.
     pub fn margin(&self, night: &Night, region: &str) -> Duration {
-        // Under a quota for all operations together, those of all others may come first.
-        let common = self
-            .quota
-            .iter()
-            .filter(|quota| !quota.is_for_each_operation());
-        let calls = 2.0 * night.models.len() as f64;
-        let common = common.map(|quota| Duration::from_secs_f64(calls / quota.left().max(0.01)));
         let troubles = self.faults.iter();
         let troubles = troubles.filter(|trouble| trouble.region.is_none_or(|it| it == region));
-        let troubles = troubles.map(|trouble| trouble.margin(night));
-        troubles.chain(common).sum()
+        troubles.map(|trouble| trouble.margin(night)).sum()
+    }
+
+    /// How much longer under a quota, for calls of this operation or of all: those for all other
+    /// models may come first, with all that come to nothing.
+    pub fn order(&self, night: &Night, operation: Option<Operation>) -> Duration {
+        let wasted = self.faults.iter();
+        let wasted = wasted.map(|trouble| trouble.wasted() / self.rate(trouble.operation));
+        let seconds = wasted.sum::<f64>() + 1.0 / self.rate(operation);
+        Duration::from_secs_f64(seconds * night.models.len() as f64)
+    }
+
+    /// The calls of an operation, or of the slowest, that a quota lets through in a second.
+    fn rate(&self, operation: Option<Operation>) -> f64 {
+        let own = self.own_quotas.iter();
+        let own = own.filter(|(it, _)| operation.is_none_or(|operation| operation == *it));
+        let rates = own.map(|(_, quota)| quota).chain(&self.quota);
+        rates
+            .map(Limit::left)
+            .fold(f64::INFINITY, f64::min)
+            .max(0.01)
     }
 }

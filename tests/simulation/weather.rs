@@ -433,7 +433,9 @@ impl Trouble {
             (1, (FaultKind::Hang, Struck::Arrivals(1, u32::MAX))),
             (2, (signature, Struck::FirstOfEach(1))),
         ]);
-        Self::scattered(kind, operation, struck)
+        // A connection that hangs does so whatever is asked for.
+        let is_of_all = matches!(struck, Struck::Connections(..));
+        Self::scattered(kind, operation.filter(|_| !is_of_all), struck)
     }
 
     /// All descriptions of the versions of one name fail, or are never answered.
