@@ -195,13 +195,13 @@ mod tests {
 
     #[test]
     fn a_call_that_was_not_sent_has_one_of_our_codes() {
-        for (code, right) in [
-            ("DispatchFailure", Code::DispatchFailure),
-            ("ConstructionFailure", Code::ConstructionFailure),
+        for (stage, code) in [
+            (Stage::Dispatch, Code::DispatchFailure),
+            (Stage::Construction, Code::ConstructionFailure),
         ] {
             let message = "no credentials".to_owned();
-            let failure = Failure::from(CallError::NotSent { code, message });
-            assert_eq!(failure, Failure::new(right, "no credentials"));
+            let failure = Failure::from(CallError::NotSent { stage, message });
+            assert_eq!(failure, Failure::new(code, "no credentials"));
         }
     }
 }

@@ -316,7 +316,7 @@ mod tests {
 
     /// The response to a call for a model.
     #[derive(Clone, Copy)]
-    enum Answer {
+    enum Response {
         /// To a stop, with this status.
         Stop(&'static str),
         /// To a stop, without a status.
@@ -334,54 +334,65 @@ mod tests {
         /// Tags refused with this code.
         TagRefused(&'static str),
     }
-    use Answer::{
+    use Response::{
         Check, CheckRefused, Stop, StopRefused, StopUnreadable, StopWithout, Tag, TagRefused,
     };
 
-    fn observation(status: &str) -> Observation {
-        Observation {
+    fn description(status: &str) -> Description {
+        Description {
             status: Status::new(status),
             inference_units: None,
-            at: Instant::now(),
         }
     }
 
     fn refused(code: &str) -> CallError {
         CallError::Refused {
-            code: code.to_owned(),
+            status: 400,
+            code: Some(code.to_owned()),
             message: "by script".to_owned(),
         }
     }
 
     fn unreadable() -> CallError {
-        CallError::Unclear {
+        CallError::Unreadable {
             message: "garbage".to_owned(),
         }
     }
 
-    fn named(answers: &[Answer]) -> Model {
-        after(Model::named(), answers)
+    fn named(responses: &[Response]) -> Model {
+        after(Model::named(), responses)
     }
 
     /// A model that a pattern found in this status, with exemptions off.
-    fn found(status: &str, answers: &[Answer]) -> Model {
-        after(Model::found(observation(status), false), answers)
+    fn found(status: &str, responses: &[Response]) -> Model {
+        after(
+            Model::found(description(status), false, Instant::now()),
+            responses,
+        )
     }
 
     /// A model that a pattern found in this status, and that a tag may exempt.
-    fn tagged(status: &str, answers: &[Answer]) -> Model {
-        after(Model::found(observation(status), true), answers)
+    fn tagged(status: &str, responses: &[Response]) -> Model {
+        after(
+            Model::found(description(status), true, Instant::now()),
+            responses,
+        )
     }
 
-    fn after(mut model: Model, answers: &[Answer]) -> Model {
-        for answer in answers {
-            match *answer {
-                Stop(status) => model.handle_stop(Ok(Some(Status::new(status)))),
-                StopWithout => model.handle_stop(Ok(None)),
-                StopRefused(code) => model.handle_stop(Err(refused(code))),
-                StopUnreadable => model.handle_stop(Err(unreadable())),
-                Check(status) => drop(model.handle_check(Ok(observation(status)))),
-                CheckRefused(code) => drop(model.handle_check(Err(refused(code)))),
+    fn after(mut model: Model, responses: &[Response]) -> Model {
+        let now = Instant::now();
+        for response in responses {
+            match *response {
+                Stop(status) => model.handle_stop(Ok(Some(Status::new(status))), now),
+                StopWithout => model.handle_stop(Ok(None), now),
+                StopRefused(code) => model.handle_stop(Err(refused(code)), now),
+                StopUnreadable => model.handle_stop(Err(unreadable()), now),
+                Check(status) => {
+                    model.handle_check(Ok(description(status)), now);
+                }
+                CheckRefused(code) => {
+                    model.handle_check(Err(refused(code)), now);
+                }
                 Tag(value) => {
                     let value = value.map(str::to_owned);
                     model.handle_tag("keep", Ok(value), OffsetDateTime::UNIX_EPOCH);
@@ -414,9 +425,9 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test]
     #[rustfmt::skip]
-    async fn a_model_given_by_its_arn_is_stopped_and_the_response_decides() {
+    fn a_model_given_by_its_arn_is_stopped_and_the_response_decides() {
         check(&[
             (named(&[]), STOP, "stop"),
             (named(&[]), UNCONFIRMED, "stop"),
@@ -426,6 +437,10 @@ mod tests {
             (named(&[Stop("STOPPING"), Check("STOPPING")]), STOP, "wait"),
             (named(&[Stop("STOPPING"), Check("STOPPED")]), STOP, "stopped"),
             (named(&[Stop("STOPPING"), Check("FAILED")]), STOP, "stopped"),
+            // It is gone after its stop was accepted, so that it cannot be running.
+            (named(&[Stop("STOPPING"), CheckRefused("ResourceNotFoundException")]), STOP, "stopped"),
+            (named(&[StopWithout, CheckRefused("ResourceNotFoundException")]), STOP, "stopped"),
+            (named(&[StopUnreadable, CheckRefused("ResourceNotFoundException")]), STOP, "ResourceNotFoundException"),
             // The response is something else.
             (named(&[StopWithout]), STOP, "check"),
             (named(&[Stop("STOPPED")]), STOP, "check"),
@@ -445,9 +460,9 @@ mod tests {
         ]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test]
     #[rustfmt::skip]
-    async fn a_stop_that_is_refused_as_in_use_is_resolved_by_the_status() {
+    fn a_stop_that_is_refused_as_in_use_is_resolved_by_the_status() {
         let in_use = StopRefused("ResourceInUseException");
         check(&[
             (named(&[in_use, Check("STARTING")]), STOP, "wait"),
@@ -466,28 +481,29 @@ mod tests {
         ]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_running_model_that_could_not_be_stopped_is_stopped_after_growing_pauses() {
+    #[test]
+    fn a_running_model_that_could_not_be_stopped_is_stopped_after_growing_pauses() {
         let mut model = named(&[]);
-        let pauses = (0..9).map(|_| {
+        let pauses = (0..13).map(|_| {
             let in_use = [StopRefused("ResourceInUseException"), Check("RUNNING")];
             model = after(model.clone(), &in_use);
-            text(&model.next(STOP))
+            match model.next(STOP) {
+                Next::Stop(pause) => pause.as_millis(),
+                next => panic!("{next:?}"),
+            }
         });
-        let pauses = pauses.collect::<Vec<_>>();
-        #[rustfmt::skip]
-        assert_eq!(pauses, [
-            "stop", "stop in 1s", "stop in 2s", "stop in 4s", "stop in 8s", "stop in 16s",
-            "stop in 30s", "stop in 30s", "stop in 30s",
-        ]);
+        let pauses = Vec::from_iter(pauses);
+        assert_eq!(pauses[..4], [0, 100, 150, 225]);
+        assert!(pauses.is_sorted(), "{pauses:?}");
+        assert_eq!(pauses[11..], [5000, 5000]);
         // An accepted stop resets the pauses.
         model = after(model, &[Stop("STOPPING"), Check("RUNNING")]);
         assert_eq!(text(&model.next(STOP)), "stop");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test]
     #[rustfmt::skip]
-    async fn a_model_that_runs_again_after_an_accepted_stop_is_stopped_again() {
+    fn a_model_that_runs_again_after_an_accepted_stop_is_stopped_again() {
         check(&[
             (named(&[Stop("STOPPING"), Check("RUNNING")]), STOP, "stop"),
             (named(&[Stop("STOPPING"), Check("RUNNING"), Stop("STOPPING")]), STOP, "wait"),
@@ -498,9 +514,9 @@ mod tests {
         ]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test]
     #[rustfmt::skip]
-    async fn a_model_that_a_pattern_found_starts_from_its_listed_status() {
+    fn a_model_that_a_pattern_found_starts_from_its_listed_status() {
         check(&[
             (found("RUNNING", &[]), STOP, "stop"),
             (found("RUNNING", &[]), UNCONFIRMED, "stop"),
@@ -509,15 +525,16 @@ mod tests {
             (found("STOPPING", &[]), STOP, "wait"),
             (found("STOPPING", &[]), UNCONFIRMED, "stopping"),
             (found("STOPPING", &[Check("STOPPED")]), STOP, "stopped"),
+            (found("STOPPING", &[CheckRefused("ResourceNotFoundException")]), STOP, "stopped"),
             (found("MELTING", &[]), STOP, "UnexpectedStatus"),
             (found("RUNNING", &[StopRefused("ResourceInUseException")]), STOP, "check"),
             (found("RUNNING", &[StopRefused("ResourceInUseException"), Check("STOPPED")]), STOP, "already_stopped"),
         ]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test]
     #[rustfmt::skip]
-    async fn a_tag_is_read_before_anything_else_and_exempts_as_its_value_says() {
+    fn a_tag_is_read_before_anything_else_and_exempts_as_its_value_says() {
         check(&[
             (tagged("RUNNING", &[]), STOP, "read the tag"),
             (tagged("STARTING", &[]), STOP, "read the tag"),
@@ -541,9 +558,9 @@ mod tests {
         assert_eq!(kept.kept_reason(), Some("tag keep=soon"));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test]
     #[rustfmt::skip]
-    async fn a_dry_run_checks_and_stops_nothing() {
+    fn a_dry_run_checks_and_stops_nothing() {
         check(&[
             (named(&[]), DRY_RUN, "check"),
             (named(&[Check("RUNNING")]), DRY_RUN, "would_stop"),
@@ -579,9 +596,9 @@ mod tests {
             (named(&[Stop("STOPPING"), Check("STARTING")]), None, "StillStarting"),
             (tagged("RUNNING", &[]), failed, "DeadlineExceeded: its tags could not be read, so it was left alone"),
         ];
-        tokio::time::advance(Duration::from_secs(7)).await;
-        for (row, (mut model, last_failure, expected)) in table.into_iter().enumerate() {
-            let outcome = model.out_of_time(last_failure.map(str::to_owned));
+        let now = Instant::now() + Duration::from_secs(7);
+        for (row, (model, last_failure, expected)) in table.into_iter().enumerate() {
+            let outcome = model.out_of_time(last_failure.map(str::to_owned), now);
             let Outcome::Failed(failure) = outcome else {
                 panic!("row {row}: {outcome:?}");
             };
@@ -590,8 +607,8 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_failed_check_after_an_accepted_stop_says_that_the_stop_was_accepted() {
+    #[test]
+    fn a_failed_check_after_an_accepted_stop_says_that_the_stop_was_accepted() {
         let model = named(&[Stop("STOPPING"), CheckRefused("AccessDeniedException")]);
         let Next::Done(Outcome::Failed(failure)) = model.next(STOP) else {
             panic!("{model:?}");
@@ -601,28 +618,36 @@ mod tests {
         assert_eq!(failure.to_string(), expected);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn inference_units_stay_the_same_until_a_check_reports_others() {
-        let units = |units| Observation {
+    #[test]
+    fn inference_units_stay_the_same_until_a_check_reports_others() {
+        let now = Instant::now();
+        let units = |units| Description {
             inference_units: units,
-            ..observation("STOPPING")
+            ..description("STOPPING")
         };
         let mut model = named(&[]);
         for (seen, known) in [(Some(2), 2), (None, 2), (Some(3), 3)] {
-            model.handle_check(Ok(units(seen)));
-            let seen = model.clone().into_seen().unwrap();
+            model.handle_check(Ok(units(seen)), now);
+            let seen = model.clone().into_description().unwrap();
             assert_eq!(seen.inference_units, Some(known));
         }
-        model.handle_stop(Ok(Some(Status::new("STOPPING"))));
-        assert_eq!(model.into_seen().unwrap().inference_units, Some(3));
+        model.handle_stop(Ok(Some(Status::new("STOPPING"))), now);
+        let seen = model.into_description().unwrap();
+        assert_eq!(seen.inference_units, Some(3));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_check_is_news_if_the_status_has_changed() {
+    #[test]
+    fn a_check_is_news_if_the_status_has_changed() {
+        let now = Instant::now();
         let mut model = named(&[Stop("STOPPING")]);
-        let statuses = ["STOPPING", "RUNNING", "RUNNING", "STOPPED"];
-        let news = statuses.map(|status| model.handle_check(Ok(observation(status))));
-        assert_eq!(news, [false, true, false, true]);
-        assert!(model.handle_check(Err(unreadable())));
+        for (status, news) in [
+            ("STOPPING", News::Unchanged),
+            ("RUNNING", News::Changed),
+            ("RUNNING", News::Unchanged),
+            ("STOPPED", News::Changed),
+        ] {
+            assert_eq!(model.handle_check(Ok(description(status)), now), news);
+        }
+        assert_eq!(model.handle_check(Err(unreadable()), now), News::Changed);
     }
 }

@@ -191,20 +191,30 @@ impl<'a> Tally<'a> {
 mod tests {
     use super::*;
 
-    use super::super::scope::ScopeReport;
-    use super::super::{Pattern, Targets};
+    use super::super::assignment::{NamedModel, Targets};
+    use super::super::scope::{ScopeModel, ScopeReport};
     use crate::arn::ModelArn;
-    use crate::report::Outcome;
+    use crate::calls::error::CallError;
+    use crate::report::{Code, Outcome};
 
     const HERE: &str = "123456789012";
     const THERE: &str = "210987654321";
 
     fn tally<'a>(patterns: &[Pattern<'a>]) -> Tally<'a> {
-        let mut tally = Tally::new(&"request-1".into());
-        for (entry, pattern) in patterns {
-            tally.note_pattern(*entry, pattern);
-        }
+        let mut tally = Tally::new("request-1");
+        patterns.iter().for_each(|it| tally.note_pattern(*it));
         tally
+    }
+
+    fn entry(entry: usize, pattern: &ModelPattern) -> Pattern<'_> {
+        Pattern { entry, pattern }
+    }
+
+    fn patterns(patterns: Vec<Pattern<'_>>) -> Targets<'_> {
+        Targets {
+            models: Vec::new(),
+            patterns,
+        }
     }
 
     fn key(account: &str, region: &str) -> ScopeKey {
@@ -226,30 +236,17 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn denied() -> CallError {
-        CallError::Refused {
-            code: "AccessDeniedException".to_owned(),
-            message: String::new(),
-        }
+    fn denied() -> Failure {
+        Failure::new(Code::Service("AccessDeniedException".to_owned()), "")
     }
 
-    fn unreachable() -> CallError {
-        CallError::Unreachable {
-            message: "the role could not be assumed".to_owned(),
-        }
-    }
-
-    fn search<'a>(
-        (entry, pattern): Pattern<'a>,
-        has_match: bool,
-        error: Option<CallError>,
-    ) -> Search<'a> {
+    fn search(pattern: Pattern<'_>, has_match: bool, failure: Option<Failure>) -> Search<'_> {
         Search {
-            entry,
-            pattern,
+            entry: pattern.entry,
+            pattern: pattern.pattern,
             has_match,
             other_account: None,
-            error,
+            failure,
         }
     }
 
@@ -259,29 +256,28 @@ mod tests {
         models: &[(usize, &str)],
         searches: Vec<Search<'a>>,
     ) -> ScopeEnd<'a> {
-        let report = |version| ModelReport::new(&model(version), Outcome::Stopped, None);
-        let models = models.iter();
+        let models = models.iter().map(|(entry, version)| ScopeModel {
+            entry: *entry,
+            report: ModelReport::new(&model(version), Outcome::Stopped, None),
+        });
         ScopeEnd::Called(ScopeReport {
             key,
-            models: models
-                .map(|(entry, version)| (*entry, report(version)))
-                .collect(),
+            models: models.collect(),
             searches,
         })
     }
 
-    fn failed<'a>(key: ScopeKey, targets: Targets<'a>, is_account_failure: bool) -> ScopeEnd<'a> {
-        let error = if is_account_failure {
-            unreachable()
-        } else {
-            denied()
+    fn failed(key: ScopeKey, targets: Targets<'_>, extent: Extent) -> ScopeEnd<'_> {
+        let failure = match extent {
+            Extent::Account => Failure::unreachable("the role", &CallError::NoResponse),
+            Extent::Region => denied(),
         };
-        ScopeEnd::Failed {
+        ScopeEnd::Failed(FailedScope {
             key,
             targets,
-            error,
-            is_account_failure,
-        }
+            failure,
+            extent,
+        })
     }
 
     /// The ARNs or entries of the reports, in order.
@@ -302,30 +298,30 @@ mod tests {
                 called(
                     key(HERE, "eu-west-1"),
                     &[(1, "v5")],
-                    vec![search((3, &all), true, Some(denied()))],
+                    vec![search(entry(3, &all), true, Some(denied()))],
                 ),
                 called(
                     key(HERE, "ap-south-1"),
                     &[(3, "v0")],
-                    vec![search((3, &all), true, Some(denied()))],
+                    vec![search(entry(3, &all), true, Some(denied()))],
                 ),
             ]
         };
         let invalid = "x".parse::<ModelArn>().unwrap_err();
         for rotation in 0..3 {
-            let mut tally = tally(&[(3, &all)]);
+            let mut tally = tally(&[entry(3, &all)]);
             let mut ends = Vec::from(ends());
             ends.rotate_left(rotation);
             ends.into_iter().for_each(|end| tally.add(end));
             tally.invalid(2, "x", &invalid);
-            let (reports, unmatched) = tally.into_reports(true);
+            let reports = tally.into_reports(false);
             let models = ["v9", "v5", "v0", "v1", "v2"].map(model);
             let [v9, v5, v0, v1, v2] = models.each_ref().map(ModelArn::as_str);
             let south = all.with_location(HERE, "ap-south-1");
             let west = all.with_location(HERE, "eu-west-1");
             let expected = [v9, v5, "x", v0, v1, v2, &south, &west];
-            assert_eq!(texts(&reports), expected);
-            assert!(unmatched.is_empty());
+            assert_eq!(texts(&reports.models), expected);
+            assert!(reports.unmatched_patterns.is_empty());
         }
     }
 
@@ -334,7 +330,7 @@ mod tests {
         let nowhere = pattern("*", HERE);
         let somewhere = pattern("us-*", HERE);
         let in_part = pattern("eu-*", HERE);
-        let patterns = [(0, &nowhere), (1, &somewhere), (2, &in_part)];
+        let patterns = [entry(0, &nowhere), entry(1, &somewhere), entry(2, &in_part)];
         let mut tally = tally(&patterns);
         let [nowhere_search, somewhere_search, in_part_search] = patterns;
         let searches = vec![
@@ -349,56 +345,63 @@ mod tests {
         tally.add(called(key(HERE, "us-west-2"), &[], searches));
         let searches = vec![search(in_part_search, false, Some(denied()))];
         tally.add(called(key(HERE, "eu-west-1"), &[], searches));
-        let (reports, unmatched) = tally.into_reports(true);
-        assert_eq!(unmatched, [nowhere.as_str()]);
-        assert_eq!(texts(&reports), [in_part.with_location(HERE, "eu-west-1")]);
+        let reports = tally.into_reports(false);
+        assert_eq!(reports.unmatched_patterns, [nowhere.as_str()]);
+        let expected = [in_part.with_location(HERE, "eu-west-1")];
+        assert_eq!(texts(&reports.models), expected);
     }
 
     #[test]
-    fn an_account_that_cannot_be_entered_fails_each_of_its_entries_once() {
+    fn a_run_of_some_of_the_accounts_has_no_unmatched_pattern() {
         let all = pattern("*", "*");
-        let mut tally = tally(&[(1, &all)]);
+        let reports = tally(&[entry(0, &all)]).into_reports(true);
+        assert!(reports.unmatched_patterns.is_empty());
+    }
+
+    #[test]
+    fn an_account_whose_role_cannot_be_assumed_fails_each_of_its_entries_once() {
+        let all = pattern("*", "*");
+        let mut tally = tally(&[entry(1, &all)]);
         for region in ["eu-west-1", "us-east-1"] {
-            let targets = Targets {
-                models: Vec::new(),
-                patterns: vec![(1, &all)],
-            };
-            tally.add(failed(key(THERE, region), targets, true));
+            let targets = patterns(vec![entry(1, &all)]);
+            tally.add(failed(key(THERE, region), targets, Extent::Account));
         }
         let targets = Targets {
-            models: vec![(0, model("v1")), (2, model("v2"))],
+            models: [(0, "v1"), (2, "v2")]
+                .map(|(entry, version)| NamedModel {
+                    entry,
+                    model_arn: model(version),
+                })
+                .into(),
             patterns: Vec::new(),
         };
-        tally.add(failed(key(HERE, "us-east-1"), targets, true));
-        let (reports, unmatched) = tally.into_reports(true);
+        tally.add(failed(key(HERE, "us-east-1"), targets, Extent::Account));
+        let reports = tally.into_reports(false);
         let models = [model("v1"), model("v2")];
         let account = format!("arn:aws:rekognition:*:{THERE}:project/*/version/*/*");
         assert_eq!(
-            texts(&reports),
+            texts(&reports.models),
             [models[0].as_str(), &account, models[1].as_str()]
         );
-        for report in reports {
+        for report in reports.models {
             let Outcome::Failed(failure) = report.outcome else {
                 panic!("{report:?}");
             };
             assert_eq!(failure.code.as_str(), "AccountUnreachable");
         }
-        assert!(unmatched.is_empty());
+        assert!(reports.unmatched_patterns.is_empty());
     }
 
     #[test]
     fn a_scope_fails_for_each_region_and_a_list_of_accounts_once_for_the_entry() {
         let all = pattern("*", "*");
-        let mut tally = tally(&[(0, &all)]);
+        let mut tally = tally(&[entry(0, &all)]);
         for region in ["us-east-1", "eu-west-1"] {
-            let targets = Targets {
-                models: Vec::new(),
-                patterns: vec![(0, &all)],
-            };
-            tally.add(failed(key(THERE, region), targets, false));
+            let targets = patterns(vec![entry(0, &all)]);
+            tally.add(failed(key(THERE, region), targets, Extent::Region));
         }
-        tally.fail_list(0, &all, &denied());
-        let (reports, _) = tally.into_reports(true);
+        tally.fail_list(entry(0, &all), &denied());
+        let reports = tally.into_reports(false).models;
         let west = all.with_location(THERE, "eu-west-1");
         let east = all.with_location(THERE, "us-east-1");
         assert_eq!(texts(&reports), [all.as_str(), &west, &east]);
