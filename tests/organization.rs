@@ -427,7 +427,7 @@ async fn an_empty_token_ends_a_list_of_accounts_and_one_that_repeats_fails_it_af
         emulator.set_list_end(Operation::ListAccounts, end);
         let report = sweep_everything(&emulator, &[("CONFIRM_STOPPED", "false")]).await;
         assert_eq!(report.summary.stopping, 8, "{end:?}");
-        assert_eq!(report.is_good(), is_good, "{end:?}: {report}");
+        assert_eq!(report.is_successful(), is_good, "{end:?}: {report}");
         let made = emulator.count(Operation::ListAccounts);
         assert!(calls.contains(&made), "{end:?}: {made} calls");
     }
@@ -440,7 +440,7 @@ async fn a_pattern_that_matches_nothing_anywhere_is_in_the_report() {
     let elsewhere = "arn:aws:rekognition:ap-*:*:project/*/version/*/*";
     let event = json!({"model_arns": [EVERYTHING, typo, elsewhere], "dry_run": true});
     let report = sweep(&emulator, &[], event).await;
-    assert!(report.is_good());
+    assert!(report.is_successful());
     assert_eq!(report.unmatched_patterns, [typo, elsewhere]);
 }
 

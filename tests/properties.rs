@@ -476,7 +476,7 @@ proptest! {
             // Only by chance does anything here request a plan, and then there is one.
             Ok(Response::Plan(plan)) => prop_assert!(plan.runs.len() <= 1),
             Ok(Response::Report(report)) => {
-                prop_assert!(report.is_good());
+                prop_assert!(report.is_successful());
                 prop_assert_eq!(report.summary.models, report.models.len());
             }
             Err(Error::NotAllStopped(report)) => {
