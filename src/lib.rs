@@ -15,7 +15,7 @@
 //! 6. [`report`] is the result. `text` writes what people read of it, and `metrics` counts it.
 //!    [`log`] is where the lines go, and `excerpt` makes text from outside safe for them.
 
-#![warn(missing_docs)]
+// Not in Cargo.toml, where they would hold for the tests' helpers as well.
 #![cfg_attr(
     not(test),
     deny(

@@ -50,7 +50,9 @@ async fn stopped(variables: &[(&str, &str)], event: Value) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn every_sample_event_works_as_is() {
-    let table: [(&str, &[&str], &str); 5] = [
+    let table: [(&str, &[&str], &str); 7] = [
+        ("alarm-action.json", &[OF_THE_SETTINGS], "stopped"),
+        ("budget-alert-sns.json", &[OF_THE_SETTINGS], "stopped"),
         ("dry-run.json", &[SHELF_AUDIT], "would_stop"),
         ("model-arns.json", &[SHELF_AUDIT, WELD_SEAMS], "stopped"),
         ("put-events.json", &[BOTTLE_CAPS], "stopped"),
@@ -162,6 +164,21 @@ async fn a_run_without_a_list_in_either_place_is_invalid() {
     }
 }
 
+/// What a function URL makes of a request that may be a right one.
+fn function_url() -> Value {
+    let body = json!({"model_arns": [SHELF_AUDIT]}).to_string();
+    json!({
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": "/",
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"accountId": "anonymous", "http": {"method": "POST", "path": "/"}},
+        "body": body,
+        "isBase64Encoded": false
+    })
+}
+
 #[tokio::test]
 async fn an_event_that_is_not_a_request_is_refused_with_the_reason() {
     for (event, part) in [
@@ -176,6 +193,12 @@ async fn an_event_that_is_not_a_request_is_refused_with_the_reason() {
         (json!({"accounts": ["1234"]}), "`accounts[0]`"),
         (json!({"accounts": ["123456789012"]}), "`accounts`"),
         (json!({"accounts_per_run": 0}), "`accounts_per_run`"),
+        (json!({"key1": "value1", "key2": "value2"}), "`model_arns`"),
+        (function_url(), "`model_arns`"),
+        (
+            json!({"Records": [{"eventSource": "aws:s3"}]}),
+            "`model_arns`",
+        ),
         (json!([SHELF_AUDIT]), "an array"),
         (json!("{}"), "a string"),
         (json!(null), "null"),
@@ -243,6 +266,30 @@ async fn invalid_entries_fail_on_their_own_and_in_their_position() {
     );
     assert_eq!(emulator.status(SHELF_AUDIT).as_deref(), Some("STOPPED"));
     assert_eq!(emulator.status(WELD_SEAMS).as_deref(), Some("STOPPED"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_is_matched_as_iam_matches_a_resource_and_only_its_projects_are_listed() {
+    let everything: &[&str] = &[BOTTLE_CAPS, OF_THE_SETTINGS, SHELF_AUDIT];
+    for (resource, models) in [
+        ("project/shelf-audit/*", &[SHELF_AUDIT][..]),
+        ("project/shelf-audit/version/*", &[SHELF_AUDIT]),
+        ("project/shelf-audit/version/*/*", &[SHELF_AUDIT]),
+        ("project/*", everything),
+        ("*", everything),
+        ("project/?o*/version/*/1*", &[BOTTLE_CAPS, OF_THE_SETTINGS]),
+        ("project/s*", &[SHELF_AUDIT]),
+        ("project/shelf/*", &[]),
+    ] {
+        let entry = format!("arn:aws:rekognition:us-east-1:123456789012:{resource}");
+        let event = json!({"model_arns": [entry], "dry_run": true});
+        let (emulator, result) = answer(&[], event).await;
+        let report = result.unwrap();
+        let reported: Vec<&str> = report.models.iter().map(|it| &*it.model_arn).collect();
+        assert_eq!(reported, models, "{resource}");
+        let lists = emulator.count(Operation::DescribeProjectVersions);
+        assert_eq!(lists, models.len(), "{resource}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

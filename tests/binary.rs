@@ -79,6 +79,16 @@ async fn a_scheduled_run_stops_the_models_of_the_environment_and_confirms_it() {
 }
 
 #[tokio::test]
+async fn an_event_may_begin_with_a_byte_order_mark() {
+    let arns = arns(1);
+    let emulator = emulator([running(&arns[0])]).await;
+    let mut function = function(&emulator, &[]).await;
+    let event = format!("\u{feff}{}", json!({"model_arns": arns}));
+    let answer = function.invoke(event, PLENTY).await;
+    assert!(answer.is_ok, "{answer:?}");
+}
+
+#[tokio::test]
 async fn an_event_that_is_not_json_is_an_invalid_request_and_the_process_lives_on() {
     let arns = arns(1);
     let emulator = emulator([running(&arns[0])]).await;

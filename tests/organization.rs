@@ -426,7 +426,7 @@ async fn a_list_of_accounts_that_is_throttled_is_read_to_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_token_ends_a_list_of_accounts_and_one_that_repeats_fails_it_after_a_few_calls() {
+async fn an_empty_token_ends_a_list_of_accounts_and_one_that_repeats_fails_it() {
     for (end, calls, is_successful) in [
         (ListEnd::EmptyToken, 1..=1, true),
         (ListEnd::RepeatedToken, 2..=50, false),

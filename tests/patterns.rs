@@ -331,7 +331,7 @@ async fn an_empty_token_ends_a_list() {
 /// There is no telling what would come after such a page, so the lookup of the pattern is
 /// incomplete.
 #[tokio::test(start_paused = true)]
-async fn a_token_that_repeats_fails_the_pattern_after_a_few_calls() {
+async fn a_token_that_repeats_fails_the_pattern_and_is_asked_for_every_few_seconds() {
     for operation in [
         Operation::DescribeProjects,
         Operation::DescribeProjectVersions,

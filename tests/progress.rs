@@ -10,7 +10,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use rekognition_emulator::{Emulator, Model, Operation, Quota};
+use rekognition_emulator::{Emulator, Fault, Model, Operation, Quota};
 use serde_json::{Value, json};
 use support::runs::Run;
 use support::troubled::{Attempt, Fate, Troubled, picked};
@@ -889,4 +889,112 @@ async fn a_bare_503_about_one_model_does_not_slow_down_the_stops_of_others() {
     let last = run.last_stop_of(&others);
     assert!(last <= 2.0, "{last} s, {run}");
     assert_eq!(run.left, arns[50..=50]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_or_project_that_is_throttled_forever_costs_the_others_a_few_seconds() {
+    let arns = shelves(50, 1);
+    for operation in [STOP, VERSIONS, TAGS] {
+        let emulator = all_running(&arns);
+        let throttled = move |attempt: &Attempt| {
+            let is_one = attempt.operation == operation;
+            let is_one = is_one && attempt.body.contains("project/shelf-7/");
+            if is_one {
+                Fate::Throttled
+            } else {
+                Fate::Passes
+            }
+        };
+        let run = run_through(&emulator, throttled, &everything(), 120).await;
+        let others: Vec<String> = [&arns[..7], &arns[8..]].concat();
+        let last = run.last_stop_of(&others);
+        assert!(last <= 10.0, "{operation}: {last} s, {run}");
+        assert_eq!(run.left, arns[7..=7], "{operation}");
+        // The others are confirmed, at whatever pace.
+        assert_eq!(run.report.summary.stopped, 49, "{operation}: {run}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_lists_that_always_hang_than_there_may_be_at_once_let_the_others_through() {
+    let arns = projects(100);
+    let named = vec![arn("shelf", "v1"), arn("shelf", "v2")];
+    let emulator = all_running(&[&arns[..], &named[..]].concat());
+    emulator.set_stop_takes(Duration::from_secs(5));
+    // Twenty projects, which are the first to be listed.
+    let hangs = |attempt: &Attempt| {
+        let is_one = attempt.operation == VERSIONS;
+        let is_one = is_one && (attempt.body.contains("-00") || attempt.body.contains("-01"));
+        if is_one { Fate::Hangs } else { Fate::Passes }
+    };
+    let event = json!({"model_arns": [named[0], named[1], pattern("project-*", "*")]});
+    let run = confirmed(&emulator, hangs, &event, 120).await;
+    let last = run.0.last_stop_of(&arns[20..]);
+    assert!(last <= 40.0, "{last} s, {}", run.0);
+    assert_others_confirmed(&run, &named, None, 40.0, "named");
+    assert_eq!(run.0.left, arns[..20]);
+    // What was found is confirmed between the attempts that hang.
+    assert_eq!(run.0.report.summary.stopped, 82, "{}", run.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tags_that_always_hang_do_not_hold_up_named_models_that_start_meanwhile() {
+    // The region is taken to be silent after ten seconds, and has few calls then.
+    for max_concurrency in ["1", "8", "64"] {
+        let (named, found) = (arns(10), shelves(1, 80));
+        let starting = named.iter().map(|arn| {
+            let takes = Duration::from_secs(12);
+            model(arn, "STARTING").start_takes(takes)
+        });
+        let emulator = service(starting.chain(found.iter().map(|arn| running(arn))));
+        let hangs = |attempt: &Attempt| match attempt.operation {
+            TAGS => Fate::Hangs,
+            _ => Fate::Passes,
+        };
+        let mut entries = named.clone();
+        entries.push(pattern("shelf-*", "*"));
+        let troubled = Troubled::new(&emulator, hangs);
+        let event = json!({"model_arns": entries});
+        let most = [("MAX_CONCURRENCY", max_concurrency)];
+        let run = run(&emulator, &troubled, &most, &event, 120).await;
+        let last = run.last_stop_of(&named);
+        // They are seen running at the check after fifteen seconds.
+        assert!(last <= 30.0, "{max_concurrency}: {last} s, {run}");
+        assert_eq!(outcomes(&run.report)[..10], ["stopped"; 10], "{run}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stops_whose_responses_are_lost_have_taken_effect_and_are_confirmed() {
+    for lost in [Fault::hang(), Fault::reset(), Fault::http_status(503, "")] {
+        for attempts in [8, 16] {
+            let emulator = all_running(&arns(8));
+            emulator.set_stop_takes(Duration::from_secs(3));
+            let fault = lost.clone().operation(STOP).after_effect();
+            emulator.add_fault(fault.attempts(..=attempts));
+            let event = json!({"model_arns": arns(8)});
+            let run = run_through(&emulator, |_| Fate::Passes, &event, 120).await;
+            let case = format!("{lost:?}, {attempts} attempts");
+            run.assert_all_stopped_within(1.0, &case);
+            let outcomes = outcomes(&run.report);
+            let is_true = |outcome: &&str| ["stopped", "already_stopped"].contains(outcome);
+            assert!(outcomes.iter().all(is_true), "{case}: {outcomes:?}");
+            assert!(run.took <= 40.0, "{case}: {run}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_a_list_that_hangs_twice_holds_up_no_model_of_the_pages_before_it() {
+    let arns = projects(120);
+    let emulator = all_running(&arns);
+    for operation in [PROJECTS, VERSIONS] {
+        let fault = Fault::hang().operation(operation).page(2);
+        emulator.add_fault(fault.attempts(..=2));
+    }
+    let run = run_through(&emulator, |_| Fate::Passes, &everything(), 120).await;
+    // Projects are listed in the order of their creation.
+    let last = run.last_stop_of(&arns[..100]);
+    assert!(last <= 3.0, "{last} s, {run}");
+    run.assert_all_stopped_within(26.0, "120 projects");
 }

@@ -141,7 +141,7 @@ async fn each_throttling_code_is_retried_at_the_pace_of_the_quota() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bare_429_is_throttling_and_eighty_models_take_the_eight_seconds_of_their_quota() {
+async fn a_bare_429_is_throttling_and_eighty_models_take_about_the_eight_seconds_of_their_quota() {
     let arns = arns(80);
     let emulator = emulator(&arns);
     emulator.set_operation_quota(STOP, Some(Quota::per_second(10.0).burst(1)));

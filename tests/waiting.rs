@@ -232,6 +232,19 @@ async fn a_running_model_whose_stop_is_refused_as_in_use_is_stopped_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stop_that_is_always_refused_as_in_use_is_tried_again_every_few_seconds() {
+    let arn = arn("shelf", "v1");
+    let emulator = emulator([running(&arn)]).await;
+    let in_use = Fault::error("ResourceInUseException").operation(Operation::StopProjectVersion);
+    emulator.add_fault(in_use);
+    let report = report(stop(&emulator, &[&arn]).await);
+    assert_eq!(outcomes(&report), ["DeadlineExceeded"]);
+    // In a minute.
+    let stops = emulator.count(Operation::StopProjectVersion);
+    assert!((5..=40).contains(&stops), "{stops} stops");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_model_that_is_reported_running_to_the_end_is_never_reported_stopped() {
     let arn = arn("shelf", "v1");
     for (fault, is_accepted) in [

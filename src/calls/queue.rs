@@ -19,7 +19,7 @@ use super::error::CallError;
 use super::operation::{Operation, Service};
 use super::pace::Pace;
 use super::request::{Request, ScopeId};
-use super::retry::{SHORTEST_ATTEMPT, Verdict, judge, pause};
+use super::retry::{SHORTEST_ATTEMPT, Verdict, is_given_up, judge, pause};
 
 /// How many calls may be in flight in a region that has not responded yet, or not since an attempt
 /// there was given up.
@@ -146,12 +146,24 @@ struct Region {
     in_flight: usize,
     health: Health,
     parked: VecDeque<LaneId>,
+    /// How many calls whose last attempt hung are waiting for their turn or in flight, and those
+    /// that wait for a place among them.
+    hung: usize,
+    hung_waiting: VecDeque<HungCall>,
+}
+
+/// A call whose last attempt hung.
+#[derive(Debug)]
+struct HungCall {
+    scope: ScopeId,
+    call: Call,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Health {
-    /// It has responded, and no attempt has been given up since.
-    Responds,
+    /// It has responded, at last at this time.
+    Responds { last: Instant },
+    /// It has not responded yet, or not since an attempt was sent that was given up.
     Silent,
 }
 
@@ -204,6 +216,8 @@ impl Queue {
                 in_flight: 0,
                 health: Health::Silent,
                 parked: VecDeque::new(),
+                hung: 0,
+                hung_waiting: VecDeque::new(),
             });
             self.regions.len() - 1
         });
@@ -283,7 +297,7 @@ impl Queue {
         pool.ready.is_empty() && pool.in_flight < Service::Rekognition.most_in_flight()
     }
 
-    /// Notes how an attempt ended, and retries the call if it has to be. There is no answer if
+    /// Notes how an attempt ended, and retries the call if it has to be. Returns nothing if
     /// there is no such attempt.
     pub(crate) fn ended(
         &mut self,
@@ -296,23 +310,28 @@ impl Queue {
             sent,
             mut call,
         } = self.flights.remove(&id)?;
+        if call.has_hung() {
+            self.let_hung_follow(lane.scope);
+        }
+        let outcome = error.map(|error| (error, judge(error, lane.operation)));
+        self.land(lane, sent, outcome, now);
         call.attempts += 1;
-        let verdict = error.map(|error| judge(error, &call.request, call.failures + 1));
-        self.land(lane, sent, error, verdict, now);
-        let pause = match verdict {
-            Some(Verdict::Throttled) => {
+        let pause = match outcome {
+            Some((_, Verdict::Throttled)) => {
                 call.failures = 0;
                 None
             }
-            Some(Verdict::Retry) => {
+            Some((error, Verdict::Retry))
+                if !is_given_up(&call.request, error, call.failures + 1) =>
+            {
                 call.failures += 1;
                 Some(pause(call.failures, self.chance.f64()))
             }
-            Some(Verdict::RetryOnce) if !call.signature_was_refused => {
+            Some((_, Verdict::RetryOnce)) if !call.signature_was_refused => {
                 call.signature_was_refused = true;
                 None
             }
-            Some(Verdict::RetryOnce | Verdict::Final) | None => {
+            _ => {
                 return Some(Ended::Over(Over {
                     scope: lane.scope,
                     request: call.request,
@@ -342,10 +361,15 @@ impl Queue {
             Timer::Retry(_, call) => Some(call),
             Timer::Pace(_) | Timer::Wake(_) => None,
         });
+        let hung = self
+            .regions
+            .iter_mut()
+            .flat_map(|it| it.hung_waiting.drain(..));
         let calls = flights
             .map(|flight| flight.call)
             .chain(waiting)
-            .chain(later);
+            .chain(later)
+            .chain(hung.map(|hung| hung.call));
         let unfinished = calls.map(|call| Unfinished {
             id: call.id,
             last_error: call.last_error,
@@ -374,14 +398,42 @@ impl Queue {
         self.timers.insert((at, number), timer);
     }
 
-    /// Has a call wait behind those of its lane.
+    /// Has a call wait for its turn. If its last attempt hung, the next may hang as well: of these,
+    /// a region has no more among the others than it may have in flight while it is silent.
     fn wait(&mut self, scope: ScopeId, call: Call) {
+        if call.has_hung()
+            && let Some(region) = self.region_of(scope)
+        {
+            if region.hung == MOST_IN_SILENT_REGION {
+                region.hung_waiting.push_back(HungCall { scope, call });
+                return;
+            }
+            region.hung += 1;
+        }
+        self.line_up(scope, call);
+    }
+
+    /// Lets the next call whose last attempt hung take the place of one that has ended.
+    fn let_hung_follow(&mut self, scope: ScopeId) {
+        let Some(region) = self.region_of(scope) else {
+            return;
+        };
+        match region.hung_waiting.pop_front() {
+            Some(HungCall { scope, call }) => self.line_up(scope, call),
+            None => region.hung -= 1,
+        }
+    }
+
+    fn region_of(&mut self, scope: ScopeId) -> Option<&mut Region> {
+        let region = *self.scopes.get(&scope)?;
+        self.regions.get_mut(region)
+    }
+
+    /// Has a call wait behind those of its lane.
+    fn line_up(&mut self, scope: ScopeId, call: Call) {
         let operation = call.request.operation();
         let id = LaneId { scope, operation };
-        let region = match operation.service() {
-            Service::Rekognition => self.scopes.get(&scope).copied(),
-            Service::Sts | Service::Organizations => None,
-        };
+        let region = self.scopes.get(&scope).copied();
         let lane = self.lanes.entry(id).or_insert_with(|| Lane {
             waiting: VecDeque::new(),
             checks: VecDeque::new(),
@@ -428,19 +480,17 @@ impl Queue {
             Service::Rekognition => self.most_per_lane,
             Service::Sts | Service::Organizations => service.most_in_flight(),
         };
-        let region = lane.region;
         if lane.in_flight >= most || !lane.has_calls() {
             lane.place = Place::Idle;
-            self.unpark(region);
             return None;
         }
         if let Some(at) = lane.pace.later(now) {
             lane.place = Place::Paced;
             self.set_timer(at, Timer::Pace(id));
-            self.unpark(region);
             return None;
         }
-        if let Some(region) = region.and_then(|region| self.regions.get_mut(region)) {
+        let region = lane.region.and_then(|region| self.regions.get_mut(region));
+        if let Some(region) = region {
             if region.is_full() {
                 lane.place = Place::Parked;
                 region.parked.push_back(id);
@@ -468,8 +518,7 @@ impl Queue {
         &mut self,
         id: LaneId,
         sent: Instant,
-        error: Option<&CallError>,
-        verdict: Option<Verdict>,
+        outcome: Option<(&CallError, Verdict)>,
         now: Instant,
     ) {
         self.pools.of(id.operation.service()).in_flight -= 1;
@@ -477,29 +526,35 @@ impl Queue {
             return;
         };
         lane.in_flight -= 1;
-        match verdict {
-            Some(Verdict::Throttled) => lane.pace.throttled(sent, now),
+        match outcome {
+            Some((_, Verdict::Throttled)) => lane.pace.throttled(sent, now),
             // A passing failure says nothing about the quota.
-            Some(Verdict::Retry) => {}
+            Some((_, Verdict::Retry)) => {}
             _ => lane.pace.let_through(),
         }
         let (is_idle, region) = (lane.place == Place::Idle, lane.region);
+        if let Some(region) = region.and_then(|region| self.regions.get_mut(region)) {
+            region.in_flight -= 1;
+            match outcome {
+                Some((CallError::NoResponse, _)) => match region.health {
+                    // Others have had a response since it was sent: it is not the region.
+                    Health::Responds { last } if last > sent => {}
+                    _ => region.health = Health::Silent,
+                },
+                Some((error, _)) if !error.is_response() => {}
+                _ => region.health = Health::Responds { last: now },
+            }
+        }
+        // Lanes that are parked have waited for longer than this one, which would otherwise take
+        // the room each time that it makes some.
+        self.unpark(region);
         if is_idle {
             self.make_ready(id);
         }
-        if let Some(region) = region.and_then(|region| self.regions.get_mut(region)) {
-            region.in_flight -= 1;
-            match error {
-                Some(CallError::NoResponse) => region.health = Health::Silent,
-                Some(error) if !error.is_response() => {}
-                _ => region.health = Health::Responds,
-            }
-        }
-        self.unpark(region);
     }
 
     /// Makes lanes of a region ready for which there is room: all of them if it responds, or else
-    /// one. A lane that makes no use of the room passes it on.
+    /// one.
     fn unpark(&mut self, region: Option<usize>) {
         while let Some(region) = region.and_then(|region| self.regions.get_mut(region))
             && !region.is_full()
@@ -533,7 +588,9 @@ impl Lane {
 
     /// The call whose turn it is.
     fn take(&mut self) -> Option<Call> {
-        let is_checks_turn = self.waiting.is_empty() || self.since_check >= LISTS_PER_CHECK;
+        // A list that has failed before may well fail again.
+        let is_late = self.waiting.front().is_none_or(|call| call.failures > 0);
+        let is_checks_turn = is_late || self.since_check >= LISTS_PER_CHECK;
         if is_checks_turn && let Some(check) = self.checks.pop_front() {
             self.since_check = 0;
             return Some(check);
@@ -543,8 +600,801 @@ impl Lane {
     }
 }
 
+impl Call {
+    /// Whether its last attempt was given up without a response.
+    fn has_hung(&self) -> bool {
+        self.last_error == Some(CallError::NoResponse)
+    }
+}
+
 impl Region {
     fn is_full(&self) -> bool {
         self.health == Health::Silent && self.in_flight >= MOST_IN_SILENT_REGION
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::collections::HashSet;
+    use std::time::Duration;
+
+    use fastrand::Rng;
+
+    use super::super::operation::Operation::{
+        AssumeRole, DescribeProjectVersions, DescribeProjects, ListAccounts, ListAccountsForParent,
+        ListTagsForResource, StopProjectVersion,
+    };
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+    const SECOND: Duration = Duration::from_secs(1);
+    const EAST: &str = "us-east-1";
+    const WEST: &str = "eu-west-1";
+
+    fn request(operation: Operation) -> Request {
+        let model_arn = "arn:aws:rekognition:us-east-1:123456789012:project/shelf/version/v1/1";
+        let (model_arn, token) = (model_arn.parse().unwrap(), None);
+        match operation {
+            StopProjectVersion => Request::StopProjectVersion { model_arn },
+            ListTagsForResource => Request::ListTagsForResource { model_arn },
+            DescribeProjects => Request::DescribeProjects {
+                names: Vec::new(),
+                token,
+            },
+            DescribeProjectVersions => versions(&[]),
+            AssumeRole => Request::AssumeRole {
+                role_arn: "role".to_owned(),
+                external_id: None,
+            },
+            ListAccounts => Request::ListAccounts { token },
+            ListAccountsForParent => Request::ListAccountsForParent {
+                parent: "r-1".to_owned(),
+                token,
+            },
+            Operation::ListOrganizationalUnitsForParent => {
+                Request::ListOrganizationalUnitsForParent {
+                    parent: "r-1".to_owned(),
+                    token,
+                }
+            }
+        }
+    }
+
+    /// A list of a project's versions, or a status check of those with these names.
+    fn versions(names: &[&str]) -> Request {
+        Request::DescribeProjectVersions {
+            project_arn: "project".to_owned(),
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            token: None,
+        }
+    }
+
+    fn refused(status: u16, code: &str) -> CallError {
+        CallError::Refused {
+            status,
+            code: Some(code.to_owned()),
+            message: String::new(),
+        }
+    }
+
+    fn throttled() -> CallError {
+        refused(400, "ThrottlingException")
+    }
+
+    fn bad_signature() -> CallError {
+        refused(403, "InvalidSignatureException")
+    }
+
+    fn broken() -> CallError {
+        CallError::Broken {
+            message: "connection reset".to_owned(),
+        }
+    }
+
+    /// An attempt that has begun.
+    #[derive(Clone, Copy, Debug)]
+    struct Begun {
+        id: CallId,
+        scope: ScopeId,
+        operation: Operation,
+    }
+
+    /// A queue, and the time.
+    struct Calls {
+        queue: Queue,
+        now: Instant,
+        end: Instant,
+    }
+
+    impl Calls {
+        /// No calls, in scopes that are numbered from 1 and are each in one of these regions.
+        fn new(most_per_lane: usize, regions: &[&str]) -> Self {
+            let now = Instant::now();
+            let mut queue = Queue::new(most_per_lane, Rng::with_seed(7));
+            for (scope, region) in (1..).zip(regions) {
+                queue.open(ScopeId(scope), region);
+            }
+            Self {
+                queue,
+                now,
+                end: now + 3600 * SECOND,
+            }
+        }
+
+        /// The same, where each region has responded already.
+        fn responding(most_per_lane: usize, regions: &[&str]) -> Self {
+            let mut calls = Self::new(most_per_lane, regions);
+            for scope in (1..).take(regions.len()) {
+                calls.push(scope, StopProjectVersion);
+            }
+            for begun in calls.begin() {
+                assert!(calls.succeed(begun.id).is_some());
+            }
+            assert!(calls.begin().is_empty());
+            calls
+        }
+
+        fn push(&mut self, scope: u32, operation: Operation) -> CallId {
+            self.queue.push(ScopeId(scope), request(operation))
+        }
+
+        fn push_many(&mut self, count: usize, scope: u32, operation: Operation) {
+            for _ in 0..count {
+                self.push(scope, operation);
+            }
+        }
+
+        /// Begins all attempts that can be made now.
+        fn begin(&mut self) -> Vec<Begun> {
+            std::iter::from_fn(|| self.begin_one()).collect()
+        }
+
+        fn begin_one(&mut self) -> Option<Begun> {
+            let attempt = self.queue.next(self.now, self.end)?;
+            Some(Begun {
+                id: attempt.id,
+                scope: attempt.scope,
+                operation: attempt.request.operation(),
+            })
+        }
+
+        /// Ends an attempt, and with it the call. Returns what was asked.
+        fn succeed(&mut self, id: CallId) -> Option<Over> {
+            match self.queue.ended(id, None, self.now)? {
+                Ended::Over(over) => Some(over),
+                Ended::Retried(retried) => panic!("{retried:?}"),
+            }
+        }
+
+        /// Ends an attempt with an error. Returns how many attempts there have been if the call
+        /// will be retried.
+        fn fail(&mut self, id: CallId, error: &CallError) -> Option<u32> {
+            match self.queue.ended(id, Some(error), self.now) {
+                Some(Ended::Retried(retried)) => Some(retried.attempts),
+                Some(Ended::Over(_)) => None,
+                None => panic!("{id:?} is not in flight"),
+            }
+        }
+
+        /// Goes on to when something is due, before which no attempt can be made. Returns how
+        /// long that is.
+        fn go_on(&mut self) -> Duration {
+            assert!(self.begin().is_empty());
+            let due = self.queue.due().unwrap();
+            let pause = due - self.now;
+            self.now = due;
+            assert!(self.queue.fire(due).is_empty());
+            pause
+        }
+    }
+
+    fn scopes(begun: &[Begun]) -> Vec<u32> {
+        begun.iter().map(|begun| begun.scope.0).collect()
+    }
+
+    fn count(begun: &[Begun], operation: Operation) -> usize {
+        let begun = begun.iter();
+        begun.filter(|begun| begun.operation == operation).count()
+    }
+
+    #[test]
+    fn turns_go_round_the_lanes_of_a_service() {
+        let mut calls = Calls::responding(8, &[EAST, EAST, WEST]);
+        calls.push_many(5, 1, StopProjectVersion);
+        calls.push_many(2, 2, StopProjectVersion);
+        calls.push_many(1, 3, StopProjectVersion);
+        assert_eq!(scopes(&calls.begin()), [1, 2, 3, 1, 2, 1, 1, 1]);
+    }
+
+    #[test]
+    fn each_operation_of_a_scope_has_its_own_limit() {
+        let mut calls = Calls::responding(2, &[EAST, EAST]);
+        for scope in [1, 2] {
+            calls.push_many(5, scope, StopProjectVersion);
+            calls.push_many(5, scope, ListTagsForResource);
+        }
+        let begun = calls.begin();
+        assert_eq!(count(&begun, StopProjectVersion), 4);
+        assert_eq!(count(&begun, ListTagsForResource), 4);
+        // Where an attempt has ended there is room for another, and nowhere else.
+        for begun in begun {
+            calls.succeed(begun.id);
+            let [next] = calls.begin()[..] else {
+                panic!("{begun:?}");
+            };
+            assert_eq!((next.scope, next.operation), (begun.scope, begun.operation));
+        }
+    }
+
+    #[test]
+    fn each_service_has_its_own_limit() {
+        let mut calls = Calls::responding(64, &[EAST, EAST, WEST]);
+        for scope in [1, 2, 3] {
+            calls.push_many(64, scope, StopProjectVersion);
+        }
+        calls.push_many(20, 0, AssumeRole);
+        calls.push_many(10, 0, ListAccounts);
+        calls.push_many(10, 0, ListAccountsForParent);
+        let begun = calls.begin();
+        assert_eq!(count(&begun, StopProjectVersion), 128);
+        assert_eq!(count(&begun, AssumeRole), 16);
+        assert_eq!(count(&begun, ListAccounts), 8);
+        assert_eq!(count(&begun, ListAccountsForParent), 8);
+        for operation in [StopProjectVersion, AssumeRole, ListAccounts] {
+            let ended = begun.iter().find(|begun| begun.operation == operation);
+            calls.succeed(ended.unwrap().id);
+            let [next] = calls.begin()[..] else {
+                panic!("{operation:?}");
+            };
+            assert_eq!(next.operation.service(), operation.service());
+        }
+    }
+
+    #[test]
+    fn there_is_room_for_further_scopes_while_no_lane_is_ready_and_the_service_has_room() {
+        let mut calls = Calls::responding(64, &[EAST, EAST, EAST]);
+        assert!(calls.queue.has_room());
+        calls.push_many(64, 1, StopProjectVersion);
+        assert!(!calls.queue.has_room());
+        calls.begin();
+        assert!(calls.queue.has_room());
+        calls.push_many(64, 2, StopProjectVersion);
+        calls.begin();
+        assert!(!calls.queue.has_room());
+    }
+
+    #[test]
+    fn a_region_that_has_not_responded_has_eight_calls_and_the_others_wait_in_order() {
+        let mut calls = Calls::new(8, &[EAST, EAST, EAST, EAST, EAST, WEST]);
+        for scope in 1..=5 {
+            calls.push_many(3, scope, StopProjectVersion);
+        }
+        calls.push_many(3, 6, StopProjectVersion);
+        let begun = calls.begin();
+        assert_eq!(scopes(&begun), [1, 2, 3, 4, 5, 6, 1, 2, 3, 6, 6]);
+        // A broken connection is no response, and makes room for one.
+        assert_eq!(calls.fail(begun[0].id, &broken()), Some(1));
+        assert_eq!(scopes(&calls.begin()), [4]);
+        calls.succeed(begun[1].id);
+        assert_eq!(scopes(&calls.begin()), [5, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_lane_at_its_own_limit_leaves_the_room_in_a_silent_region_to_those_that_are_parked() {
+        let mut calls = Calls::new(8, &[EAST, EAST, EAST]);
+        calls.push_many(50, 1, StopProjectVersion);
+        let mut begun = calls.begin();
+        assert_eq!(scopes(&begun), [1; 8]);
+        calls.push(2, StopProjectVersion);
+        calls.push_many(2, 3, StopProjectVersion);
+        assert!(calls.begin().is_empty());
+        let mut turns = Vec::new();
+        for begun in begun.drain(..4) {
+            calls.now += SECOND;
+            assert_eq!(calls.fail(begun.id, &CallError::NoResponse), Some(1));
+            turns.extend(scopes(&calls.begin()));
+        }
+        assert_eq!(turns, [2, 3, 1, 3]);
+    }
+
+    #[test]
+    fn only_an_attempt_that_is_given_up_makes_a_region_silent_and_any_response_ends_that() {
+        for (error, more) in [
+            (CallError::NoResponse, 0),
+            (broken(), 5),
+            (refused(500, "InternalServerError"), 5),
+            (refused(400, "AccessDeniedException"), 5),
+            (CallError::unreadable(StopProjectVersion), 5),
+        ] {
+            let mut calls = Calls::responding(64, &[EAST, EAST]);
+            calls.push_many(20, 1, StopProjectVersion);
+            let begun = calls.begin();
+            calls.fail(begun[0].id, &error);
+            calls.push_many(5, 2, StopProjectVersion);
+            assert_eq!(calls.begin().len(), more, "{error:?}");
+            // A broken connection changes nothing, and a response, even a refusal, does.
+            calls.fail(begun[1].id, &broken());
+            assert_eq!(calls.begin().len(), 0, "{error:?}");
+            calls.fail(begun[2].id, &refused(400, "AccessDeniedException"));
+            assert_eq!(calls.begin().len(), 5 - more, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_region_that_falls_silent_with_many_in_flight_has_room_again_below_eight() {
+        let mut calls = Calls::responding(64, &[EAST, EAST]);
+        calls.push_many(10, 1, StopProjectVersion);
+        calls.push_many(10, 2, StopProjectVersion);
+        let begun = calls.begin();
+        assert_eq!(begun.len(), 20);
+        calls.push_many(10, 2, ListTagsForResource);
+        for (ended, begun) in (1..).zip(&begun) {
+            calls.fail(begun.id, &CallError::NoResponse);
+            let expected = match ended {
+                1..=12 => 0,
+                13..=20 => 1,
+                more => panic!("{more}"),
+            };
+            assert_eq!(calls.begin().len(), expected, "{ended}");
+        }
+    }
+
+    #[test]
+    fn a_throttled_call_goes_behind_the_others_of_its_lane_which_waits_for_its_pace() {
+        let mut calls = Calls::responding(1, &[EAST, EAST]);
+        let [first, second] = [0; 2].map(|_| calls.push(1, StopProjectVersion));
+        assert_eq!(calls.begin()[0].id, first);
+        calls.now += MILLISECOND;
+        assert_eq!(calls.fail(first, &throttled()), Some(1));
+        // Only this lane is held back.
+        let other = calls.push(2, StopProjectVersion);
+        let tag = calls.push(1, ListTagsForResource);
+        let begun: Vec<CallId> = calls.begin().iter().map(|begun| begun.id).collect();
+        assert_eq!(begun, [other, tag]);
+        for expected in [second, first] {
+            assert!(calls.go_on() <= 50 * MILLISECOND);
+            let [begun] = calls.begin()[..] else {
+                panic!("{expected:?}");
+            };
+            assert_eq!(begun.id, expected);
+            calls.succeed(expected);
+        }
+    }
+
+    #[test]
+    fn a_call_is_throttled_as_often_as_it_may_be_and_never_waits_for_longer_than_the_widest_gap() {
+        for (scope, operation) in [(1, StopProjectVersion), (0, AssumeRole)] {
+            let mut calls = Calls::responding(1, &[EAST]);
+            let id = calls.push(scope, operation);
+            let mut longest = Duration::ZERO;
+            for attempt in 1..100 {
+                assert_eq!(calls.begin()[0].id, id);
+                calls.now += MILLISECOND;
+                assert_eq!(calls.fail(id, &throttled()), Some(attempt));
+                longest = longest.max(calls.go_on());
+            }
+            assert_eq!(longest, operation.service().widest_gap());
+        }
+    }
+
+    #[test]
+    fn a_passing_failure_says_nothing_about_the_quota() {
+        for (error, is_narrower) in [
+            (None, true),
+            (Some(refused(400, "AccessDeniedException")), true),
+            (Some(refused(500, "InternalServerError")), false),
+            (Some(CallError::NoResponse), false),
+            (Some(broken()), false),
+        ] {
+            let mut calls = Calls::responding(1, &[EAST]);
+            let throttled_call = calls.push(1, StopProjectVersion);
+            calls.push_many(2, 1, StopProjectVersion);
+            calls.begin();
+            calls.fail(throttled_call, &throttled());
+            let gap = calls.go_on();
+            let begun = calls.begin();
+            calls.queue.ended(begun[0].id, error.as_ref(), calls.now);
+            assert_eq!(calls.go_on(), gap);
+            calls.begin();
+            let mut paces = calls.queue.lanes.values().map(|lane| lane.pace);
+            let next = paces.find_map(|pace| pace.later(calls.now)).unwrap();
+            assert_eq!(next - calls.now < gap, is_narrower, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_signature_is_retried_at_once_and_only_once() {
+        let mut calls = Calls::responding(1, &[EAST]);
+        let id = calls.push(1, StopProjectVersion);
+        assert_eq!(calls.begin()[0].id, id);
+        assert_eq!(calls.fail(id, &bad_signature()), Some(1));
+        assert_eq!(calls.begin()[0].id, id);
+        assert_eq!(calls.fail(id, &broken()), Some(2));
+        calls.go_on();
+        assert_eq!(calls.begin()[0].id, id);
+        assert_eq!(calls.fail(id, &bad_signature()), None);
+        assert!(calls.begin().is_empty() && calls.queue.drain().is_empty());
+    }
+
+    #[test]
+    fn a_failed_attempt_is_retried_after_a_growing_pause_which_holds_up_no_other_call() {
+        let mut calls = Calls::responding(1, &[EAST]);
+        let id = calls.push(1, StopProjectVersion);
+        let errors = [
+            (broken(), 0.1),
+            (CallError::NoResponse, 0.15),
+            (refused(500, "InternalServerError"), 0.225),
+            (throttled(), 0.05),
+            (broken(), 0.1),
+        ];
+        for (attempt, (error, longest)) in (1..).zip(errors) {
+            assert_eq!(calls.begin()[0].id, id);
+            assert_eq!(calls.fail(id, &error), Some(attempt));
+            let pause = calls.go_on().as_secs_f64();
+            assert!(
+                (longest / 2.0..=longest).contains(&pause),
+                "{attempt}: {pause}"
+            );
+        }
+        let mut calls = Calls::responding(1, &[EAST]);
+        let [failed, other] = [0; 2].map(|_| calls.push(1, StopProjectVersion));
+        assert_eq!(calls.begin()[0].id, failed);
+        calls.fail(failed, &broken());
+        assert_eq!(calls.begin()[0].id, other);
+    }
+
+    #[test]
+    fn what_has_become_of_a_call_is_told_with_what_it_concerns() {
+        let mut calls = Calls::responding(1, &[EAST]);
+        let (scope, request) = (ScopeId(1), versions(&["v1"]));
+        let id = calls.queue.push(scope, request.clone());
+        calls.begin();
+        let retried = Retried {
+            operation: DescribeProjectVersions,
+            subject: "project".to_owned(),
+            attempts: 1,
+        };
+        let ended = calls.queue.ended(id, Some(&broken()), calls.now);
+        assert_eq!(ended, Some(Ended::Retried(retried)));
+        // There is no such attempt while the call waits.
+        assert_eq!(calls.queue.ended(id, None, calls.now), None);
+        calls.go_on();
+        calls.begin();
+        assert_eq!(calls.succeed(id), Some(Over { scope, request }));
+        assert_eq!(calls.succeed(id), None);
+    }
+
+    #[test]
+    fn lists_and_status_checks_of_a_lane_take_turns() {
+        for (lists, checks, turns) in [
+            (9, 3, "LLLCLLLCLLLC"),
+            (2, 6, "LLCCCCCC"),
+            (0, 3, "CCC"),
+            (12, 1, "LLLCLLLLLLLLL"),
+        ] {
+            let mut calls = Calls::responding(1, &[EAST]);
+            let mut check_ids = HashSet::new();
+            for _ in 0..checks {
+                check_ids.insert(calls.queue.push(ScopeId(1), versions(&["v1"])));
+            }
+            calls.push_many(lists, 1, DescribeProjectVersions);
+            let mut made = String::new();
+            while let Some(begun) = calls.begin_one() {
+                made.push(match check_ids.contains(&begun.id) {
+                    true => 'C',
+                    false => 'L',
+                });
+                calls.succeed(begun.id);
+            }
+            assert_eq!(made, turns);
+        }
+    }
+
+    #[test]
+    fn a_check_that_comes_after_many_lists_has_its_turn_at_once() {
+        let mut calls = Calls::responding(1, &[EAST]);
+        calls.push_many(10, 1, DescribeProjectVersions);
+        for _ in 0..5 {
+            let begun = calls.begin_one().unwrap();
+            calls.succeed(begun.id);
+        }
+        let check = calls.queue.push(ScopeId(1), versions(&["v1"]));
+        assert_eq!(calls.begin_one().unwrap().id, check);
+    }
+
+    #[test]
+    fn no_attempt_begins_with_less_than_a_second_left() {
+        let mut calls = Calls::responding(8, &[EAST]);
+        let id = calls.push(1, StopProjectVersion);
+        for left in [Duration::ZERO, SECOND - MILLISECOND] {
+            calls.end = calls.now + left;
+            assert!(calls.begin().is_empty(), "{left:?}");
+        }
+        calls.end = calls.now - SECOND;
+        assert!(calls.begin().is_empty());
+        calls.end = calls.now + SECOND;
+        assert_eq!(calls.begin()[0].id, id);
+    }
+
+    #[test]
+    fn what_is_not_to_be_done_before_a_time_is_done_then() {
+        let mut calls = Calls::responding(8, &[EAST]);
+        let start = calls.now;
+        let at = start + 3 * SECOND;
+        let later = calls
+            .queue
+            .push_at(at, ScopeId(1), request(StopProjectVersion));
+        calls.queue.wake(start + SECOND, ScopeId(1));
+        calls.queue.wake(at, ScopeId(2));
+        assert!(calls.begin().is_empty() && calls.queue.fire(start).is_empty());
+        assert_eq!(calls.queue.due(), Some(start + SECOND));
+        assert_eq!(calls.queue.fire(start + SECOND), [ScopeId(1)]);
+        assert!(calls.begin().is_empty());
+        assert_eq!(calls.queue.due(), Some(at));
+        assert_eq!(calls.queue.fire(at), [ScopeId(2)]);
+        assert_eq!(calls.begin()[0].id, later);
+        assert_eq!(calls.queue.due(), None);
+    }
+
+    #[test]
+    fn a_scope_that_is_closed_leaves_nothing_behind() {
+        let mut calls = Calls::responding(8, &[EAST, EAST]);
+        calls.push(2, StopProjectVersion);
+        let begun = calls.begin();
+        calls.succeed(begun[0].id);
+        calls.queue.close(ScopeId(1));
+        calls.queue.close(ScopeId(2));
+        assert!(calls.queue.lanes.is_empty() && calls.queue.scopes.is_empty());
+        assert!(calls.begin().is_empty());
+        assert_eq!(calls.queue.drain().len(), 0);
+    }
+
+    #[test]
+    fn every_call_that_is_not_over_is_taken_once_with_why_its_last_attempt_failed() {
+        let mut calls = Calls::responding(3, &[EAST]);
+        let [retried, flying, throttled_call, over] =
+            [0; 4].map(|_| calls.push(1, StopProjectVersion));
+        for begun in calls.begin() {
+            if begun.id != flying {
+                calls.now += MILLISECOND;
+                calls.fail(begun.id, &broken());
+            }
+        }
+        let begun = calls.begin();
+        assert_eq!(begun[0].id, over);
+        calls.succeed(over);
+        for _ in 0..2 {
+            calls.go_on();
+            assert_eq!(calls.begin().len(), 1);
+        }
+        calls.fail(retried, &CallError::NoResponse);
+        calls.fail(throttled_call, &throttled());
+        let waiting = calls.push(1, StopProjectVersion);
+        let later = calls.now + SECOND;
+        let later = calls
+            .queue
+            .push_at(later, ScopeId(1), request(StopProjectVersion));
+        calls.queue.wake(calls.now + SECOND, ScopeId(1));
+
+        let mut unfinished = calls.queue.drain();
+        unfinished.sort_by_key(|call| call.id);
+        let unfinished = unfinished.into_iter();
+        let unfinished: Vec<_> = unfinished.map(|call| (call.id, call.last_error)).collect();
+        let expected = [
+            (retried, Some(CallError::NoResponse)),
+            (flying, None),
+            (throttled_call, Some(throttled())),
+            (waiting, None),
+            (later, None),
+        ];
+        assert_eq!(unfinished, expected);
+        assert!(calls.queue.drain().is_empty());
+    }
+
+    #[test]
+    fn whatever_happens_no_call_is_lost_no_limit_exceeded_and_something_always_comes_next() {
+        for seed in 0..40 {
+            let mut chance = Rng::with_seed(seed);
+            let mut world = World::new(chance.usize(1..=20));
+            for step in 0..600 {
+                match chance.u8(..8) {
+                    0..=2 if step < 400 => world.push(&mut chance),
+                    3..=5 => world.end_one(&mut chance),
+                    6 => world.calls.now += chance.u32(..200) * MILLISECOND,
+                    _ => {
+                        let due = world.calls.queue.due();
+                        world.calls.now = due.unwrap_or(world.calls.now).max(world.calls.now);
+                    }
+                }
+                world.begin();
+                world.check(&format!("seed {seed}, step {step}"));
+            }
+            if chance.bool() {
+                let drained = world.calls.queue.drain().into_iter().map(|call| call.id);
+                let drained = Vec::from_iter(drained);
+                assert_eq!(drained.len(), world.unfinished.len(), "seed {seed}");
+                assert_eq!(HashSet::from_iter(drained), world.unfinished, "seed {seed}");
+                continue;
+            }
+            // Once nothing fails any more, every call comes to its end.
+            while !world.unfinished.is_empty() {
+                match world.in_flight.pop() {
+                    Some(begun) => world.end(begun, None),
+                    None => world.calls.now = world.calls.queue.due().unwrap(),
+                }
+                world.begin();
+                world.check(&format!("seed {seed}, at the end"));
+            }
+            assert!(world.calls.queue.drain().is_empty(), "seed {seed}");
+        }
+    }
+
+    /// What is known from outside about a queue and its calls, in 12 scopes of 3 regions.
+    struct World {
+        calls: Calls,
+        most_per_lane: usize,
+        unfinished: HashSet<CallId>,
+        in_flight: Vec<Begun>,
+        is_silent: [bool; 3],
+        /// When a region last responded, and when each attempt was sent.
+        last_response: [Option<Instant>; 3],
+        sent: HashMap<CallId, Instant>,
+    }
+
+    impl World {
+        fn new(most_per_lane: usize) -> Self {
+            let regions = ["ap-south-1", EAST, WEST];
+            let regions = Vec::from_iter(regions.into_iter().cycle().take(12));
+            Self {
+                calls: Calls::new(most_per_lane, &regions),
+                most_per_lane,
+                unfinished: HashSet::new(),
+                in_flight: Vec::new(),
+                is_silent: [true; 3],
+                last_response: [None; 3],
+                sent: HashMap::new(),
+            }
+        }
+
+        /// The index of the region that a call is made in, if it is one to Rekognition.
+        fn region(begun: &Begun) -> Option<usize> {
+            let is_rekognition = begun.operation.service() == Service::Rekognition;
+            is_rekognition.then(|| (begun.scope.0 as usize - 1) % 3)
+        }
+
+        fn push(&mut self, chance: &mut Rng) {
+            let operation = Operation::ALL[chance.usize(..Operation::ALL.len())];
+            let scope = match operation.service() {
+                Service::Rekognition => ScopeId(chance.u32(1..=12)),
+                Service::Sts | Service::Organizations => ScopeId::FUNCTION,
+            };
+            for _ in 0..chance.u8(1..30) {
+                let request = match operation {
+                    DescribeProjectVersions if chance.bool() => versions(&["v1", "v2"]),
+                    DescribeProjectVersions if chance.bool() => versions(&["v1"]),
+                    operation => request(operation),
+                };
+                let at = self.calls.now + chance.u32(..3000) * MILLISECOND;
+                let id = match chance.u8(..4) {
+                    0 => self.calls.queue.push_at(at, scope, request),
+                    _ => self.calls.queue.push(scope, request),
+                };
+                assert!(self.unfinished.insert(id));
+            }
+        }
+
+        fn end_one(&mut self, chance: &mut Rng) {
+            if self.in_flight.is_empty() {
+                return;
+            }
+            let begun = self
+                .in_flight
+                .swap_remove(chance.usize(..self.in_flight.len()));
+            let error = match chance.u8(..14) {
+                0 | 1 => Some(throttled()),
+                2 => Some(refused(500, "InternalServerError")),
+                3..=5 => Some(CallError::NoResponse),
+                6 => Some(broken()),
+                7 => Some(bad_signature()),
+                8 => Some(refused(400, "AccessDeniedException")),
+                9 => Some(CallError::unreadable(begun.operation)),
+                _ => None,
+            };
+            self.end(begun, error.as_ref());
+        }
+
+        fn end(&mut self, begun: Begun, error: Option<&CallError>) {
+            if let Some(region) = Self::region(&begun) {
+                match error {
+                    Some(CallError::NoResponse) => {
+                        let sent = self.sent[&begun.id];
+                        self.is_silent[region] |= self.last_response[region] <= Some(sent);
+                    }
+                    Some(CallError::Broken { .. }) => {}
+                    _ => {
+                        self.is_silent[region] = false;
+                        self.last_response[region] = Some(self.calls.now);
+                    }
+                }
+            }
+            match self.calls.queue.ended(begun.id, error, self.calls.now) {
+                Some(Ended::Over(_)) => assert!(self.unfinished.remove(&begun.id)),
+                Some(Ended::Retried(_)) => {}
+                None => panic!("{begun:?} is not in flight"),
+            }
+        }
+
+        /// Begins all attempts that can be made, none of which exceeds a limit.
+        fn begin(&mut self) {
+            assert!(self.calls.queue.fire(self.calls.now).is_empty());
+            while let Some(begun) = self.calls.begin_one() {
+                let is_double = self.in_flight.iter().any(|other| other.id == begun.id);
+                assert!(!is_double && self.unfinished.contains(&begun.id));
+                self.in_flight.push(begun);
+                self.sent.insert(begun.id, self.calls.now);
+                let service = begun.operation.service();
+                let of_service = self.in_flight.iter();
+                let of_service = of_service.filter(|other| other.operation.service() == service);
+                assert!(of_service.count() <= service.most_in_flight());
+                let Some(region) = Self::region(&begun) else {
+                    continue;
+                };
+                let of_lane = self.in_flight.iter().filter(|other| {
+                    (other.scope, other.operation) == (begun.scope, begun.operation)
+                });
+                assert!(of_lane.count() <= self.most_per_lane);
+                let of_region = self.in_flight.iter();
+                let of_region = of_region.filter(|other| Self::region(other) == Some(region));
+                assert!(!self.is_silent[region] || of_region.count() <= MOST_IN_SILENT_REGION);
+            }
+        }
+
+        /// Checks that each lane is in its one place, that no lane waits for nothing, and that
+        /// something comes next.
+        fn check(&self, context: &str) {
+            let queue = &self.calls.queue;
+            let pools = [
+                &queue.pools.rekognition,
+                &queue.pools.sts,
+                &queue.pools.organizations,
+            ];
+            let ready = pools.iter().flat_map(|pool| &pool.ready);
+            let parked = queue.regions.iter().flat_map(|region| &region.parked);
+            let paced = queue.timers.values().filter_map(|timer| match timer {
+                Timer::Pace(lane) => Some(lane),
+                Timer::Retry(..) | Timer::Wake(_) => None,
+            });
+            let places = ready
+                .map(|lane| (lane, Place::Ready))
+                .chain(parked.map(|lane| (lane, Place::Parked)))
+                .chain(paced.map(|lane| (lane, Place::Paced)));
+            let places: Vec<(&LaneId, Place)> = places.collect();
+            for (id, lane) in &queue.lanes {
+                let places = places.iter().filter(|(lane, _)| *lane == id);
+                let places = places.map(|(_, place)| *place);
+                let expected = Some(lane.place).filter(|place| *place != Place::Idle);
+                assert!(places.eq(expected), "{context}: {id:?}");
+                let most = match id.operation.service() {
+                    Service::Rekognition => self.most_per_lane,
+                    Service::Sts | Service::Organizations => 16,
+                };
+                let may_be_idle = !lane.has_calls() || lane.in_flight >= most;
+                assert!(
+                    lane.place != Place::Idle || may_be_idle,
+                    "{context}: {id:?}"
+                );
+            }
+            let pool = &queue.pools.rekognition;
+            let is_full = pool.in_flight >= Service::Rekognition.most_in_flight();
+            for region in &queue.regions {
+                let is_right = is_full || region.is_full() || region.parked.is_empty();
+                assert!(is_right, "{context}: {region:?}");
+            }
+            assert!(is_full || pool.ready.is_empty(), "{context}");
+            let is_over = self.unfinished.is_empty();
+            let comes_next = !self.in_flight.is_empty() || queue.due().is_some();
+            assert!(is_over || comes_next, "{context}");
+        }
     }
 }

@@ -81,16 +81,15 @@ pub(crate) enum Verdict {
     RetryOnce,
 }
 
-/// What follows from this error of a call's attempt, the `failures`-th in a row that was not
-/// throttled.
-pub(crate) fn judge(error: &CallError, request: &Request, failures: u32) -> Verdict {
-    let verdict = match error {
+/// What follows from this error of an attempt.
+pub(crate) fn judge(error: &CallError, operation: Operation) -> Verdict {
+    match error {
         CallError::Refused {
             status, code: None, ..
         } => match status {
             429 => Verdict::Throttled,
             500.. => Verdict::Retry,
-            _ => if_unreadable(request.operation()),
+            _ => if_unreadable(operation),
         },
         CallError::Refused {
             status,
@@ -103,15 +102,17 @@ pub(crate) fn judge(error: &CallError, request: &Request, failures: u32) -> Verd
             code if SIGNATURE.contains(&code) => Verdict::RetryOnce,
             _ => Verdict::Final,
         },
-        CallError::Unreadable { .. } => if_unreadable(request.operation()),
+        CallError::Unreadable { .. } => if_unreadable(operation),
         CallError::NoResponse | CallError::Broken { .. } => Verdict::Retry,
         CallError::NotSent { .. } | CallError::Panicked => Verdict::Final,
-    };
-    let is_enough = *error == CallError::NoResponse || failures >= FAILURES_OF_BATCH;
-    match verdict {
-        Verdict::Retry if request.is_batch() && is_enough => Verdict::Final,
-        verdict => verdict,
     }
+}
+
+/// Whether a request is given up although its attempt could be retried, which has now failed this
+/// often: each of the things that it is about can be asked about alone.
+pub(crate) fn is_given_up(request: &Request, error: &CallError, failures: u32) -> bool {
+    let is_enough = *error == CallError::NoResponse || failures >= FAILURES_OF_BATCH;
+    request.is_batch() && is_enough
 }
 
 /// What a response means that cannot be read. A stop may have had its effect, which only a status
@@ -136,34 +137,6 @@ mod tests {
     use super::*;
     use Operation::*;
     use Verdict::*;
-
-    const ARN: &str = "arn:aws:rekognition:us-east-1:123456789012:project/shelf/version/v1/1";
-
-    fn request(operation: Operation) -> Request {
-        let model_arn = ARN.parse().unwrap();
-        let (role_arn, parent) = ("role".to_owned(), "r-1".to_owned());
-        let (names, project_arn) = (vec!["v1".to_owned()], "project".to_owned());
-        let (token, external_id) = (None, None);
-        match operation {
-            StopProjectVersion => Request::StopProjectVersion { model_arn },
-            ListTagsForResource => Request::ListTagsForResource { model_arn },
-            DescribeProjects => Request::DescribeProjects { names, token },
-            DescribeProjectVersions => Request::DescribeProjectVersions {
-                project_arn,
-                names,
-                token,
-            },
-            AssumeRole => Request::AssumeRole {
-                role_arn,
-                external_id,
-            },
-            ListAccounts => Request::ListAccounts { token },
-            ListAccountsForParent => Request::ListAccountsForParent { parent, token },
-            ListOrganizationalUnitsForParent => {
-                Request::ListOrganizationalUnitsForParent { parent, token }
-            }
-        }
-    }
 
     fn refused(status: u16, code: Option<&str>) -> CallError {
         CallError::Refused {
@@ -200,7 +173,7 @@ mod tests {
             ]);
         for (status, code, verdict) in table {
             for operation in Operation::ALL {
-                let judged = judge(&refused(status, code), &request(operation), 1);
+                let judged = judge(&refused(status, code), operation);
                 assert_eq!(judged, verdict, "{operation:?} {status} {code:?}");
             }
         }
@@ -214,11 +187,7 @@ mod tests {
                 _ => Retry,
             };
             for error in [CallError::unreadable(operation), refused(404, None)] {
-                assert_eq!(
-                    judge(&error, &request(operation), 1),
-                    verdict,
-                    "{operation:?}"
-                );
+                assert_eq!(judge(&error, operation), verdict, "{operation:?}");
             }
         }
     }
@@ -239,26 +208,27 @@ mod tests {
             (CallError::Panicked, Final),
         ] {
             for operation in Operation::ALL {
-                assert_eq!(judge(&error, &request(operation), 9), verdict, "{error:?}");
+                assert_eq!(judge(&error, operation), verdict, "{error:?}");
             }
         }
     }
 
     #[test]
-    fn a_request_about_several_things_is_given_up_when_it_keeps_failing() {
-        let names = vec!["a".to_owned(), "b".to_owned()];
-        let batch = Request::DescribeProjects { names, token: None };
-        for (error, failures, verdict) in [
-            (refused(500, None), 1, Retry),
-            (refused(500, None), 2, Final),
-            (CallError::NoResponse, 1, Final),
-            (refused(429, None), 9, Throttled),
+    fn a_request_about_several_things_is_given_up_when_it_keeps_failing_and_others_never() {
+        for (names, error, failures, expected) in [
+            (2, refused(500, None), 1, false),
+            (2, refused(500, None), 2, true),
+            (2, CallError::NoResponse, 1, true),
+            (1, refused(500, None), 9, false),
+            (1, CallError::NoResponse, 9, false),
+            (0, CallError::NoResponse, 9, false),
         ] {
-            assert_eq!(
-                judge(&error, &batch, failures),
-                verdict,
-                "{error:?} {failures}"
-            );
+            let request = Request::DescribeProjects {
+                names: vec!["shelf".to_owned(); names],
+                token: None,
+            };
+            let given_up = is_given_up(&request, &error, failures);
+            assert_eq!(given_up, expected, "{names} {error:?} {failures}");
         }
     }
 

@@ -4,7 +4,8 @@
 use std::collections::HashSet;
 
 use super::assignment::{Assignment, Pattern};
-use super::pending::{List, Pending, Purpose, Rest};
+use super::pending::Pending;
+use super::purpose::{List, Purpose, Rest};
 use crate::arn::AccountId;
 use crate::calls::error::CallError;
 use crate::calls::response::{Account, Response};
@@ -179,5 +180,190 @@ impl<'a> AccountList<'a> {
     fn read(&mut self, list: List, pending: &mut Pending) {
         self.lists += 1;
         pending.push(list.request(), Purpose::Accounts(list));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::env::VarError;
+
+    use time::OffsetDateTime;
+    use tokio::time::Instant;
+
+    use crate::arn::ModelPattern;
+    use crate::calls::queue::{CallId, Queue};
+    use crate::calls::request::Request;
+    use crate::calls::response::Page;
+    use crate::calls::retry::ATTEMPT_LIMIT;
+    use crate::settings::Settings;
+
+    const ONE: &str = "111111111111";
+    const TWO: &str = "222222222222";
+    const THREE: &str = "333333333333";
+
+    fn settings(units: &str) -> Settings {
+        let settings = Settings::read(|name| match name {
+            "MEMBER_ROLE" => Ok("stopper".to_owned()),
+            "ORGANIZATIONAL_UNITS" => Ok(units.to_owned()),
+            "EXCLUDED_ACCOUNTS" => Ok(THREE.to_owned()),
+            _ => Err(VarError::NotPresent),
+        });
+        settings.unwrap()
+    }
+
+    fn id(text: &str) -> AccountId {
+        text.to_owned().try_into().unwrap()
+    }
+
+    fn begin<'a>(
+        settings: &'a Settings,
+        accounts: Option<&'a [AccountId]>,
+        pattern: &'a ModelPattern,
+        pending: &mut Pending<'_>,
+    ) -> AccountList<'a> {
+        let assignment = Assignment {
+            settings,
+            entries: &[],
+            dry_run: false,
+            accounts,
+            own_account: ONE,
+            request_id: "request-1",
+            now: OffsetDateTime::UNIX_EPOCH,
+        };
+        let patterns = vec![Pattern { entry: 0, pattern }];
+        AccountList::begin(assignment, patterns, pending)
+    }
+
+    fn pending() -> Pending<'static> {
+        let queue = Queue::new(8, fastrand::Rng::with_seed(7));
+        Pending::new(queue, "request-1")
+    }
+
+    fn everywhere() -> ModelPattern {
+        "arn:aws:rekognition:*:*:project/*/version/*/*"
+            .parse()
+            .unwrap()
+    }
+
+    /// The call that is made next.
+    fn next(pending: &mut Pending) -> Option<(CallId, Request)> {
+        let now = Instant::now();
+        let attempt = pending.queue.next(now, now + ATTEMPT_LIMIT)?;
+        Some((attempt.id, attempt.request.clone()))
+    }
+
+    /// Responds to a call. Returns the accounts that are found.
+    fn respond(
+        list: &mut AccountList,
+        pending: &mut Pending,
+        call: CallId,
+        response: Result<Response, CallError>,
+    ) -> Vec<String> {
+        let step = pending.ended(call, response, Instant::now()).unwrap();
+        let Purpose::Accounts(of) = step.purpose else {
+            panic!("{step:?}");
+        };
+        let found = list.take(&of, step.result, step.rest, pending);
+        let found = found.iter().map(|account| account.id.as_str().to_owned());
+        found.collect()
+    }
+
+    fn accounts(ids: &[&str], next_token: Option<&str>) -> Result<Response, CallError> {
+        let items = ids.iter().map(|text| Account {
+            id: id(text),
+            state: ACTIVE.to_owned(),
+        });
+        Ok(Response::Accounts(Page {
+            items: items.collect(),
+            next_token: next_token.map(str::to_owned),
+        }))
+    }
+
+    fn denied() -> Result<Response, CallError> {
+        Err(CallError::Refused {
+            status: 400,
+            code: Some("AccessDeniedException".to_owned()),
+            message: "by script".to_owned(),
+        })
+    }
+
+    /// Responds to all calls. Returns the accounts that are found.
+    fn read(
+        list: &mut AccountList,
+        pending: &mut Pending,
+        response: impl Fn(&Request) -> Result<Response, CallError>,
+    ) -> Vec<String> {
+        let mut found = Vec::new();
+        while let Some((call, request)) = next(pending) {
+            found.extend(respond(list, pending, call, response(&request)));
+        }
+        found
+    }
+
+    #[test]
+    fn units_are_read_at_any_depth_and_each_unit_and_account_only_once() {
+        let (settings, pattern, mut pending) =
+            (settings("r-a1b2 ou-a1b2-11111111"), everywhere(), pending());
+        let mut list = begin(&settings, None, &pattern, &mut pending);
+        assert_eq!(list.lines(), 1);
+        let found = read(&mut list, &mut pending, |request| match request {
+            Request::ListOrganizationalUnitsForParent { parent, .. } => {
+                let units: &[&str] = match &**parent {
+                    "r-a1b2" => &["ou-a1b2-11111111", "ou-a1b2-22222222"],
+                    "ou-a1b2-22222222" => &["ou-a1b2-33333333"],
+                    _ => &[],
+                };
+                Ok(Response::Units(Page {
+                    items: units.iter().map(|unit| (*unit).to_owned()).collect(),
+                    next_token: None,
+                }))
+            }
+            Request::ListAccountsForParent { parent, .. } => match &**parent {
+                "ou-a1b2-11111111" => accounts(&[ONE, THREE], None),
+                "ou-a1b2-33333333" => accounts(&[TWO, ONE], None),
+                _ => accounts(&[], None),
+            },
+            request => panic!("{request:?}"),
+        });
+        assert_eq!(found, [ONE, TWO]);
+        assert!(list.is_complete());
+        assert_eq!(list.lines(), 0);
+        assert_eq!(list.end().1, Ok(()));
+    }
+
+    #[test]
+    fn a_list_is_complete_when_all_accounts_of_the_request_are_found() {
+        let (settings, pattern, mut pending) = (settings(""), everywhere(), pending());
+        let asked_for = [id(TWO)];
+        let mut list = begin(&settings, Some(&asked_for), &pattern, &mut pending);
+        assert_eq!(list.lines(), 2);
+        let (call, _) = next(&mut pending).unwrap();
+        let page = accounts(&[ONE, TWO], Some("2"));
+        assert_eq!(respond(&mut list, &mut pending, call, page), [TWO]);
+        assert!(list.is_complete());
+        // The next page, which is asked for already, changes nothing, even if it fails.
+        assert!(read(&mut list, &mut pending, |_| denied()).is_empty());
+        assert_eq!(list.lines(), 0);
+        assert_eq!(list.end().1, Ok(()));
+    }
+
+    #[test]
+    fn the_first_list_that_fails_is_why_not_all_accounts_are_known() {
+        let (settings, pattern, mut pending) =
+            (settings("ou-a1b2-11111111"), everywhere(), pending());
+        let mut list = begin(&settings, None, &pattern, &mut pending);
+        let found = read(&mut list, &mut pending, |request| match request {
+            Request::ListOrganizationalUnitsForParent { .. } => denied(),
+            _ => accounts(&[ONE], None),
+        });
+        assert_eq!(found, [ONE]);
+        assert!(list.is_complete());
+        let failure = list.end().1.unwrap_err().to_string();
+        assert_eq!(
+            failure,
+            "AccessDeniedException: ou-a1b2-11111111: by script"
+        );
     }
 }

@@ -77,7 +77,7 @@ impl<'a> Assignment<'a> {
             Ok(Target::Pattern(pattern))
                 if pattern.account().is_none() && self.settings.member_role.is_none() =>
             {
-                Err(InvalidModelArn::needs_member_role(pattern))
+                Err(InvalidModelArn::needs_member_role(pattern.account_text()))
             }
             target => target.as_ref().map_err(Clone::clone),
         }

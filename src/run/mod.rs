@@ -1,8 +1,8 @@
 //! A run: one loop over one queue of calls, and around it values that decide. It does not know the
 //! SDK.
 //!
-//! - [`assignment`] is what the run is asked to do, and [`pending`] which calls are under way, each
-//!   with what it is for.
+//! - [`assignment`] is what the run is asked to do, [`purpose`] what a call is for, and [`pending`]
+//!   which calls are under way.
 //! - [`accounts`] is what a wildcard in the account matches, and [`plan`] splits a run into parts.
 //! - [`scopes`] has the accounts and regions, and [`scope`] the models of one account and region.
 //! - [`model`] is the table for one model, from what is known about it to the next step.
@@ -19,6 +19,7 @@ mod model;
 mod pages;
 mod pending;
 mod plan;
+mod purpose;
 mod scope;
 mod scopes;
 mod tally;
@@ -40,8 +41,9 @@ use crate::report::{Failure, Report};
 use accounts::{AccountList, FoundAccount};
 pub(crate) use assignment::Assignment;
 use assignment::{NamedModel, Pattern, ScopeKey, Targets};
-use pending::{Pending, Purpose, Unfinished};
+use pending::{Pending, Unfinished};
 pub use plan::{NotPlanned, Plan, PlannedRun};
+use purpose::Purpose;
 use scopes::Scopes;
 use tally::Tally;
 

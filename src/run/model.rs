@@ -341,6 +341,11 @@ mod tests {
         Check, CheckRefused, Stop, StopRefused, StopUnreadable, StopWithout, Tag, TagRefused,
     };
 
+    const IN_USE: Response = StopRefused("ResourceInUseException");
+    const IS_GONE: Response = CheckRefused("ResourceNotFoundException");
+    const CHECK_DENIED: Response = CheckRefused("AccessDeniedException");
+    const TAG_DENIED: Response = TagRefused("AccessDeniedException");
+
     fn description(status: &str) -> Description {
         Description {
             status: Status::new(status),
@@ -442,9 +447,9 @@ mod tests {
             (named(&[Stop("STOPPING"), Check("STOPPED")]), STOP, "stopped"),
             (named(&[Stop("STOPPING"), Check("FAILED")]), STOP, "stopped"),
             // It is gone after its stop was accepted, so that it cannot be running.
-            (named(&[Stop("STOPPING"), CheckRefused("ResourceNotFoundException")]), STOP, "stopped"),
-            (named(&[StopWithout, CheckRefused("ResourceNotFoundException")]), STOP, "stopped"),
-            (named(&[StopUnreadable, CheckRefused("ResourceNotFoundException")]), STOP, "ResourceNotFoundException"),
+            (named(&[Stop("STOPPING"), IS_GONE]), STOP, "stopped"),
+            (named(&[StopWithout, IS_GONE]), STOP, "stopped"),
+            (named(&[StopUnreadable, IS_GONE]), STOP, "ResourceNotFoundException"),
             // The response is something else.
             (named(&[StopWithout]), STOP, "check"),
             (named(&[Stop("STOPPED")]), STOP, "check"),
@@ -456,8 +461,8 @@ mod tests {
             (named(&[StopUnreadable, Check("STOPPED")]), STOP, "already_stopped"),
             (named(&[StopUnreadable, Check("RUNNING")]), STOP, "stop"),
             // The stop is refused.
-            (named(&[StopRefused("ResourceInUseException")]), STOP, "check"),
-            (named(&[StopRefused("ResourceInUseException")]), UNCONFIRMED, "check"),
+            (named(&[IN_USE]), STOP, "check"),
+            (named(&[IN_USE]), UNCONFIRMED, "check"),
             (named(&[StopRefused("AccessDeniedException")]), STOP, "AccessDeniedException"),
             (named(&[StopRefused("ResourceNotFoundException")]), STOP, "ResourceNotFoundException"),
             (named(&[StopRefused("InvalidParameterException")]), STOP, "InvalidParameterException"),
@@ -467,21 +472,20 @@ mod tests {
     #[test]
     #[rustfmt::skip]
     fn a_stop_that_is_refused_as_in_use_is_resolved_by_the_status() {
-        let in_use = StopRefused("ResourceInUseException");
         check(&[
-            (named(&[in_use, Check("STARTING")]), STOP, "wait"),
-            (named(&[in_use, Check("STARTING")]), UNCONFIRMED, "wait"),
-            (named(&[in_use, Check("STARTING"), Check("RUNNING")]), STOP, "stop"),
-            (named(&[in_use, Check("STARTING"), Check("FAILED")]), STOP, "already_stopped"),
-            (named(&[in_use, Check("STOPPING")]), STOP, "wait"),
-            (named(&[in_use, Check("STOPPING")]), UNCONFIRMED, "stopping"),
-            (named(&[in_use, Check("STOPPING"), Check("STOPPED")]), STOP, "stopped"),
-            (named(&[in_use, Check("STOPPED")]), STOP, "already_stopped"),
-            (named(&[in_use, Check("TRAINING_IN_PROGRESS")]), STOP, "already_stopped"),
-            (named(&[in_use, Check("MELTING")]), STOP, "UnexpectedStatus"),
-            (named(&[in_use, Check("")]), STOP, "UnexpectedStatus"),
-            (named(&[in_use, CheckRefused("AccessDeniedException")]), STOP, "AccessDeniedException"),
-            (named(&[in_use, CheckRefused("ResourceNotFoundException")]), STOP, "ResourceNotFoundException"),
+            (named(&[IN_USE, Check("STARTING")]), STOP, "wait"),
+            (named(&[IN_USE, Check("STARTING")]), UNCONFIRMED, "wait"),
+            (named(&[IN_USE, Check("STARTING"), Check("RUNNING")]), STOP, "stop"),
+            (named(&[IN_USE, Check("STARTING"), Check("FAILED")]), STOP, "already_stopped"),
+            (named(&[IN_USE, Check("STOPPING")]), STOP, "wait"),
+            (named(&[IN_USE, Check("STOPPING")]), UNCONFIRMED, "stopping"),
+            (named(&[IN_USE, Check("STOPPING"), Check("STOPPED")]), STOP, "stopped"),
+            (named(&[IN_USE, Check("STOPPED")]), STOP, "already_stopped"),
+            (named(&[IN_USE, Check("TRAINING_IN_PROGRESS")]), STOP, "already_stopped"),
+            (named(&[IN_USE, Check("MELTING")]), STOP, "UnexpectedStatus"),
+            (named(&[IN_USE, Check("")]), STOP, "UnexpectedStatus"),
+            (named(&[IN_USE, CHECK_DENIED]), STOP, "AccessDeniedException"),
+            (named(&[IN_USE, IS_GONE]), STOP, "ResourceNotFoundException"),
         ]);
     }
 
@@ -489,8 +493,8 @@ mod tests {
     fn a_running_model_that_could_not_be_stopped_is_stopped_after_growing_pauses() {
         let mut model = named(&[]);
         let pauses = (0..13).map(|_| {
-            let in_use = [StopRefused("ResourceInUseException"), Check("RUNNING")];
-            model = after(model.clone(), &in_use);
+            let refused = [IN_USE, Check("RUNNING")];
+            model = after(model.clone(), &refused);
             match model.next(STOP) {
                 Next::Stop(pause) => pause.as_millis(),
                 next => panic!("{next:?}"),
@@ -529,10 +533,10 @@ mod tests {
             (found("STOPPING", &[]), STOP, "wait"),
             (found("STOPPING", &[]), UNCONFIRMED, "stopping"),
             (found("STOPPING", &[Check("STOPPED")]), STOP, "stopped"),
-            (found("STOPPING", &[CheckRefused("ResourceNotFoundException")]), STOP, "stopped"),
+            (found("STOPPING", &[IS_GONE]), STOP, "stopped"),
             (found("MELTING", &[]), STOP, "UnexpectedStatus"),
-            (found("RUNNING", &[StopRefused("ResourceInUseException")]), STOP, "check"),
-            (found("RUNNING", &[StopRefused("ResourceInUseException"), Check("STOPPED")]), STOP, "already_stopped"),
+            (found("RUNNING", &[IN_USE]), STOP, "check"),
+            (found("RUNNING", &[IN_USE, Check("STOPPED")]), STOP, "already_stopped"),
         ]);
     }
 
@@ -555,8 +559,8 @@ mod tests {
             (tagged("RUNNING", &[Tag(Some("soon"))]), STOP, "kept"),
             (tagged("RUNNING", &[Tag(Some("true"))]), DRY_RUN, "kept"),
             (tagged("RUNNING", &[Tag(None)]), DRY_RUN, "would_stop"),
-            (tagged("RUNNING", &[TagRefused("AccessDeniedException")]), STOP, "AccessDeniedException"),
-            (tagged("RUNNING", &[TagRefused("AccessDeniedException")]), DRY_RUN, "AccessDeniedException"),
+            (tagged("RUNNING", &[TAG_DENIED]), STOP, "AccessDeniedException"),
+            (tagged("RUNNING", &[TAG_DENIED]), DRY_RUN, "AccessDeniedException"),
         ]);
         let kept = tagged("RUNNING", &[Tag(Some("soon"))]);
         assert_eq!(kept.kept_reason(), Some("tag keep=soon"));
@@ -572,7 +576,7 @@ mod tests {
             (named(&[Check("STOPPING")]), DRY_RUN, "would_stop"),
             (named(&[Check("STOPPED")]), DRY_RUN, "already_stopped"),
             (named(&[Check("MELTING")]), DRY_RUN, "UnexpectedStatus"),
-            (named(&[CheckRefused("AccessDeniedException")]), DRY_RUN, "AccessDeniedException"),
+            (named(&[CHECK_DENIED]), DRY_RUN, "AccessDeniedException"),
             (found("RUNNING", &[]), DRY_RUN, "would_stop"),
             (found("STARTING", &[]), DRY_RUN, "would_stop"),
             (found("MELTING", &[]), DRY_RUN, "UnexpectedStatus"),
@@ -582,23 +586,29 @@ mod tests {
     #[tokio::test(start_paused = true)]
     #[rustfmt::skip]
     async fn the_failure_of_a_model_at_the_deadline_depends_on_what_was_last_seen() {
-        let in_use = StopRefused("ResourceInUseException");
         let failed = Some("HTTP 502 without an error code");
+        let in_use = "failed with: ResourceInUseException: by script";
+        let check_failed = "7 s before the deadline; the last status check failed with: HTTP 502";
+        let starting = "StillStarting: it was STARTING when it was last seen, 7 s before";
+        let running = "DeadlineExceeded: it was running when it was last seen, 7 s before the \
+                       deadline: it was not reached";
+        let again = "its stop was accepted, but it was running when it was last seen, 7 s before";
+        let unread = "DeadlineExceeded: its tags could not be read, so it was left alone";
         let table: [(Model, Option<&str>, &str); 14] = [
             (named(&[]), None, "DeadlineExceeded: it was not reached"),
             (named(&[]), failed, "failed with: HTTP 502"),
-            (named(&[in_use]), None, "failed with: ResourceInUseException: by script"),
-            (named(&[in_use, Check("RUNNING")]), None, "failed with: ResourceInUseException: by script"),
-            (named(&[in_use, Check("RUNNING")]), failed, "failed with: HTTP 502"),
+            (named(&[IN_USE]), None, in_use),
+            (named(&[IN_USE, Check("RUNNING")]), None, in_use),
+            (named(&[IN_USE, Check("RUNNING")]), failed, "failed with: HTTP 502"),
             (named(&[Stop("RUNNING")]), None, "the status `RUNNING`"),
-            (found("RUNNING", &[]), None, "DeadlineExceeded: it was running when it was last seen, 7 s before the deadline: it was not reached"),
-            (named(&[in_use, Check("STARTING")]), None, "StillStarting: it was STARTING when it was last seen, 7 s before"),
-            (found("STARTING", &[]), failed, "7 s before the deadline; a retry stops it; the last status check failed with: HTTP 502"),
+            (found("RUNNING", &[]), None, running),
+            (named(&[IN_USE, Check("STARTING")]), None, starting),
+            (found("STARTING", &[]), failed, "a retry stops it; the last status check failed with: HTTP 502"),
             (named(&[Stop("STOPPING")]), None, "NotConfirmed: its stop was accepted"),
-            (found("STOPPING", &[]), failed, "7 s before the deadline; the last status check failed with: HTTP 502"),
-            (named(&[Stop("STOPPING"), Check("RUNNING")]), None, "its stop was accepted, but it was running when it was last seen, 7 s before the deadline: "),
+            (found("STOPPING", &[]), failed, check_failed),
+            (named(&[Stop("STOPPING"), Check("RUNNING")]), None, again),
             (named(&[Stop("STOPPING"), Check("STARTING")]), None, "StillStarting"),
-            (tagged("RUNNING", &[]), failed, "DeadlineExceeded: its tags could not be read, so it was left alone"),
+            (tagged("RUNNING", &[]), failed, unread),
         ];
         let now = Instant::now() + Duration::from_secs(7);
         for (row, (model, last_failure, expected)) in table.into_iter().enumerate() {
@@ -613,7 +623,7 @@ mod tests {
 
     #[test]
     fn a_failed_check_after_an_accepted_stop_says_that_the_stop_was_accepted() {
-        let model = named(&[Stop("STOPPING"), CheckRefused("AccessDeniedException")]);
+        let model = named(&[Stop("STOPPING"), CHECK_DENIED]);
         let Next::Done(Outcome::Failed(failure)) = model.next(STOP) else {
             panic!("{model:?}");
         };

@@ -1,54 +1,16 @@
-//! The calls that are under way, each with what it is for. Lists are read here, page by page, so
+//! The calls that are under way. Lists are read here, page by page, so
 //! that nothing else has to know of pages.
 
 use std::collections::HashMap;
 
 use tokio::time::Instant;
 
-use super::checks::StatusCheck;
-use super::discovery::{ProjectList, VersionList};
 use super::pages::{Continuation, Pages};
-use crate::arn::ModelArn;
+use super::purpose::{Purpose, Rest, ScopePurpose};
 use crate::calls::error::CallError;
 use crate::calls::queue::{CallId, Ended, Queue};
 use crate::calls::request::{Request, ScopeId};
 use crate::calls::response::Response;
-
-/// What a call is for.
-#[derive(Clone, Debug)]
-pub(super) enum Purpose {
-    /// The session of an account, by its index.
-    Session(usize),
-    /// The accounts that wildcards match: those of a list, or the units of one.
-    Accounts(List),
-    /// The models of a scope.
-    Scope(ScopeId, ScopePurpose),
-}
-
-/// A list of the organization.
-#[derive(Clone, Debug)]
-pub(super) enum List {
-    /// All accounts of the organization.
-    Accounts,
-    /// The accounts directly under a root or a unit.
-    AccountsOf(String),
-    /// The units directly under a root or a unit.
-    UnitsOf(String),
-}
-
-/// What a call of a scope is for.
-#[derive(Clone, Debug)]
-pub(super) enum ScopePurpose {
-    Stop(ModelArn),
-    Tag(ModelArn),
-    /// The projects with these names, or all of them, for patterns.
-    FindProjects(ProjectList),
-    /// The versions of a project, for patterns.
-    FindVersions(VersionList),
-    /// The projects of models that are to be checked, by their names.
-    LookUpProjects(Vec<String>),
-    CheckVersions(StatusCheck),
-}
 
 /// What has come of a call, or of one page of a list.
 #[derive(Debug)]
@@ -56,14 +18,6 @@ pub(super) struct Step {
     pub(super) purpose: Purpose,
     pub(super) result: Result<Response, CallError>,
     pub(super) rest: Rest,
-}
-
-/// Whether there is more to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
-    Nothing,
-    /// Further pages of the list.
-    Pages,
 }
 
 /// A call that was not over at the deadline.
@@ -187,46 +141,100 @@ impl<'a> Pending<'a> {
     }
 }
 
-impl List {
-    /// The request for its first page.
-    pub(super) fn request(&self) -> Request {
-        let token = None;
-        match self.clone() {
-            Self::Accounts => Request::ListAccounts { token },
-            Self::AccountsOf(parent) => Request::ListAccountsForParent { parent, token },
-            Self::UnitsOf(parent) => Request::ListOrganizationalUnitsForParent { parent, token },
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use super::super::purpose::List;
+    use crate::calls::response::Page;
+    use crate::calls::retry::ATTEMPT_LIMIT;
+
+    fn begin() -> Pending<'static> {
+        let queue = Queue::new(8, fastrand::Rng::with_seed(7));
+        let mut pending = Pending::new(queue, "request-1");
+        pending.push(List::Accounts.request(), Purpose::Accounts(List::Accounts));
+        pending
+    }
+
+    /// The token of the page that is asked for next.
+    fn next(pending: &mut Pending, now: Instant) -> Option<(CallId, Option<String>)> {
+        assert!(pending.queue.fire(now).is_empty());
+        let attempt = pending.queue.next(now, now + ATTEMPT_LIMIT)?;
+        match attempt.request {
+            Request::ListAccounts { token } => Some((attempt.id, token.clone())),
+            request => panic!("{request:?}"),
         }
     }
-}
 
-impl ScopePurpose {
-    /// The request, for the first page if it is that of a list.
-    fn request(&self) -> Request {
-        let token = None;
-        match self {
-            Self::Stop(model_arn) => Request::StopProjectVersion {
-                model_arn: model_arn.clone(),
-            },
-            Self::Tag(model_arn) => Request::ListTagsForResource {
-                model_arn: model_arn.clone(),
-            },
-            Self::FindProjects(ProjectList { names, .. }) | Self::LookUpProjects(names) => {
-                let names = names.clone();
-                Request::DescribeProjects { names, token }
+    fn page(next_token: Option<&str>) -> Result<Response, CallError> {
+        Ok(Response::Accounts(Page {
+            items: Vec::new(),
+            next_token: next_token.map(str::to_owned),
+        }))
+    }
+
+    fn refused(code: &str) -> CallError {
+        CallError::Refused {
+            status: 400,
+            code: Some(code.to_owned()),
+            message: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_list_is_read_page_by_page_and_begun_again_when_its_token_has_expired() {
+        let mut now = Instant::now();
+        let mut pending = begin();
+        let expired = || Err(refused("InvalidPaginationTokenException"));
+        let denied = || Err(refused("AccessDeniedException"));
+        for (token, response, rest) in [
+            (None, page(Some("2")), Some(Rest::Pages)),
+            (Some("2"), page(Some("3")), Some(Rest::Pages)),
+            (Some("3"), Err(CallError::NoResponse), None),
+            (Some("3"), expired(), None),
+            (None, page(Some("2")), Some(Rest::Pages)),
+            // A token that repeats.
+            (Some("2"), page(Some("2")), Some(Rest::Pages)),
+            (None, denied(), Some(Rest::Nothing)),
+        ] {
+            if let Some(due) = pending.queue.due() {
+                assert!(next(&mut pending, now).is_none());
+                now = due;
             }
-            Self::FindVersions(list) => Request::DescribeProjectVersions {
-                project_arn: list.project.arn.clone(),
-                names: Vec::new(),
-                token,
-            },
-            Self::CheckVersions(check) => {
-                let models = check.models.iter();
-                Request::DescribeProjectVersions {
-                    project_arn: check.project_arn.clone(),
-                    names: models.map(|it| it.version().to_owned()).collect(),
-                    token,
-                }
+            let (id, asked) = next(&mut pending, now).unwrap();
+            assert_eq!(asked.as_deref(), token);
+            let is_ok = response.is_ok();
+            let step = pending.ended(id, response, now);
+            assert_eq!(step.as_ref().map(|step| step.rest), rest, "{token:?}");
+            assert!(step.is_none_or(|step| step.result.is_ok() == is_ok));
+        }
+        assert!(pending.give_up().is_empty());
+    }
+
+    #[test]
+    fn what_is_given_up_says_why_it_had_not_succeeded() {
+        let now = Instant::now();
+        let expired = "InvalidPaginationTokenException";
+        for (errors, last_failure) in [
+            (vec![], None),
+            (vec![CallError::NoResponse], Some("no response in time")),
+            (vec![refused(expired)], Some(expired)),
+            (
+                vec![refused(expired), refused("ThrottlingException")],
+                Some("ThrottlingException"),
+            ),
+        ] {
+            let mut pending = begin();
+            for error in errors {
+                let now = pending.queue.due().unwrap_or(now);
+                let (id, _) = next(&mut pending, now).unwrap();
+                assert!(pending.ended(id, Err(error), now).is_none());
             }
+            let unfinished = pending.give_up();
+            let [unfinished] = &unfinished[..] else {
+                panic!("{unfinished:?}");
+            };
+            assert_eq!(unfinished.last_failure.as_deref(), last_failure);
         }
     }
 }

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::assignment::{Assignment, Pattern, ScopeKey, Targets};
-use super::pending::{Pending, Purpose, Rest, ScopePurpose};
+use super::pending::Pending;
+use super::purpose::{Purpose, Rest, ScopePurpose};
 use super::scope::{Scope, ScopeReport};
 use crate::calls::error::CallError;
 use crate::calls::request::{Request, ScopeId};
@@ -383,5 +384,235 @@ impl<'a> Scopes<'a> {
             self.lines -= scope.lines();
             self.ended.push((id, ScopeEnd::Called(scope.end(now))));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::env::VarError;
+
+    use time::OffsetDateTime;
+
+    use super::super::assignment::NamedModel;
+    use crate::arn::ModelPattern;
+    use crate::calls::queue::{CallId, Queue};
+    use crate::calls::response::Page;
+    use crate::calls::retry::ATTEMPT_LIMIT;
+    use crate::calls::status::Status;
+    use crate::settings::Settings;
+
+    const HERE: &str = "123456789012";
+    const THERE: &str = "210987654321";
+    const REGIONS: [&str; 3] = ["ap-south-1", "eu-west-1", "us-east-1"];
+
+    fn settings() -> Settings {
+        let settings = Settings::read(|name| match name {
+            "MEMBER_ROLE" => Ok("stopper".to_owned()),
+            "CONFIRM_STOPPED" => Ok("false".to_owned()),
+            _ => Err(VarError::NotPresent),
+        });
+        settings.unwrap()
+    }
+
+    fn assignment(settings: &Settings) -> Assignment<'_> {
+        Assignment {
+            settings,
+            entries: &[],
+            dry_run: false,
+            accounts: None,
+            own_account: HERE,
+            request_id: "request-1",
+            now: OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn pending() -> Pending<'static> {
+        let queue = Queue::new(8, fastrand::Rng::with_seed(7));
+        Pending::new(queue, "request-1")
+    }
+
+    fn key(account: &str, region: &str) -> ScopeKey {
+        ScopeKey {
+            partition: "aws".into(),
+            account: account.into(),
+            region: region.into(),
+        }
+    }
+
+    fn all() -> ModelPattern {
+        "arn:aws:rekognition:*:*:project/*/version/*/*"
+            .parse()
+            .unwrap()
+    }
+
+    fn patterns(pattern: &ModelPattern) -> Targets<'_> {
+        Targets {
+            models: Vec::new(),
+            patterns: vec![Pattern { entry: 0, pattern }],
+        }
+    }
+
+    /// The call that is made next.
+    fn next(pending: &mut Pending, now: Instant) -> Option<CallId> {
+        let attempt = pending.queue.next(now, now + ATTEMPT_LIMIT)?;
+        Some(attempt.id)
+    }
+
+    /// Responds to the call that assumes an account's role, the only one that is made.
+    fn assume_role(
+        scopes: &mut Scopes,
+        pending: &mut Pending,
+        response: Result<Response, CallError>,
+        now: Instant,
+    ) {
+        let call = next(pending, now).unwrap();
+        assert_eq!(next(pending, now), None);
+        let step = pending.ended(call, response, now).unwrap();
+        let Purpose::Session(account) = step.purpose else {
+            panic!("{step:?}");
+        };
+        scopes.take_session(account, step.result);
+    }
+
+    /// Responds to all calls of scopes: there are no projects, and stops are accepted.
+    fn respond(scopes: &mut Scopes, pending: &mut Pending, now: Instant) {
+        while let Some(attempt) = pending.queue.next(now, now + ATTEMPT_LIMIT) {
+            let response = match attempt.request {
+                Request::StopProjectVersion { .. } => Response::Stop(Some(Status::new("STOPPING"))),
+                Request::DescribeProjects { .. } => Response::Projects(Page {
+                    items: Vec::new(),
+                    next_token: None,
+                }),
+                request => panic!("{request:?}"),
+            };
+            let call = attempt.id;
+            let step = pending.ended(call, Ok(response), now).unwrap();
+            let Purpose::Scope(id, purpose) = step.purpose else {
+                panic!("{step:?}");
+            };
+            scopes.take(id, purpose, step.result, step.rest, pending, now);
+        }
+    }
+
+    #[test]
+    fn the_role_of_an_account_is_assumed_once_for_all_its_scopes() {
+        let (settings, all, now) = (settings(), all(), Instant::now());
+        let mut pending = pending();
+        let mut scopes = Scopes::new(assignment(&settings));
+        for region in REGIONS {
+            scopes.add(key(THERE, region), patterns(&all), &mut pending);
+        }
+        assert!(scopes.begin_next(&mut pending, now).is_none());
+        let session = Session {
+            access_key_id: "key".to_owned(),
+            secret_access_key: "secret".to_owned(),
+            session_token: "token".to_owned(),
+        };
+        let response = Ok(Response::Session(session));
+        assume_role(&mut scopes, &mut pending, response, now);
+        for region in REGIONS {
+            let opened = scopes.begin_next(&mut pending, now).unwrap();
+            assert_eq!(&*opened.region, region);
+            assert_eq!(opened.session.unwrap().access_key_id, "key");
+        }
+        assert!(scopes.begin_next(&mut pending, now).is_none());
+        assert_eq!(scopes.lines(), 3);
+        respond(&mut scopes, &mut pending, now);
+        assert_eq!(scopes.take_ended().len(), 3);
+        assert_eq!((scopes.lines(), scopes.accounts()), (0, 1));
+        assert!(scopes.are_done());
+    }
+
+    #[test]
+    fn an_account_whose_role_cannot_be_assumed_fails_all_its_scopes_later_ones_too() {
+        let (settings, all, now) = (settings(), all(), Instant::now());
+        let mut pending = pending();
+        let mut scopes = Scopes::new(assignment(&settings));
+        scopes.add(key(THERE, REGIONS[0]), patterns(&all), &mut pending);
+        scopes.add_extensible(key(THERE, REGIONS[1]), patterns(&all), &mut pending);
+        let panicked = Err(CallError::Panicked);
+        assume_role(&mut scopes, &mut pending, panicked, now);
+        scopes.add(key(THERE, REGIONS[2]), patterns(&all), &mut pending);
+        scopes.extend(
+            key(THERE, REGIONS[1]),
+            patterns(&all).patterns,
+            &mut pending,
+        );
+        let ended = scopes.take_ended();
+        assert_eq!(ended.len(), 4);
+        for (_, end) in ended {
+            let ScopeEnd::Failed(failed) = end else {
+                panic!("{end:?}");
+            };
+            let role_arn = format!("arn:aws:iam::{THERE}:role/stopper");
+            let failure = Failure::unreachable(&role_arn, &CallError::Panicked);
+            assert_eq!((failed.failure, failed.extent), (failure, Extent::Account));
+        }
+        assert!(scopes.are_done() && next(&mut pending, now).is_none());
+        assert_eq!((scopes.lines(), scopes.accounts()), (0, 1));
+    }
+
+    #[test]
+    fn a_scope_that_may_be_extended_does_not_end_before_that_is_settled() {
+        let (settings, all, now) = (settings(), all(), Instant::now());
+        let mut pending = pending();
+        let mut scopes = Scopes::new(assignment(&settings));
+        let here = || key(HERE, "us-east-1");
+        let model_arn = "arn:aws:rekognition:us-east-1:123456789012:project/shelf/version/v1/1";
+        let targets = Targets {
+            models: vec![NamedModel {
+                entry: 0,
+                model_arn: model_arn.parse().unwrap(),
+            }],
+            patterns: Vec::new(),
+        };
+        scopes.add_extensible(here(), targets, &mut pending);
+        assert_eq!(scopes.lines(), 1);
+        // Patterns are added before it has begun, while it is busy and when it has nothing to do.
+        scopes.extend(here(), patterns(&all).patterns, &mut pending);
+        let opened = scopes.begin_next(&mut pending, now).unwrap();
+        assert!(opened.session.is_none());
+        scopes.extend(here(), patterns(&all).patterns, &mut pending);
+        assert_eq!(scopes.lines(), 3);
+        respond(&mut scopes, &mut pending, now);
+        assert_eq!(scopes.lines(), 2);
+        scopes.extend(here(), patterns(&all).patterns, &mut pending);
+        respond(&mut scopes, &mut pending, now);
+        assert!(!scopes.are_done() && scopes.take_ended().is_empty());
+        scopes.close(now);
+        let [(id, ScopeEnd::Called(report))] = &scopes.take_ended()[..] else {
+            panic!("{scopes:?}");
+        };
+        assert_eq!(*id, opened.id);
+        assert_eq!((report.models.len(), report.searches.len()), (1, 3));
+        assert_eq!(scopes.lines(), 0);
+        assert!(scopes.are_done());
+    }
+
+    #[test]
+    fn a_scope_that_has_not_begun_by_the_deadline_fails_alone() {
+        let (settings, all, now) = (settings(), all(), Instant::now());
+        let mut pending = pending();
+        let mut scopes = Scopes::new(assignment(&settings));
+        scopes.add(key(HERE, REGIONS[0]), patterns(&all), &mut pending);
+        scopes.add(key(HERE, REGIONS[1]), patterns(&all), &mut pending);
+        let begun = scopes.begin_next(&mut pending, now).unwrap();
+        scopes.end(now);
+        let ended = scopes.take_ended();
+        assert_eq!(ended.len(), 2);
+        for (id, end) in ended {
+            match end {
+                ScopeEnd::Called(_) => assert_eq!(id, begun.id),
+                ScopeEnd::Failed(failed) => {
+                    assert_ne!(id, begun.id);
+                    assert_eq!(failed.key, key(HERE, REGIONS[1]));
+                    assert_eq!(failed.failure, Failure::out_of_time(None));
+                    assert_eq!(failed.extent, Extent::Region);
+                }
+            }
+        }
+        assert!(scopes.are_done());
     }
 }

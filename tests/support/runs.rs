@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use regex::Regex;
 use rekognition_emulator::Emulator;
 use rekognition_stopper::Handler;
 use rekognition_stopper::handler::{Error, Response};
@@ -27,7 +28,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// A run that has this much time. It is printed.
+    /// A run that has this much time. It is printed, and checked to tell of every model that the
+    /// emulator has running: it has to be asked for all of them.
     pub async fn new(
         handler: &Handler,
         emulator: &Emulator,
@@ -58,7 +60,28 @@ impl Run {
             left: left.map(|(arn, _)| arn).collect(),
         };
         println!("{run}");
+        run.assert_told_truly();
         run
+    }
+
+    /// Asserts that each model that is running has a line of the report which says so, its own or
+    /// that of a pattern, and that none of them is said to be stopped.
+    fn assert_told_truly(&self) {
+        let rows = self.report.models.iter();
+        let names = rows.map(|row| (&*row.model_arn, row.outcome.name()));
+        let own: BTreeMap<&str, &str> = names.clone().collect();
+        let failed = names.filter(|(_, outcome)| *outcome == "failed");
+        let patterns: Vec<Regex> = failed
+            .filter(|(entry, _)| entry.contains(['*', '?']))
+            .map(|(entry, _)| wildcards(entry))
+            .collect();
+        for arn in &self.left {
+            let is_told = match own.get(&**arn) {
+                Some(outcome) => ["failed", "kept", "would_stop"].contains(outcome),
+                None => patterns.iter().any(|pattern| pattern.is_match(arn)),
+            };
+            assert!(is_told, "{arn} is running, and nobody is told: {self}");
+        }
     }
 
     /// When the last stop was accepted; after all time if there was none.
@@ -80,6 +103,13 @@ impl Run {
         assert!(self.left.is_empty(), "{case}: {self}");
         assert!(self.last_stop() <= seconds, "{case}: {self}");
     }
+}
+
+/// A pattern as a regular expression: `*` is any run of characters, `?` any single one.
+fn wildcards(pattern: &str) -> Regex {
+    let pattern = regex::escape(pattern);
+    let pattern = pattern.replace(r"\*", ".*").replace(r"\?", ".");
+    Regex::new(&format!("^{pattern}$")).unwrap()
 }
 
 impl fmt::Display for Run {
