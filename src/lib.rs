@@ -12,8 +12,8 @@
 //! 4. `calls` is the rule of calling, in plain values: the operations, when a call is retried, how
 //!    fast calls can be made, and whose turn it is.
 //! 5. [`aws`] makes one attempt at a call, and is the only place that knows the SDK.
-//! 6. [`report`] is the result, and `metrics` counts it. [`log`] is where the lines go, and
-//!    `excerpt` makes text from outside safe for them.
+//! 6. [`report`] is the result. `text` writes what people read of it, and `metrics` counts it.
+//!    [`log`] is where the lines go, and `excerpt` makes text from outside safe for them.
 
 // Not in Cargo.toml, where they would hold for the tests' helpers as well.
 #![cfg_attr(
@@ -38,6 +38,7 @@ pub mod report;
 pub mod request;
 mod run;
 pub mod settings;
+mod text;
 
 pub use handler::{Handler, Invocation};
 pub use run::{NotPlanned, Plan, PlannedRun};

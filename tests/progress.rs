@@ -177,7 +177,7 @@ async fn eight_models_that_are_throttled_twice_each_take_a_few_seconds() {
             _ => Fate::Passes,
         };
         let run = run_through(&emulator, twice, &event, 60).await;
-        assert!(run.report.is_good(), "{way}: {run}");
+        assert!(run.report.is_successful(), "{way}: {run}");
         assert!(run.took <= 8.0, "{way}: {run}");
     }
 }
@@ -197,7 +197,7 @@ async fn a_burst_of_throttling_in_any_operation_is_not_taken_for_an_outage() {
             };
             let run = run_through(&emulator, throttled, &everything(), 300).await;
             let case = format!("{operation}, {burst} attempts");
-            assert!(run.report.is_good(), "{case}: {run}");
+            assert!(run.report.is_successful(), "{case}: {run}");
             // The one call that lists the projects is throttled as often, with pauses of its own.
             let calls = if operation == PROJECTS || operation == VERSIONS {
                 1
@@ -551,7 +551,7 @@ async fn named_models_are_confirmed_while_three_hundred_projects_have_yet_to_be_
     emulator.set_quota(Some(Quota::per_second(5.0).for_each_operation()));
     let event = json!({"model_arns": [named[0], named[1], pattern("project-*", "*")]});
     let run = confirmed(&emulator, |_| Fate::Passes, &event, 300).await;
-    assert!(run.0.report.is_good(), "{}", run.0);
+    assert!(run.0.report.is_successful(), "{}", run.0);
     assert_others_confirmed(&run, &named, None, 20.0, "named");
     // Lists and checks take turns, so the lists are twice as slow at most.
     assert!(run.0.took <= 130.0, "{}", run.0);
@@ -713,7 +713,7 @@ async fn a_deadline_in_the_middle_of_a_slow_call_is_kept_and_each_model_is_told_
                 let says_stopped = ["stopped", "stopping", "already_stopped"].contains(&outcome);
                 assert!(!(says_stopped && is_running), "{case}: {model:?}");
             }
-            let is_told = run.left.is_empty() || !run.report.is_good();
+            let is_told = run.left.is_empty() || !run.report.is_successful();
             assert!(is_told, "{case}");
         }
     }

@@ -221,7 +221,7 @@ async fn a_region_whose_every_call_hangs_once_is_searched_in_all_accounts_nevert
     let run = sweep_through(&emulator, first_hangs, &[TWO_REGIONS], 600).await;
     // Four calls for each model, one after the other.
     run.assert_all_stopped_within(200.0, "30 accounts");
-    assert!(run.report.is_good(), "{run}");
+    assert!(run.report.is_successful(), "{run}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -323,7 +323,7 @@ async fn bursts_of_throttling_by_sts_and_organizations_are_not_taken_for_outages
             // A call that is throttled many times has as many pauses of its own.
             let bar = 8.0 + 5.0 * (burst / calls) as f64;
             run.assert_all_stopped_within(bar, &case);
-            assert!(run.report.is_good(), "{case}");
+            assert!(run.report.is_successful(), "{case}");
         }
     }
 }
@@ -338,7 +338,7 @@ async fn twenty_accounts_whose_every_call_is_throttled_twice_take_a_few_seconds(
     let run = sweep_through(&emulator, twice, &[TWO_REGIONS], 300).await;
     // Six calls one after the other.
     run.assert_all_stopped_within(30.0, "20 accounts");
-    assert!(run.report.is_good(), "{run}");
+    assert!(run.report.is_successful(), "{run}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -411,7 +411,7 @@ async fn if_no_first_attempt_to_assume_a_role_is_answered_thirty_accounts_take_t
     let run = sweep(&emulator, &troubled, &[TWO_REGIONS], 300).await;
     // Sixteen at once.
     run.assert_all_stopped_within(30.0, "30 accounts");
-    assert!(run.report.is_good(), "{run}");
+    assert!(run.report.is_successful(), "{run}");
     assert!(troubled.most_in_flight(ASSUME, "us-east-1") <= 16);
 }
 
@@ -429,7 +429,7 @@ async fn an_account_that_is_entered_late_is_swept_like_the_others() {
     };
     let run = sweep_through(&emulator, fails, &[TWO_REGIONS], 300).await;
     run.assert_all_stopped_within(20.0, "20 accounts");
-    assert!(run.report.is_good(), "{run}");
+    assert!(run.report.is_successful(), "{run}");
     let others = (0..20).filter(|number| ![3, 17].contains(number));
     let others: Vec<String> = others.map(|number| arn(number, REGIONS[10])).collect();
     assert!(run.last_stop_of(&others) <= 2.0, "{run}");
@@ -526,7 +526,7 @@ async fn a_wrong_date_of_sts_or_organizations_costs_no_account() {
         };
         let run = sweep_through(&emulator, wrong_once, &[TWO_REGIONS], 60).await;
         assert_eq!(run.report.summary.stopped, 45, "{operation}: {run}");
-        assert!(run.report.is_good(), "{operation}: {run}");
+        assert!(run.report.is_successful(), "{operation}: {run}");
         run.assert_all_stopped_within(8.0, &operation.to_string());
     }
 }
@@ -574,7 +574,7 @@ async fn accounts_are_swept_while_the_rest_of_their_list_has_yet_to_be_read() {
     let last = run.last_stop_of(&models(0..35, last_region));
     assert!(last <= 2.0, "{last} s, {run}");
     run.assert_all_stopped_within(27.0, "45 accounts");
-    assert!(run.report.is_good(), "{run}");
+    assert!(run.report.is_successful(), "{run}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -634,7 +634,7 @@ async fn regions_that_take_nine_seconds_a_call_are_swept_and_leave_turns_to_the_
     assert!(last <= 60.0, "{last} s, {run}");
     // Five hundred lists of nine seconds, 128 at once, and three calls more for each model.
     run.assert_all_stopped_within(150.0, "50 accounts");
-    assert!(run.report.is_good(), "{run}");
+    assert!(run.report.is_successful(), "{run}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -661,7 +661,7 @@ async fn if_a_tenth_of_all_attempts_hang_and_a_tenth_fail_sixty_accounts_are_swe
         let case = format!("seed {seed}");
         run.assert_all_stopped_within(90.0, &case);
         assert_eq!(run.report.summary.stopped, 60, "{case}");
-        assert!(run.report.is_good(), "{case}");
+        assert!(run.report.is_successful(), "{case}");
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use support::troubled::{Fate, Troubled};
 use support::{
     PLENTY, arn, arn_in, arns, emulator_in_process, failure, handler, handler_with, in_process,
-    invoke, model, outcomes, report, running, stop,
+    invoke, model, outcomes, report, running, stop, summary,
 };
 
 /// Settings under which an accepted stop is enough.
@@ -29,8 +29,10 @@ async fn a_running_model_is_stopped_and_reported() {
     assert_eq!(
         serde_json::to_value(&report).unwrap(),
         json!({
-            "summary": {"accounts": 1, "models": 1, "stopped": 1, "stopping": 0, "already_stopped": 0, "kept": 0, "would_stop": 0,
-                        "failed": 0, "inference_units_stopped": 2},
+            "message": format!("1 model was stopped: {arn}. That is 2 inference units."),
+            "summary": summary(json!({
+                "accounts": 1, "models": 1, "stopped": 1, "inference_units_stopped": 2
+            })),
             "models": [{"model_arn": arn, "outcome": "stopped", "status": "STOPPED"}]
         })
     );

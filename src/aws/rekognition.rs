@@ -8,7 +8,9 @@ use aws_sdk_rekognition::types::{
 use super::attempt::{Attempt, attempt};
 use crate::arn::ModelArn;
 use crate::calls::operation::Operation;
-use crate::calls::response::{Description, Page, Project, ProjectState, Response, Version};
+use crate::calls::response::{
+    Description, InferenceUnits, Page, Project, ProjectState, Response, Version,
+};
 use crate::calls::status::Status;
 
 pub(super) fn stop_project_version(client: &Client, model_arn: &ModelArn) -> Attempt {
@@ -92,13 +94,16 @@ fn project(description: &ProjectDescription) -> Option<Project> {
 }
 
 fn version(description: &ProjectVersionDescription) -> Option<Version> {
-    let units = description.min_inference_units();
+    let units = |units: Option<i32>| units.and_then(|units| u32::try_from(units).ok());
+    let max = units(description.max_inference_units());
     Some(Version {
         model_arn: description.project_version_arn()?.to_owned(),
         description: Description {
             // A description without a status says nothing that can be relied on.
             status: Status::new(description.status().map_or("", |status| status.as_str())),
-            inference_units: units.and_then(|units| u32::try_from(units).ok()),
+            status_message: description.status_message().map(str::to_owned),
+            inference_units: units(description.min_inference_units())
+                .map(|min| InferenceUnits { min, max }),
         },
     })
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::operation::Operation;
 
 /// Codes for a missing permission.
-const DENIED: [&str; 2] = ["AccessDenied", "AccessDeniedException"];
+pub(crate) const DENIED: [&str; 2] = ["AccessDenied", "AccessDeniedException"];
 
 /// Why an attempt, and with it perhaps its call, has no response to use.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -122,8 +122,19 @@ pub(crate) struct Version {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Description {
     pub(crate) status: Status,
-    /// `MinInferenceUnits`. Absent if the model was never started, and in the response to a stop.
-    pub(crate) inference_units: Option<u32>,
+    /// What the service says about the status.
+    pub(crate) status_message: Option<String>,
+    /// Absent if the model was never started, and in the response to a stop.
+    pub(crate) inference_units: Option<InferenceUnits>,
+}
+
+/// How many inference units a model has while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InferenceUnits {
+    /// `MinInferenceUnits`, the least that is billed.
+    pub min: u32,
+    /// `MaxInferenceUnits`: with auto scaling, there may be this many.
+    pub max: Option<u32>,
 }
 
 /// An account of the organization.

@@ -4,7 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::arn::InvalidModelArn;
-use crate::calls::error::{CallError, Stage};
+use crate::calls::error::{CallError, DENIED, Stage};
+use crate::excerpt::cut;
+
+/// The maximum length of a code, in bytes. The service's longest has 40.
+const LONGEST_CODE: usize = 128;
 
 /// Why a model may still be running.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +63,11 @@ impl Code {
             Self::Service(code) => code,
         }
     }
+
+    /// Whether a permission is missing.
+    pub(crate) fn is_denied(&self) -> bool {
+        DENIED.contains(&self.as_str())
+    }
 }
 
 impl fmt::Display for Code {
@@ -82,7 +91,7 @@ impl Failure {
         Self::new(
             Code::StillStarting,
             format!(
-                "it was STARTING when it was last seen, {} s before the deadline",
+                "it was STARTING when it was last seen, {} s before the deadline; a retry stops it",
                 ago.as_secs()
             ),
         )
@@ -117,9 +126,7 @@ impl Failure {
                 "it was still being retried at the deadline; the last attempt failed with: \
                  {last_failure}"
             ),
-            None => {
-                "it was not reached, or its calls were not answered, by the deadline".to_owned()
-            }
+            None => "it was not reached, or its calls got no response, by the deadline".to_owned(),
         };
         Self::new(Code::DeadlineExceeded, message)
     }
@@ -128,7 +135,9 @@ impl Failure {
     pub(crate) fn unreachable(role_arn: &str, error: &CallError) -> Self {
         Self::new(
             Code::AccountUnreachable,
-            format!("{role_arn} could not be assumed: {error}"),
+            format!(
+                "{role_arn} could not be assumed (deploy it there, or exclude the account): {error}"
+            ),
         )
     }
 
@@ -163,7 +172,7 @@ impl From<CallError> for Failure {
                 code: Some(code),
                 message,
                 ..
-            } => Self::new(Code::Service(code), message),
+            } => Self::new(Code::Service(cut(&code, LONGEST_CODE).into()), message),
             CallError::NotSent { stage, message } => {
                 let code = match stage {
                     Stage::Dispatch => Code::DispatchFailure,

@@ -6,28 +6,26 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::failure::Failure;
 use crate::arn::ModelArn;
-use crate::calls::response::Description;
+use crate::calls::response::{Description, InferenceUnits};
 use crate::calls::status::Status;
 use crate::excerpt::cut;
 
 /// The maximum length of an entry, in bytes, which is that of an ARN.
-pub(super) const LONGEST_ENTRY: usize = 2048;
-/// The maximum length of a code, in bytes. The service's longest has 40.
-pub(super) const LONGEST_CODE: usize = 128;
+const LONGEST_ENTRY: usize = 2048;
 /// The maximum length of a reason in the log, in bytes.
-const LONGEST_LOGGED_REASON: usize = 8 * 1024;
+pub(super) const LONGEST_LOGGED_REASON: usize = 8 * 1024;
 
-/// The result for one model, or for an entry that stands for none.
+/// The result for one model, or for an invalid entry.
 #[derive(Clone, Debug)]
 pub struct ModelReport {
-    /// The model's ARN; for an entry that failed as a whole, the entry as it was written.
+    /// The model's ARN; for an invalid entry, the entry as it was written.
     pub model_arn: Arc<str>,
     /// Its outcome.
     pub outcome: Outcome,
     /// The last status that the service reported, if any.
     pub status: Option<Status>,
-    /// `MinInferenceUnits`, if a description was read.
-    pub inference_units: Option<u32>,
+    /// Its inference units, if a description was read.
+    pub inference_units: Option<InferenceUnits>,
 }
 
 /// The outcome of one model.
@@ -62,11 +60,24 @@ impl Outcome {
             Self::Failed(_) => "failed",
         }
     }
+
+    /// Why the model may still be running.
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed(failure) => Some(failure),
+            _ => None,
+        }
+    }
 }
 
 impl ModelReport {
     /// The report of a model, with what the service last said about it.
     pub(crate) fn new(model_arn: &ModelArn, outcome: Outcome, seen: Option<Description>) -> Self {
+        let said = seen.as_ref().and_then(|it| it.status_message.as_deref());
+        let mut outcome = outcome;
+        if let (Outcome::Failed(failure), Some(said)) = (&mut outcome, said) {
+            failure.message = format!("{}; its status message: {said}", failure.message);
+        }
         Self {
             model_arn: model_arn.as_str().into(),
             outcome,
@@ -75,8 +86,7 @@ impl ModelReport {
         }
     }
 
-    /// The report of a model about which nothing else is known, or of an entry that failed as a
-    /// whole.
+    /// The report of a model about which nothing else is known, or of an invalid entry.
     pub(crate) fn failed(text: &str, failure: Failure) -> Self {
         Self {
             model_arn: cut(text, LONGEST_ENTRY).into(),
@@ -100,7 +110,7 @@ impl ModelReport {
                 model_arn,
                 outcome,
                 status,
-                code = &*cut(failure.code.as_str(), LONGEST_CODE),
+                code = failure.code.as_str(),
                 error = &*cut(&failure.message, LONGEST_LOGGED_REASON),
                 "model"
             ),
@@ -134,5 +144,31 @@ impl Serialize for ModelReport {
             _ => {}
         }
         fields.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Code;
+
+    #[test]
+    fn only_the_error_of_a_failed_model_has_what_the_service_says_about_its_status() {
+        let arn = "arn:aws:rekognition:us-east-1:123456789012:project/shelf/version/v1/1";
+        let arn: ModelArn = arn.parse().unwrap();
+        let report = |outcome, message: Option<&str>| {
+            let seen = Description {
+                status: Status::new("FAILED"),
+                status_message: message.map(str::to_owned),
+                inference_units: None,
+            };
+            ModelReport::new(&arn, outcome, Some(seen)).outcome
+        };
+        let failed = |error: &str| Outcome::Failed(Failure::new(Code::Panicked, error));
+        let message = Some("no capacity");
+        let said = failed("a bug; its status message: no capacity");
+        assert_eq!(report(failed("a bug"), message), said);
+        assert_eq!(report(failed("a bug"), None), failed("a bug"));
+        assert_eq!(report(Outcome::Stopped, message), Outcome::Stopped);
     }
 }

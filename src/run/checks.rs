@@ -409,6 +409,7 @@ mod tests {
             model_arn: model_arn.as_str().to_owned(),
             description: Description {
                 status: Status::new("STOPPING"),
+                status_message: None,
                 inference_units: None,
             },
         }

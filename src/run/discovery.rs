@@ -313,6 +313,7 @@ mod tests {
             model_arn: model_arn.to_owned(),
             description: Description {
                 status: Status::new(status),
+                status_message: None,
                 inference_units: None,
             },
         }

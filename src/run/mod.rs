@@ -290,6 +290,7 @@ impl<'a> Run<'a> {
         let reports = self.tally.into_reports(self.assignment.accounts.is_some());
         Report::new(
             reports.models,
+            reports.lookups,
             reports.unmatched_patterns,
             accounts,
             self.assignment.dry_run,

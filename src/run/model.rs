@@ -172,6 +172,7 @@ impl Model {
                 self.refusals = 0;
                 let description = Description {
                     status,
+                    status_message: None,
                     inference_units: None,
                 };
                 self.see(description, now);
@@ -301,6 +302,8 @@ impl Model {
 mod tests {
     use super::*;
 
+    use crate::calls::response::InferenceUnits;
+
     const STOP: Rules = Rules {
         dry_run: false,
         confirm_stopped: true,
@@ -346,6 +349,7 @@ mod tests {
     fn description(status: &str) -> Description {
         Description {
             status: Status::new(status),
+            status_message: None,
             inference_units: None,
         }
     }
@@ -599,7 +603,7 @@ mod tests {
             (named(&[Stop("RUNNING")]), None, "the status `RUNNING`"),
             (found("RUNNING", &[]), None, running),
             (named(&[IN_USE, Check("STARTING")]), None, starting),
-            (found("STARTING", &[]), failed, check_failed),
+            (found("STARTING", &[]), failed, "a retry stops it; the last status check failed with: HTTP 502"),
             (named(&[Stop("STOPPING")]), None, "NotConfirmed: its stop was accepted"),
             (found("STOPPING", &[]), failed, check_failed),
             (named(&[Stop("STOPPING"), Check("RUNNING")]), None, again),
@@ -631,19 +635,20 @@ mod tests {
     #[test]
     fn inference_units_stay_the_same_until_a_check_reports_others() {
         let now = Instant::now();
-        let units = |units| Description {
-            inference_units: units,
+        let units = |min| InferenceUnits { min, max: None };
+        let said = |known: Option<u32>| Description {
+            inference_units: known.map(units),
             ..description("STOPPING")
         };
         let mut model = named(&[]);
         for (seen, known) in [(Some(2), 2), (None, 2), (Some(3), 3)] {
-            model.handle_check(Ok(units(seen)), now);
+            model.handle_check(Ok(said(seen)), now);
             let seen = model.clone().into_description().unwrap();
-            assert_eq!(seen.inference_units, Some(known));
+            assert_eq!(seen.inference_units, Some(units(known)));
         }
         model.handle_stop(Ok(Some(Status::new("STOPPING"))), now);
         let seen = model.into_description().unwrap();
-        assert_eq!(seen.inference_units, Some(3));
+        assert_eq!(seen.inference_units, Some(units(3)));
     }
 
     #[test]

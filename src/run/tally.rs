@@ -1,26 +1,14 @@
 //! The results of a run's entries, collected from its scopes.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use super::assignment::{Pattern, ScopeKey};
 use super::discovery::Search;
+use super::scope::ScopeModel;
 use super::scopes::{Extent, FailedScope, ScopeEnd};
 use crate::arn::{InvalidModelArn, ModelPattern};
-use crate::report::{Failure, ModelReport};
-
-/// The position of a report among the others: by its entry, then models before failures of the
-/// entry itself, and then by its text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Position {
-    entry: usize,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Model,
-    FailedEntry,
-}
+use crate::report::{FailedLookup, Failure, ModelReport};
 
 /// What has been found for a pattern in all its scopes.
 #[derive(Debug)]
@@ -28,7 +16,6 @@ struct PatternTally<'a> {
     pattern: &'a ModelPattern,
     /// Whether it matches a version anywhere, in any status.
     has_match: bool,
-    has_failed: bool,
     /// The account of the projects that were listed, if it is not the pattern's.
     other_account: Option<String>,
 }
@@ -37,16 +24,18 @@ struct PatternTally<'a> {
 #[derive(Debug)]
 pub(super) struct Tally<'a> {
     request_id: &'a str,
-    reports: Vec<(Position, ModelReport)>,
+    models: Vec<ScopeModel>,
+    lookups: Vec<FailedLookup>,
+    /// The lookups that have failed, each by its entry and its text.
+    failed: HashSet<(usize, String)>,
     patterns: BTreeMap<usize, PatternTally<'a>>,
-    /// The failures of patterns that have been reported.
-    failures: HashSet<(usize, String)>,
 }
 
 /// All reports of a run, in order, and the patterns that match no version.
 #[derive(Debug)]
 pub(super) struct Reports {
     pub(super) models: Vec<ModelReport>,
+    pub(super) lookups: Vec<FailedLookup>,
     pub(super) unmatched_patterns: Vec<String>,
 }
 
@@ -54,9 +43,10 @@ impl<'a> Tally<'a> {
     pub(super) fn new(request_id: &'a str) -> Self {
         Self {
             request_id,
-            reports: Vec::new(),
+            models: Vec::new(),
+            lookups: Vec::new(),
+            failed: HashSet::new(),
             patterns: BTreeMap::new(),
-            failures: HashSet::new(),
         }
     }
 
@@ -65,7 +55,6 @@ impl<'a> Tally<'a> {
         let tally = PatternTally {
             pattern,
             has_match: false,
-            has_failed: false,
             other_account: None,
         };
         self.patterns.insert(entry, tally);
@@ -73,20 +62,14 @@ impl<'a> Tally<'a> {
 
     /// Notes an invalid entry.
     pub(super) fn invalid(&mut self, entry: usize, text: &str, invalid: &InvalidModelArn) {
-        self.fail(entry, text, Failure::from(invalid));
+        self.fail_model(entry, text, Failure::from(invalid));
     }
 
     /// Notes the end of a scope.
     pub(super) fn add(&mut self, end: ScopeEnd<'a>) {
         match end {
             ScopeEnd::Called(report) => {
-                for model in report.models {
-                    let position = Position {
-                        entry: model.entry,
-                        kind: Kind::Model,
-                    };
-                    self.reports.push((position, model.report));
-                }
+                self.models.extend(report.models);
                 for search in report.searches {
                     self.add_search(&report.key, search);
                 }
@@ -98,15 +81,10 @@ impl<'a> Tally<'a> {
                 extent,
             }) => {
                 for named in targets.models {
-                    let report = ModelReport::failed(named.model_arn.as_str(), failure.clone());
-                    self.report(named.entry, Kind::Model, report);
+                    self.fail_model(named.entry, named.model_arn.as_str(), failure.clone());
                 }
-                for Pattern { entry, pattern } in targets.patterns {
-                    let text = match extent {
-                        Extent::Account => pattern.with_account(&key.account),
-                        Extent::Region => pattern.with_location(&key.account, &key.region),
-                    };
-                    self.fail_lookup(entry, text, &failure);
+                for pattern in targets.patterns {
+                    self.fail_lookup(pattern, &key, extent, failure.clone());
                 }
             }
         }
@@ -114,24 +92,30 @@ impl<'a> Tally<'a> {
 
     /// Notes that not all accounts that a pattern matches are known.
     pub(super) fn fail_list(&mut self, Pattern { entry, pattern }: Pattern<'a>, failure: &Failure) {
-        self.note(entry, |tally| tally.has_failed = true);
-        let failure = failure
-            .clone()
-            .context("the accounts of the organization could not be listed");
-        self.fail(entry, pattern.as_str(), failure);
+        let failure = failure.clone();
+        self.add_lookup(FailedLookup {
+            pattern: pattern.as_str().to_owned(),
+            failure: failure.context("the accounts of the organization could not be listed"),
+            entry,
+            account: None,
+            region: None,
+        });
     }
 
     /// All reports, in order, and the unmatched patterns, each of which is logged as a warning.
     /// There are none of these if the request named some of the accounts: a pattern that matches
     /// nothing in these may match in others.
     pub(super) fn into_reports(mut self, is_narrowed: bool) -> Reports {
-        self.reports.sort_by(|(one, first), (other, second)| {
-            one.cmp(other)
-                .then_with(|| first.model_arn.cmp(&second.model_arn))
+        self.models.sort_by(|one, other| {
+            let place = (other.entry, &other.report.model_arn);
+            (one.entry, &one.report.model_arn).cmp(&place)
         });
+        self.lookups
+            .sort_by(|one, other| (one.entry, &one.pattern).cmp(&(other.entry, &other.pattern)));
+        let failed: HashSet<usize> = self.lookups.iter().map(|it| it.entry).collect();
         let mut unmatched_patterns = Vec::new();
-        for tally in self.patterns.into_values() {
-            if tally.has_match || tally.has_failed || is_narrowed {
+        for (entry, tally) in self.patterns {
+            if tally.has_match || failed.contains(&entry) || is_narrowed {
                 continue;
             }
             tracing::warn!(
@@ -142,48 +126,61 @@ impl<'a> Tally<'a> {
             );
             unmatched_patterns.push(tally.pattern.as_str().to_owned());
         }
-        let models = self.reports.into_iter().map(|(_, report)| report);
+        let models = self.models.into_iter().map(|model| model.report);
         Reports {
             models: models.collect(),
+            lookups: self.lookups,
             unmatched_patterns,
         }
     }
 
     fn add_search(&mut self, key: &ScopeKey, search: Search<'a>) {
-        self.note(search.entry, |tally| {
+        if let Some(tally) = self.patterns.get_mut(&search.entry) {
             tally.has_match |= search.has_match;
             tally.other_account = tally.other_account.take().or(search.other_account);
-        });
+        }
         if let Some(failure) = search.failure {
-            let text = search.pattern.with_location(&key.account, &key.region);
-            self.fail_lookup(search.entry, text, &failure);
+            let pattern = Pattern {
+                entry: search.entry,
+                pattern: search.pattern,
+            };
+            self.fail_lookup(pattern, key, Extent::Region, failure);
         }
     }
 
     /// Notes a failed lookup of a pattern, each only once.
-    fn fail_lookup(&mut self, entry: usize, text: String, failure: &Failure) {
-        self.note(entry, |tally| tally.has_failed = true);
-        let failure = failure
-            .clone()
-            .context("the pattern could not be looked up");
-        if self.failures.insert((entry, text.clone())) {
-            self.fail(entry, &text, failure);
+    fn fail_lookup(
+        &mut self,
+        Pattern { entry, pattern }: Pattern<'a>,
+        key: &ScopeKey,
+        extent: Extent,
+        failure: Failure,
+    ) {
+        let text = match extent {
+            Extent::Account => pattern.with_account(&key.account),
+            Extent::Region => pattern.with_location(&key.account, &key.region),
+        };
+        let has_region = extent == Extent::Region && pattern.region().is_none();
+        if self.failed.insert((entry, text.clone())) {
+            self.add_lookup(FailedLookup {
+                pattern: text,
+                failure,
+                entry,
+                account: Some(Arc::clone(&key.account)),
+                region: has_region.then(|| Arc::clone(&key.region)),
+            });
         }
     }
 
-    fn note(&mut self, entry: usize, note: impl FnOnce(&mut PatternTally<'a>)) {
-        if let Some(tally) = self.patterns.get_mut(&entry) {
-            note(tally);
-        }
+    fn add_lookup(&mut self, lookup: FailedLookup) {
+        lookup.log(self.request_id);
+        self.lookups.push(lookup);
     }
 
-    fn fail(&mut self, entry: usize, text: &str, failure: Failure) {
-        self.report(entry, Kind::FailedEntry, ModelReport::failed(text, failure));
-    }
-
-    fn report(&mut self, entry: usize, kind: Kind, report: ModelReport) {
+    fn fail_model(&mut self, entry: usize, text: &str, failure: Failure) {
+        let report = ModelReport::failed(text, failure);
         report.log(self.request_id);
-        self.reports.push((Position { entry, kind }, report));
+        self.models.push(ScopeModel { entry, report });
     }
 }
 
@@ -192,7 +189,7 @@ mod tests {
     use super::*;
 
     use super::super::assignment::{NamedModel, Targets};
-    use super::super::scope::{ScopeModel, ScopeReport};
+    use super::super::scope::ScopeReport;
     use crate::arn::ModelArn;
     use crate::calls::error::CallError;
     use crate::report::{Code, Outcome};
@@ -285,6 +282,12 @@ mod tests {
         reports.iter().map(|report| &*report.model_arn).collect()
     }
 
+    /// The patterns of the failed lookups, in order.
+    fn lookups(reports: &Reports) -> Vec<&str> {
+        let lookups = reports.lookups.iter();
+        lookups.map(|lookup| &*lookup.pattern).collect()
+    }
+
     #[test]
     fn reports_are_ordered_by_entry_and_then_by_arn_whatever_the_order_of_their_scopes() {
         let all = pattern("*", HERE);
@@ -319,8 +322,8 @@ mod tests {
             let [v9, v5, v0, v1, v2] = models.each_ref().map(ModelArn::as_str);
             let south = all.with_location(HERE, "ap-south-1");
             let west = all.with_location(HERE, "eu-west-1");
-            let expected = [v9, v5, "x", v0, v1, v2, &south, &west];
-            assert_eq!(texts(&reports.models), expected);
+            assert_eq!(texts(&reports.models), [v9, v5, "x", v0, v1, v2]);
+            assert_eq!(lookups(&reports), [south, west]);
             assert!(reports.unmatched_patterns.is_empty());
         }
     }
@@ -348,7 +351,8 @@ mod tests {
         let reports = tally.into_reports(false);
         assert_eq!(reports.unmatched_patterns, [nowhere.as_str()]);
         let expected = [in_part.with_location(HERE, "eu-west-1")];
-        assert_eq!(texts(&reports.models), expected);
+        assert_eq!(lookups(&reports), expected);
+        assert!(reports.models.is_empty());
     }
 
     #[test]
@@ -379,9 +383,14 @@ mod tests {
         let reports = tally.into_reports(false);
         let models = [model("v1"), model("v2")];
         let account = format!("arn:aws:rekognition:*:{THERE}:project/*/version/*/*");
+        assert_eq!(lookups(&reports), [account]);
+        assert_eq!(
+            reports.lookups[0].failure.code.as_str(),
+            "AccountUnreachable"
+        );
         assert_eq!(
             texts(&reports.models),
-            [models[0].as_str(), &account, models[1].as_str()]
+            [models[0].as_str(), models[1].as_str()]
         );
         for report in reports.models {
             let Outcome::Failed(failure) = report.outcome else {
@@ -401,18 +410,18 @@ mod tests {
             tally.add(failed(key(THERE, region), targets, Extent::Region));
         }
         tally.fail_list(entry(0, &all), &denied());
-        let reports = tally.into_reports(false).models;
+        let reports = tally.into_reports(false);
         let west = all.with_location(THERE, "eu-west-1");
         let east = all.with_location(THERE, "us-east-1");
-        assert_eq!(texts(&reports), [all.as_str(), &west, &east]);
-        let Outcome::Failed(failure) = &reports[0].outcome else {
-            panic!("{reports:?}");
-        };
+        assert_eq!(lookups(&reports), [all.as_str(), &west, &east]);
+        assert!(reports.models.is_empty());
+        let error = &reports.lookups[0].failure.message;
         assert!(
-            failure
-                .message
-                .starts_with("the accounts of the organization could not be listed"),
-            "{failure}"
+            error.starts_with("the accounts of the organization could not be listed"),
+            "{error}"
         );
+        let regions = reports.lookups.iter().map(|it| it.region.as_deref());
+        let expected = [None, Some("eu-west-1"), Some("us-east-1")];
+        assert_eq!(Vec::from_iter(regions), expected);
     }
 }

@@ -55,6 +55,7 @@ pub(crate) struct LiveModel {
     pub(crate) arn: VersionArn,
     pub(crate) status: String,
     pub(crate) inference_units: u32,
+    pub(crate) max_inference_units: Option<u32>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) feature: String,
     /// When it entered its status.
@@ -221,6 +222,7 @@ impl LiveModel {
             arn: model.arn,
             status: model.status,
             inference_units: model.inference_units,
+            max_inference_units: model.max_inference_units,
             tags: model.tags,
             feature: model.feature.unwrap_or(project_feature),
             since: now,

@@ -39,14 +39,19 @@ pub(super) fn perform(models: &mut CustomLabels, request: &Request) -> Result<Va
 }
 
 fn describe(model: &LiveModel) -> Value {
-    json!({
+    let mut description = json!({
         "ProjectVersionArn": model.arn.text,
         "CreationTimestamp": timestamp(model.arn.number),
         "MinInferenceUnits": model.inference_units,
         "Status": model.status,
         "StatusMessage": status_message(&model.status),
         "Feature": model.feature,
-    })
+    });
+    let fields = description.as_object_mut();
+    if let (Some(units), Some(fields)) = (model.max_inference_units, fields) {
+        fields.insert("MaxInferenceUnits".to_owned(), units.into());
+    }
+    description
 }
 
 fn status_message(status: &str) -> String {
