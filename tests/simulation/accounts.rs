@@ -81,13 +81,15 @@ fn nothing_unasked(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// Rows are in the order of the list, and those of a pattern in the order of their ARNs.
+/// Models are in the order of the list, and those of a pattern in the order of their ARNs; and so
+/// are the lookups after them.
 fn in_order(view: &View, wrong: &mut Vec<String>) {
-    let mut last = ((None, false), "");
+    let mut last = (false, None, "");
     for row in &view.rows {
-        let place = (view.wanted.place_of(&row.model_arn), row.model_arn.as_str());
+        let entry = view.wanted.place_of(&row.model_arn);
+        let place = (row.is_lookup, entry, row.model_arn.as_str());
         if place < last {
-            wrong.push(format!("{} stands after {}", row.model_arn, last.1));
+            wrong.push(format!("{} stands after {}", row.model_arn, last.2));
         }
         last = place;
     }
@@ -126,9 +128,10 @@ fn unmatched(view: &View, wrong: &mut Vec<String>) {
 }
 
 fn summary(view: &View, wrong: &mut Vec<String>) {
+    let (lookups, models): (Vec<&Row>, Vec<&Row>) = view.rows.iter().partition(|it| it.is_lookup);
     let count = |outcome: &str| {
-        let rows = view.rows.iter();
-        rows.filter(|row| row.outcome == outcome).count()
+        let models = models.iter();
+        models.filter(|row| row.outcome == outcome).count()
     };
     let units = |is_counted: &dyn Fn(&Row) -> bool| -> u32 {
         let rows = view.rows.iter();
@@ -140,7 +143,9 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
     let accounts = view.accounts();
     let found_accounts = found["accounts"].as_u64().unwrap_or_default() as usize;
     let accounts = found_accounts.clamp(*accounts.start(), *accounts.end());
-    let mut right = json!({ "accounts": accounts, "models": view.rows.len() });
+    let mut right = json!({
+        "accounts": accounts, "models": models.len(), "failed_lookups": lookups.len(),
+    });
     for outcome in [
         "stopped",
         "stopping",
@@ -178,10 +183,10 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
         wrong.push(format!("the summary is {found} and should be {right}"));
     }
     let is_good = matches!(view.run.answer, Some(Ok(_)));
-    if is_good != (count("failed") == 0) {
+    let failures = count("failed") + lookups.len();
+    if is_good != (failures == 0) {
         wrong.push(format!(
-            "is the run good? {is_good}, with {} failures",
-            count("failed")
+            "is the run successful? {is_good}, with {failures} failures"
         ));
     }
 }
@@ -194,9 +199,11 @@ fn metrics(view: &View, wrong: &mut Vec<String>) {
         true => 0,
         false => count("inference_units_stopped"),
     };
-    let succeeded = match view.night.dry_run || view.night.accounts().is_some() {
-        true => json!(null),
-        false => json!(u64::from(count("failed") == 0)),
+    let is_of_configured_list = view.night.list.in_environment().is_some();
+    let is_of_another = view.night.dry_run || view.night.accounts().is_some();
+    let succeeded = match is_of_configured_list && !is_of_another {
+        true => json!(u64::from(count("failed") + count("failed_lookups") == 0)),
+        false => json!(null),
     };
     let right = json!({
         "RunsSucceeded": succeeded,
@@ -204,6 +211,7 @@ fn metrics(view: &View, wrong: &mut Vec<String>) {
         "ModelsAlreadyStopped": count("already_stopped"),
         "ModelsKept": count("kept"),
         "ModelsFailed": count("failed"),
+        "LookupsFailed": count("failed_lookups"),
         "InferenceUnitsStopped": saved,
     });
     let [record] = &view.run.metrics[..] else {

@@ -25,9 +25,11 @@ pub enum Phase {
     Unknown,
 }
 
-/// One row of the report, as it is in the answer.
+/// One row of the report: a model as it is in the answer, or a failed lookup.
 #[derive(Debug)]
 pub struct Row {
+    pub is_lookup: bool,
+    /// Or the pattern that could not be looked up.
     pub model_arn: String,
     pub outcome: String,
     pub status: Option<String>,
@@ -44,6 +46,7 @@ pub struct View<'a> {
     /// Which of the other accounts can be reached, if it is a night over an organization.
     pub reach: Option<Reach<'a>>,
     pub report: Value,
+    /// The models, and then the lookups that failed.
     pub rows: Vec<Row>,
     plain: OnceCell<Done>,
 }
@@ -51,12 +54,21 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// The run, if it has an answer with a report.
     pub fn new(night: &'a Night, run: &'a Run) -> Result<Self, String> {
-        let report = match &run.answer {
+        let (report, lookups) = match &run.answer {
             None => return Err("there is no answer".to_owned()),
-            Some(Ok(report) | Err(Error::NotAllStopped(report))) => json(report),
+            Some(Ok(report) | Err(Error::NotAllStopped(report))) => (json(report), &report.lookups),
             Some(Err(error)) => return Err(format!("the answer is {error:?}")),
         };
+        let lookups = lookups.iter().map(|lookup| Row {
+            is_lookup: true,
+            model_arn: lookup.pattern.clone(),
+            outcome: "failed".to_owned(),
+            status: None,
+            code: lookup.failure.code.as_str().to_owned(),
+            message: lookup.failure.message.clone(),
+        });
         let rows = report["models"].as_array().unwrap().iter().map(row);
+        let rows = rows.chain(lookups);
         let organization = night.organization.as_ref();
         let reach = organization.map(|organization| Reach::new(night, organization, &run.weather));
         let places = reach.as_ref().map_or_else(Places::default, Reach::places);
@@ -195,6 +207,7 @@ fn json(report: &Report) -> Value {
 fn row(model: &Value) -> Row {
     let text = |field: &str| model[field].as_str().map(str::to_owned);
     Row {
+        is_lookup: false,
         model_arn: text("model_arn").unwrap(),
         outcome: text("outcome").unwrap(),
         status: text("status"),

@@ -16,9 +16,9 @@ use crate::simulation::wanted::{Kind, account_of, is_wild, region_of};
 /// A row that is, or may be, in the report.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Expected {
-    /// Its entry, and whether it is a failure of that entry: the order of the rows.
+    is_lookup: bool,
+    /// Its entry: the order of the rows.
     entry: usize,
-    is_failed_entry: bool,
     text: String,
     /// The outcomes and the codes that it may have; none if other checks decide that.
     right: Option<BTreeSet<&'static str>>,
@@ -35,8 +35,10 @@ struct Sightings<'a> {
 }
 
 pub fn check(view: &View, reach: &Reach, wrong: &mut Vec<String>) {
-    if let Err(why) = rows(view, reach) {
-        wrong.push(why);
+    for is_lookup in [false, true] {
+        if let Err(why) = rows(view, reach, is_lookup) {
+            wrong.push(why);
+        }
     }
     models_once(view, wrong);
     every_scope_in_time(view, reach, wrong);
@@ -60,13 +62,14 @@ pub fn certain(view: &View, reach: &Reach) -> BTreeSet<&'static str> {
     certain.flatten().collect()
 }
 
-/// The rows are the expected ones, in order.
-fn rows(view: &View, reach: &Reach) -> Result<(), String> {
-    let expected = expected(view, reach);
+/// The models, or the lookups, are the expected ones, in order.
+fn rows(view: &View, reach: &Reach, is_lookup: bool) -> Result<(), String> {
+    let mut expected = expected(view, reach);
+    expected.retain(|it| it.is_lookup == is_lookup);
     // How many of the expected rows may be accounted for by those of the report so far. There is
     // more than one possibility if one text stands for parts of several entries.
     let mut accounted = BTreeSet::from([0]);
-    for row in &view.rows {
+    for row in view.rows.iter().filter(|it| it.is_lookup == is_lookup) {
         let with_skipped = skip(&expected, &accounted);
         let next = with_skipped.iter().filter_map(|place| {
             let fits = expected.get(*place).is_some_and(|it| it.fits(row));
@@ -115,7 +118,10 @@ fn expected(view: &View, reach: &Reach) -> Vec<Expected> {
     let mut all = Vec::new();
     for (entry, (text, kind)) in view.wanted.entries.iter().enumerate() {
         match kind {
-            Kind::Invalid => all.push(failure(entry, text, &["InvalidModelArn"], true)),
+            Kind::Invalid => all.push(Expected {
+                is_lookup: false,
+                ..failure(entry, text, &["InvalidModelArn"], true)
+            }),
             Kind::Model => all.push(named(view, reach, entry, text)),
             Kind::Pattern => all.extend(pattern(view, reach, entry, text)),
         }
@@ -131,8 +137,8 @@ fn expected(view: &View, reach: &Reach) -> Vec<Expected> {
 
 fn failure(entry: usize, text: &str, codes: &[&'static str], must_be_there: bool) -> Expected {
     Expected {
+        is_lookup: true,
         entry,
-        is_failed_entry: true,
         text: text.to_owned(),
         right: Some(codes.iter().copied().collect()),
         must_be_there,
@@ -168,8 +174,8 @@ fn named(view: &View, reach: &Reach, entry: usize, arn: &str) -> Expected {
         }),
     };
     Expected {
+        is_lookup: false,
         entry,
-        is_failed_entry: false,
         text: arn.to_owned(),
         right: right.map(BTreeSet::from_iter),
         must_be_there: true,
@@ -260,8 +266,8 @@ fn found(view: &View, reach: &Reach, model: &Model) -> Vec<Expected> {
     }
     let must_be_there = is_certain && entries.len() == 1;
     let rows = entries.into_iter().map(|entry| Expected {
+        is_lookup: false,
         entry,
-        is_failed_entry: false,
         text: model.arn.clone(),
         right: outcomes.clone(),
         must_be_there,
