@@ -279,7 +279,7 @@ impl Client<'_> {
             .partition(|(_, kind)| *kind == Kind::Model);
         let named = models
             .into_iter()
-            .map(|(arn, _)| self.deal_with(scope, arn));
+            .map(|(arn, _)| self.deal_with(scope, arn, true));
         let patterns: Vec<&str> = patterns.into_iter().map(|(text, _)| text).collect();
         futures_util::join!(join_all(named), self.search(scope, &patterns));
     }
@@ -353,45 +353,39 @@ impl Client<'_> {
         if phase(&status) == Phase::Unknown || night.dry_run {
             return self.told(arn);
         }
-        match &*status {
-            "RUNNING" => self.deal_with(scope, arn).await,
-            _ => self.watch(scope, arn).await,
-        }
+        self.deal_with(scope, arn, status == "RUNNING").await;
     }
 
-    /// A model that was named is stopped without a look at it.
-    async fn deal_with(&self, scope: &Scope<'_>, arn: &str) {
-        if self.view.night.dry_run {
-            let _ = self.status(scope, arn).await;
-            return self.told(arn);
-        }
-        let stop = async || {
-            let call = scope.client.stop_project_version();
-            Ok::<_, SdkError<_>>(call.project_version_arn(arn).send().await?.status)
-        };
-        let operation = Operation::StopProjectVersion;
-        let stopped = self.call(operation, scope.place(), stop).await;
-        match stopped {
-            Ok(_) if !self.view.night.settings.confirm_stopped => self.told(arn),
-            Ok(_) | Err(Failed::Doubtful) => self.watch(scope, arn).await,
-            Err(_) => self.told(arn),
-        }
-    }
-
-    /// A model that is starting is stopped then, and one that is stopping is waited for.
-    async fn watch(&self, scope: &Scope<'_>, arn: &str) {
-        let confirms = self.view.night.settings.confirm_stopped;
+    /// A model that may be running is stopped without a look at it, and looked at then until it is
+    /// known what has become of it.
+    async fn deal_with(&self, scope: &Scope<'_>, arn: &str, may_be_running: bool) {
+        let night = self.view.night;
+        let confirms = night.settings.confirm_stopped;
+        let mut may_be_running = may_be_running && !night.dry_run;
+        let mut pause = FIRST_PAUSE;
         loop {
+            if may_be_running {
+                let stop = async || {
+                    let call = scope.client.stop_project_version();
+                    Ok::<_, SdkError<_>>(call.project_version_arn(arn).send().await?.status)
+                };
+                let operation = Operation::StopProjectVersion;
+                let stopped = self.call(operation, scope.place(), stop).await;
+                let is_open = matches!(stopped, Ok(_) if confirms);
+                if !is_open && stopped != Err(Failed::Doubtful) {
+                    return self.told(arn);
+                }
+            }
             match self.status(scope, arn).await.as_deref() {
-                Ok("RUNNING") => break,
-                Ok("STARTING") => {}
-                Ok("STOPPING") if confirms => {}
+                _ if night.dry_run => return self.told(arn),
+                Ok("RUNNING") => may_be_running = true,
+                Ok("STARTING") => may_be_running = false,
+                Ok("STOPPING") if confirms => may_be_running = false,
                 _ => return self.told(arn),
             }
-            sleep(POLL).await;
+            sleep(if may_be_running { pause } else { POLL }).await;
+            pause = (2 * pause).min(LONGEST_PAUSE);
         }
-        sleep(FIRST_PAUSE).await;
-        Box::pin(self.deal_with(scope, arn)).await;
     }
 
     /// The status of a model; empty if it does not exist.

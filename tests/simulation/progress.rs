@@ -68,17 +68,23 @@ fn stops(view: &View, wrong: &mut Vec<String>) {
         for (number, due) in dues.iter().enumerate() {
             let was = stopped.get(number);
             if was.is_none_or(|was| *was > due.by) {
-                let Due { plain, by } = due;
+                let was = was.map_or("never".to_owned(), |was| format!("after {was:?}"));
+                let (of, Due { plain, by }) = (dues.len(), due);
+                let number = number + 1;
                 wrong.push(format!(
-                    "stop {} of {} in {region} of {account} is accepted after {was:?}, and was due \
-                     after {by:?}: a plain client's is accepted after {plain:?}",
-                    number + 1,
-                    dues.len(),
+                    "stop {number} of {of} in {region} of {account} is accepted {was}, and was due \
+                     after {by:?}: a plain client's is accepted after {plain:?}"
                 ));
                 return;
             }
         }
     }
+}
+
+/// Whether there is a stop that a plain client makes in time.
+pub fn is_stop_due(view: &View) -> bool {
+    let mut certain = view.night.models.iter().filter(|it| is_certain(view, it));
+    certain.any(|model| due(view, model).is_some())
 }
 
 fn due(view: &View, model: &Model) -> Option<Due> {
@@ -89,10 +95,8 @@ fn due(view: &View, model: &Model) -> Option<Due> {
     };
     let plain = plain.saturating_sub(own);
     let look = if own.is_zero() { own } else { LOOK };
-    let order = view
-        .run
-        .weather
-        .order(view.night, Some(Operation::StopProjectVersion));
+    let weather = &view.run.weather;
+    let order = weather.order(view.night, Some(Operation::StopProjectVersion));
     let by = allowed(view, model.account(), model.region, plain)? + order + own + look;
     (by < view.run.time * 4 / 5).then_some(Due { plain, by })
 }

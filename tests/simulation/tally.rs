@@ -6,6 +6,7 @@ use rekognition_emulator::{Answer, Operation};
 
 use super::night::Night;
 use super::organization::oracle;
+use super::progress;
 use super::run::live_through;
 use super::view::View;
 use crate::support::enums;
@@ -51,6 +52,24 @@ const ANSWERS: [&str; 17] = [
     "fault:status_override",
 ];
 
+/// The troubles in which a stop is due nevertheless, because a plain client makes it.
+const TROUBLES: [&str; 14] = [
+    "ThrottlingException for ever",
+    "ThrottlingException for a time",
+    "ThrottlingException at first",
+    "ThrottlingException by attempt",
+    "InvalidSignatureException at first",
+    "http_status for ever",
+    "http_status at first",
+    "http_status by attempt",
+    "truncated at first",
+    "hang for ever",
+    "hang at first",
+    "hang by attempt",
+    "hang by call",
+    "hang by connection",
+];
+
 /// The codes of failures, and the answers to calls, that only nights over organizations meet.
 const CODES_OVER_ORGANIZATIONS: [&str; 6] = [
     "AccountUnreachable",
@@ -60,10 +79,11 @@ const CODES_OVER_ORGANIZATIONS: [&str; 6] = [
     "AWSOrganizationsNotInUseException",
     "InvalidModelArn",
 ];
-const ANSWERS_OVER_ORGANIZATIONS: [(Operation, &str); 11] = [
+const ANSWERS_OVER_ORGANIZATIONS: [(Operation, &str); 12] = [
     (Operation::AssumeRole, "Ok"),
     (Operation::AssumeRole, "AccessDenied"),
     (Operation::AssumeRole, "Throttling"),
+    (Operation::AssumeRole, "SignatureDoesNotMatch"),
     (Operation::AssumeRole, "fault:hang"),
     (Operation::AssumeRole, "fault:http_status"),
     (Operation::ListAccounts, "Ok"),
@@ -131,11 +151,17 @@ pub fn of_what_is_missing_over_organizations(first: u64) -> Vec<String> {
 /// What does not happen in the nights from this seed on, and should.
 pub fn of_what_is_missing(first: u64) -> Vec<String> {
     let (mut outcomes, mut answers) = (BTreeSet::new(), BTreeSet::new());
+    let mut troubles = BTreeSet::new();
     for night in (first..first + NIGHTS).map(Night::new) {
         for run in live_through(&night) {
             let calls = run.calls.iter();
             answers.extend(calls.map(|call| call.answer.to_string()));
             if let Ok(view) = View::new(&night, &run) {
+                if let [trouble] = &run.weather.faults[..]
+                    && progress::is_stop_due(&view)
+                {
+                    troubles.insert(trouble.name());
+                }
                 outcomes.extend(view.rows.into_iter().map(|row| match &*row.code {
                     "" => row.outcome,
                     _ => row.code,
@@ -148,5 +174,8 @@ pub fn of_what_is_missing(first: u64) -> Vec<String> {
         .filter(|it| !outcomes.contains(it));
     let answers_missing = ANSWERS.into_iter().filter(|it| !answers.contains(*it));
     let missing = should_be.chain(answers_missing.map(str::to_owned));
-    missing.map(|it| format!("{it} is never met")).collect()
+    let mut all: Vec<String> = missing.map(|it| format!("{it} is never met")).collect();
+    let never_due = TROUBLES.iter().filter(|it| !troubles.contains(**it));
+    all.extend(never_due.map(|it| format!("a stop is never due in {it}")));
+    all
 }

@@ -29,7 +29,8 @@ impl Trouble {
                 // What a stop has done can be seen.
                 "ResourceInUseException" => self.operation != Some(Operation::StopProjectVersion),
                 "InternalServerError" => false,
-                code => !THROTTLING.contains(&code) && !SIGNATURE.contains(&code),
+                code if SIGNATURE.contains(&code) => self.struck != Struck::FirstOfEach(1),
+                code => !THROTTLING.contains(&code),
             },
             FaultKind::Garbage(body) => body == NO_LIST,
             FaultKind::StatusOverride(_) => true,

@@ -431,7 +431,8 @@ impl Trouble {
             (2, (FaultKind::Hang, Struck::FirstOfEach(1))),
             (1, (FaultKind::Truncated, Struck::FirstOfEach(1))),
             (1, (FaultKind::Hang, Struck::Arrivals(1, u32::MAX))),
-            (2, (signature, Struck::FirstOfEach(1))),
+            (2, (signature.clone(), Struck::FirstOfEach(1))),
+            (1, (signature, Struck::Calls(share / 2, lot))),
         ]);
         // A connection that hangs does so whatever is asked for.
         let is_of_all = matches!(struck, Struck::Connections(..));
@@ -469,6 +470,22 @@ impl Trouble {
     /// Whether it never ends on its own.
     pub fn is_permanent(&self) -> bool {
         matches!(self.struck, Struck::Arrivals(_, u32::MAX))
+    }
+
+    /// What goes wrong, and which calls it strikes, in two words.
+    pub fn name(&self) -> String {
+        let struck = match self.struck {
+            Struck::Arrivals(_, u32::MAX) => "for ever",
+            Struck::Arrivals(..) => "for a time",
+            Struck::FirstOfEach(_) => "at first",
+            Struck::Attempts(..) => "by attempt",
+            Struck::Calls(..) => "by call",
+            Struck::Connections(..) => "by connection",
+        };
+        match &self.kind {
+            FaultKind::Error { code, .. } => format!("{code} {struck}"),
+            kind => format!("{} {struck}", kind.name()),
+        }
     }
 
     fn fault(&self) -> Fault {
