@@ -212,6 +212,29 @@ fn the_readme_is_short_and_leads_to_every_page() {
 }
 
 #[test]
+fn every_wait_in_the_design_has_its_constant_and_its_test() {
+    let design = fs::read_to_string(root().join("docs/design.md")).unwrap();
+    let (_, table) = design.split_once("## How long a call waits").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let code = regex(r"`([a-z_]+\.rs|src/[a-z/_]+\.rs|[a-z_]{20,}|[A-Z_]{4,})`");
+    let mut sources = String::new();
+    for folder in ["src/calls", "src/run", "tests"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "rs") {
+                sources += path.to_str().unwrap();
+                sources += &fs::read_to_string(&path).unwrap();
+            }
+        }
+    }
+    let named: Vec<&str> = code.captures_iter(table).map(|it| it.extract::<1>().1[0]).collect();
+    assert!(named.len() > 20, "{named:?}");
+    for name in named.into_iter().filter(|name| *name != "MAX_CONCURRENCY") {
+        assert!(sources.contains(name), "no {name}");
+    }
+}
+
+#[test]
 fn the_changelog_begins_with_this_version() {
     let headings = regex(r"(?m)^## (.*)$");
     let mut headings = headings

@@ -42,10 +42,10 @@ impl Aws {
     /// AWS as Lambda's environment configures it: the region and the credentials of the function,
     /// and the endpoints, proxies and trusted certificates that every AWS SDK reads there.
     pub fn from_env() -> Self {
-        let is_on = |name| variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(variable("AWS_REGION").map(Region::new))
+            .region(region.map(Region::new))
             .credentials_provider(SharedCredentialsProvider::new(Environment))
             .service_config(Environment)
             .use_fips(is_on("AWS_USE_FIPS_ENDPOINT"))
@@ -110,13 +110,18 @@ impl ProvideCredentials for Environment {
 
 impl LoadServiceConfig for Environment {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        if variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|it| it == "true") {
+        if is_on("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
             return None;
         }
         let service = key.service_id().to_ascii_uppercase().replace(' ', "_");
         let url = variable(&format!("{}_{service}", key.env()));
         url.or_else(|| variable(key.env()))
     }
+}
+
+/// Whether a variable is `true`.
+fn is_on(name: &str) -> bool {
+    variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// The value of a variable that is not blank.

@@ -7,13 +7,15 @@
 //! - [`operation`] lists the operations, and [`request`] and [`response`] what goes out and what
 //!   comes back.
 //! - [`error`] says how an attempt failed, and [`retry`] what follows from that.
-//! - [`pace`] is how fast one operation of one account and region can be called, and [`queue`]
-//!   which call is next.
+//! - [`queue`] says which call is next. `lane` has the calls of one operation in one account and
+//!   region, `pace` how fast they can be made, and `region` is a region that may not respond.
 
 pub(crate) mod error;
+mod lane;
 pub(crate) mod operation;
 pub(crate) mod pace;
 pub(crate) mod queue;
+mod region;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod retry;

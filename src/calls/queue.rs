@@ -16,34 +16,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use tokio::time::Instant;
 
 use super::error::CallError;
+pub(crate) use super::lane::CallId;
+use super::lane::{Call, Lane, LaneId, Place};
 use super::operation::{Operation, Service};
-use super::pace::Pace;
+use super::region::{Health, MOST_IN_SILENT_REGION, Region};
 use super::request::{Request, ScopeId};
 use super::retry::{SHORTEST_ATTEMPT, Verdict, is_given_up, judge, pause};
-
-/// How many calls may be in flight in a region that has not responded yet, or not since an attempt
-/// there was given up.
-const MOST_IN_SILENT_REGION: usize = 8;
-/// How many lists are asked for before a status check has its turn, where both are waiting. What a
-/// list finds is billed until it is stopped; what a check confirms is stopping already.
-const LISTS_PER_CHECK: u32 = 3;
-
-/// One call, for as long as the queue has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct CallId(u64);
-
-/// A call that is to be made.
-#[derive(Debug)]
-struct Call {
-    id: CallId,
-    request: Request,
-    /// How many attempts have ended.
-    attempts: u32,
-    /// How many of them failed without being throttled, in a row.
-    failures: u32,
-    signature_was_refused: bool,
-    last_error: Option<CallError>,
-}
 
 /// An attempt that is to be made now.
 #[derive(Debug)]
@@ -56,7 +34,6 @@ pub(crate) struct Attempt<'queue> {
 /// An attempt that is in flight.
 #[derive(Debug)]
 struct Flight {
-    lane: LaneId,
     sent: Instant,
     call: Call,
 }
@@ -95,35 +72,6 @@ pub(crate) struct Unfinished {
     pub(crate) last_error: Option<CallError>,
 }
 
-/// The calls of one operation in one account and region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct LaneId {
-    scope: ScopeId,
-    operation: Operation,
-}
-
-#[derive(Debug)]
-struct Lane {
-    waiting: VecDeque<Call>,
-    /// The status checks among them, which wait in a line of their own.
-    checks: VecDeque<Call>,
-    /// How many others have had their turn since the last status check.
-    since_check: u32,
-    pace: Pace,
-    in_flight: usize,
-    place: Place,
-    /// The region that it is in, for Rekognition.
-    region: Option<usize>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Idle,
-    Ready,
-    Paced,
-    Parked,
-}
-
 /// The lanes of each service.
 #[derive(Debug, Default)]
 struct Pools {
@@ -139,37 +87,9 @@ struct Pool {
     in_flight: usize,
 }
 
-/// A region of Rekognition, across all accounts.
-#[derive(Debug)]
-struct Region {
-    name: String,
-    in_flight: usize,
-    health: Health,
-    parked: VecDeque<LaneId>,
-    /// How many calls whose last attempt hung are waiting for their turn or in flight, and those
-    /// that wait for a place among them.
-    hung: usize,
-    hung_waiting: VecDeque<HungCall>,
-}
-
-/// A call whose last attempt hung.
-#[derive(Debug)]
-struct HungCall {
-    scope: ScopeId,
-    call: Call,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Health {
-    /// It has responded, at last at this time.
-    Responds { last: Instant },
-    /// It has not responded yet, or not since an attempt was sent that was given up.
-    Silent,
-}
-
 #[derive(Debug)]
 enum Timer {
-    Retry(ScopeId, Call),
+    Retry(Call),
     Pace(LaneId),
     Wake(ScopeId),
 }
@@ -211,14 +131,7 @@ impl Queue {
     pub(crate) fn open(&mut self, scope: ScopeId, region: &str) {
         let known = self.regions.iter().position(|it| it.name == region);
         let region = known.unwrap_or_else(|| {
-            self.regions.push(Region {
-                name: region.to_owned(),
-                in_flight: 0,
-                health: Health::Silent,
-                parked: VecDeque::new(),
-                hung: 0,
-                hung_waiting: VecDeque::new(),
-            });
+            self.regions.push(Region::new(region));
             self.regions.len() - 1
         });
         self.scopes.insert(scope, region);
@@ -232,19 +145,28 @@ impl Queue {
         }
     }
 
-    /// Adds a call that is to be made as soon as it has its turn.
-    pub(crate) fn push(&mut self, scope: ScopeId, request: Request) -> CallId {
-        let call = self.call(request);
-        let id = call.id;
-        self.wait(scope, call);
-        id
-    }
-
-    /// Adds a call that is not to be made before this time.
-    pub(crate) fn push_at(&mut self, at: Instant, scope: ScopeId, request: Request) -> CallId {
-        let call = self.call(request);
-        let id = call.id;
-        self.set_timer(at, Timer::Retry(scope, call));
+    /// Adds a call that is to be made as soon as it has its turn, but not before this time, if there
+    /// is one.
+    pub(crate) fn push(
+        &mut self,
+        scope: ScopeId,
+        request: Request,
+        not_before: Option<Instant>,
+    ) -> CallId {
+        let id = CallId(self.number());
+        let call = Call {
+            id,
+            scope,
+            request,
+            attempts: 0,
+            failures: 0,
+            signature_was_refused: false,
+            last_error: None,
+        };
+        match not_before {
+            Some(at) => self.set_timer(at, Timer::Retry(call)),
+            None => self.wait(call),
+        }
         id
     }
 
@@ -266,7 +188,7 @@ impl Queue {
                 break;
             }
             match first.remove() {
-                Timer::Retry(scope, call) => self.wait(scope, call),
+                Timer::Retry(call) => self.wait(call),
                 Timer::Pace(lane) => self.make_ready(lane),
                 Timer::Wake(scope) => woken.push(scope),
             }
@@ -286,7 +208,7 @@ impl Queue {
         let flight = self.flights.get(&begun)?;
         Some(Attempt {
             id: begun,
-            scope: flight.lane.scope,
+            scope: flight.call.scope,
             request: &flight.call.request,
         })
     }
@@ -305,13 +227,10 @@ impl Queue {
         error: Option<&CallError>,
         now: Instant,
     ) -> Option<Ended> {
-        let Flight {
-            lane,
-            sent,
-            mut call,
-        } = self.flights.remove(&id)?;
+        let Flight { sent, mut call } = self.flights.remove(&id)?;
+        let lane = call.lane();
         if call.has_hung() {
-            self.let_hung_follow(lane.scope);
+            self.let_hung_follow(call.scope);
         }
         let outcome = error.map(|error| (error, judge(error, lane.operation)));
         self.land(lane, sent, outcome, now);
@@ -333,7 +252,7 @@ impl Queue {
             }
             _ => {
                 return Some(Ended::Over(Over {
-                    scope: lane.scope,
+                    scope: call.scope,
                     request: call.request,
                 }));
             }
@@ -345,8 +264,8 @@ impl Queue {
             attempts: call.attempts,
         };
         match pause {
-            Some(pause) => self.set_timer(now + pause, Timer::Retry(lane.scope, call)),
-            None => self.wait(lane.scope, call),
+            Some(pause) => self.set_timer(now + pause, Timer::Retry(call)),
+            None => self.wait(call),
         }
         Some(Ended::Retried(retried))
     }
@@ -358,7 +277,7 @@ impl Queue {
         let timers = std::mem::take(&mut self.timers).into_values();
         let waiting = lanes.flat_map(|lane| lane.waiting.into_iter().chain(lane.checks));
         let later = timers.filter_map(|timer| match timer {
-            Timer::Retry(_, call) => Some(call),
+            Timer::Retry(call) => Some(call),
             Timer::Pace(_) | Timer::Wake(_) => None,
         });
         let hung = self
@@ -369,23 +288,12 @@ impl Queue {
             .map(|flight| flight.call)
             .chain(waiting)
             .chain(later)
-            .chain(hung.map(|hung| hung.call));
+            .chain(hung);
         let unfinished = calls.map(|call| Unfinished {
             id: call.id,
             last_error: call.last_error,
         });
         unfinished.collect()
-    }
-
-    fn call(&mut self, request: Request) -> Call {
-        Call {
-            id: CallId(self.number()),
-            request,
-            attempts: 0,
-            failures: 0,
-            signature_was_refused: false,
-            last_error: None,
-        }
     }
 
     fn number(&mut self) -> u64 {
@@ -400,17 +308,17 @@ impl Queue {
 
     /// Has a call wait for its turn. If its last attempt hung, the next may hang as well: of these,
     /// a region has no more among the others than it may have in flight while it is silent.
-    fn wait(&mut self, scope: ScopeId, call: Call) {
+    fn wait(&mut self, call: Call) {
         if call.has_hung()
-            && let Some(region) = self.region_of(scope)
+            && let Some(region) = self.region_of(call.scope)
         {
             if region.hung == MOST_IN_SILENT_REGION {
-                region.hung_waiting.push_back(HungCall { scope, call });
+                region.hung_waiting.push_back(call);
                 return;
             }
             region.hung += 1;
         }
-        self.line_up(scope, call);
+        self.line_up(call);
     }
 
     /// Lets the next call whose last attempt hung take the place of one that has ended.
@@ -419,7 +327,7 @@ impl Queue {
             return;
         };
         match region.hung_waiting.pop_front() {
-            Some(HungCall { scope, call }) => self.line_up(scope, call),
+            Some(call) => self.line_up(call),
             None => region.hung -= 1,
         }
     }
@@ -430,24 +338,12 @@ impl Queue {
     }
 
     /// Has a call wait behind those of its lane.
-    fn line_up(&mut self, scope: ScopeId, call: Call) {
-        let operation = call.request.operation();
-        let id = LaneId { scope, operation };
-        let region = self.scopes.get(&scope).copied();
-        let lane = self.lanes.entry(id).or_insert_with(|| Lane {
-            waiting: VecDeque::new(),
-            checks: VecDeque::new(),
-            since_check: 0,
-            pace: Pace::new(operation.service().widest_gap()),
-            in_flight: 0,
-            place: Place::Idle,
-            region,
-        });
-        if call.request.is_status_check() {
-            lane.checks.push_back(call);
-        } else {
-            lane.waiting.push_back(call);
-        }
+    fn line_up(&mut self, call: Call) {
+        let id = call.lane();
+        let region = self.scopes.get(&call.scope).copied();
+        let lanes = self.lanes.entry(id);
+        let lane = lanes.or_insert_with(|| Lane::new(id.operation, region));
+        lane.push(call);
         if lane.place == Place::Idle {
             self.make_ready(id);
         }
@@ -504,11 +400,7 @@ impl Queue {
         lane.in_flight += 1;
         self.pools.of(service).in_flight += 1;
         self.make_ready(id);
-        let flight = Flight {
-            lane: id,
-            sent: now,
-            call,
-        };
+        let flight = Flight { sent: now, call };
         self.flights.insert(call_id, flight);
         Some(call_id)
     }
@@ -535,15 +427,7 @@ impl Queue {
         let (is_idle, region) = (lane.place == Place::Idle, lane.region);
         if let Some(region) = region.and_then(|region| self.regions.get_mut(region)) {
             region.in_flight -= 1;
-            match outcome {
-                Some((CallError::NoResponse, _)) => match region.health {
-                    // Others have had a response since it was sent: it is not the region.
-                    Health::Responds { last } if last > sent => {}
-                    _ => region.health = Health::Silent,
-                },
-                Some((error, _)) if !error.is_response() => {}
-                _ => region.health = Health::Responds { last: now },
-            }
+            region.note(sent, outcome.map(|(error, _)| error), now);
         }
         // Lanes that are parked have waited for longer than this one, which would otherwise take
         // the room each time that it makes some.
@@ -578,38 +462,6 @@ impl Pools {
             Service::Sts => &mut self.sts,
             Service::Organizations => &mut self.organizations,
         }
-    }
-}
-
-impl Lane {
-    fn has_calls(&self) -> bool {
-        !(self.waiting.is_empty() && self.checks.is_empty())
-    }
-
-    /// The call whose turn it is.
-    fn take(&mut self) -> Option<Call> {
-        // A list that has failed before may well fail again.
-        let is_late = self.waiting.front().is_none_or(|call| call.failures > 0);
-        let is_checks_turn = is_late || self.since_check >= LISTS_PER_CHECK;
-        if is_checks_turn && let Some(check) = self.checks.pop_front() {
-            self.since_check = 0;
-            return Some(check);
-        }
-        self.since_check = self.since_check.saturating_add(1);
-        self.waiting.pop_front()
-    }
-}
-
-impl Call {
-    /// Whether its last attempt was given up without a response.
-    fn has_hung(&self) -> bool {
-        self.last_error == Some(CallError::NoResponse)
-    }
-}
-
-impl Region {
-    fn is_full(&self) -> bool {
-        self.health == Health::Silent && self.in_flight >= MOST_IN_SILENT_REGION
     }
 }
 
@@ -736,7 +588,7 @@ mod tests {
         }
 
         fn push(&mut self, scope: u32, operation: Operation) -> CallId {
-            self.queue.push(ScopeId(scope), request(operation))
+            self.queue.push(ScopeId(scope), request(operation), None)
         }
 
         fn push_many(&mut self, count: usize, scope: u32, operation: Operation) {
@@ -1048,7 +900,7 @@ mod tests {
     fn what_has_become_of_a_call_is_told_with_what_it_concerns() {
         let mut calls = Calls::responding(1, &[EAST]);
         let (scope, request) = (ScopeId(1), versions(&["v1"]));
-        let id = calls.queue.push(scope, request.clone());
+        let id = calls.queue.push(scope, request.clone(), None);
         calls.begin();
         let retried = Retried {
             operation: DescribeProjectVersions,
@@ -1076,7 +928,7 @@ mod tests {
             let mut calls = Calls::responding(1, &[EAST]);
             let mut check_ids = HashSet::new();
             for _ in 0..checks {
-                check_ids.insert(calls.queue.push(ScopeId(1), versions(&["v1"])));
+                check_ids.insert(calls.queue.push(ScopeId(1), versions(&["v1"]), None));
             }
             calls.push_many(lists, 1, DescribeProjectVersions);
             let mut made = String::new();
@@ -1099,7 +951,7 @@ mod tests {
             let begun = calls.begin_one().unwrap();
             calls.succeed(begun.id);
         }
-        let check = calls.queue.push(ScopeId(1), versions(&["v1"]));
+        let check = calls.queue.push(ScopeId(1), versions(&["v1"]), None);
         assert_eq!(calls.begin_one().unwrap().id, check);
     }
 
@@ -1124,7 +976,7 @@ mod tests {
         let at = start + 3 * SECOND;
         let later = calls
             .queue
-            .push_at(at, ScopeId(1), request(StopProjectVersion));
+            .push(ScopeId(1), request(StopProjectVersion), Some(at));
         calls.queue.wake(start + SECOND, ScopeId(1));
         calls.queue.wake(at, ScopeId(2));
         assert!(calls.begin().is_empty() && calls.queue.fire(start).is_empty());
@@ -1174,7 +1026,7 @@ mod tests {
         let later = calls.now + SECOND;
         let later = calls
             .queue
-            .push_at(later, ScopeId(1), request(StopProjectVersion));
+            .push(ScopeId(1), request(StopProjectVersion), Some(later));
         calls.queue.wake(calls.now + SECOND, ScopeId(1));
 
         let mut unfinished = calls.queue.drain();
@@ -1277,8 +1129,8 @@ mod tests {
                 };
                 let at = self.calls.now + chance.u32(..3000) * MILLISECOND;
                 let id = match chance.u8(..4) {
-                    0 => self.calls.queue.push_at(at, scope, request),
-                    _ => self.calls.queue.push(scope, request),
+                    0 => self.calls.queue.push(scope, request, Some(at)),
+                    _ => self.calls.queue.push(scope, request, None),
                 };
                 assert!(self.unfinished.insert(id));
             }

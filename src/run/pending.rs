@@ -133,10 +133,7 @@ impl<'a> Pending<'a> {
     }
 
     fn add(&mut self, at: Option<Instant>, scope: ScopeId, request: Request, task: Task) {
-        let id = match at {
-            Some(at) => self.queue.push_at(at, scope, request),
-            None => self.queue.push(scope, request),
-        };
+        let id = self.queue.push(scope, request, at);
         self.tasks.insert(id, task);
     }
 }
