@@ -213,9 +213,6 @@ impl<'a> Run<'a> {
 
     /// Begins the next scope, if its calls could be made. Returns whether it has.
     fn begin_scope(&mut self, now: Instant) -> bool {
-        if !self.pending.queue.has_room() {
-            return false;
-        }
         let Some(opened) = self.scopes.begin_next(&mut self.pending, now) else {
             return false;
         };

@@ -17,6 +17,7 @@ use super::pending::Pending;
 use super::purpose::{Purpose, Rest, ScopePurpose};
 use super::scope::{Scope, ScopeReport};
 use crate::calls::error::CallError;
+use crate::calls::queue::Queue;
 use crate::calls::request::{Request, ScopeId};
 use crate::calls::response::{Response, Session};
 use crate::report::Failure;
@@ -87,6 +88,13 @@ struct PendingScope<'a> {
     targets: Targets<'a>,
 }
 
+/// The scopes of a region that can begin.
+#[derive(Debug)]
+struct RegionLine {
+    region: Arc<str>,
+    scopes: VecDeque<ScopeId>,
+}
+
 /// Where the calls of a scope that begins are made.
 #[derive(Debug)]
 pub(super) struct Opened {
@@ -103,8 +111,8 @@ pub(super) struct Scopes<'a> {
     indices: HashMap<AccountKey, usize>,
     scopes: HashMap<ScopeId, ScopeState<'a>>,
     last_id: u32,
-    /// The scopes that can begin.
-    ready: VecDeque<ScopeId>,
+    /// The scopes that can begin, by their regions, which take turns.
+    ready: VecDeque<RegionLine>,
     /// The scopes that more patterns may be added to, which do not end before that is settled.
     extensible: HashMap<ScopeKey, ScopeId>,
     ended: Vec<(ScopeId, ScopeEnd<'a>)>,
@@ -197,9 +205,9 @@ impl<'a> Scopes<'a> {
         std::mem::take(&mut self.ended)
     }
 
-    /// Begins the next scope, if there is one that can begin.
+    /// Begins the next scope in whose region there is room for its calls, if there is one.
     pub(super) fn begin_next(&mut self, pending: &mut Pending, now: Instant) -> Option<Opened> {
-        let id = self.ready.pop_front()?;
+        let id = self.next_ready(&pending.queue)?;
         let Some(ScopeState::Pending(scope)) = self.scopes.remove(&id) else {
             return None;
         };
@@ -231,7 +239,7 @@ impl<'a> Scopes<'a> {
             Ok(session) => {
                 let open = AccountState::Open(Some(session));
                 if let AccountState::Waiting(ids) = std::mem::replace(&mut account.state, open) {
-                    self.ready.extend(ids);
+                    ids.into_iter().for_each(|id| self.make_ready(id));
                 }
             }
             Err(error) => {
@@ -316,9 +324,33 @@ impl<'a> Scopes<'a> {
                 let failure = failure.clone();
                 self.fail(id, failure);
             }
-            Some(AccountState::Open(_)) | None => self.ready.push_back(id),
+            Some(AccountState::Open(_)) | None => self.make_ready(id),
         }
         id
+    }
+
+    fn make_ready(&mut self, id: ScopeId) {
+        let Some(ScopeState::Pending(scope)) = self.scopes.get(&id) else {
+            return;
+        };
+        let region = &scope.key.region;
+        match self.ready.iter_mut().find(|line| line.region == *region) {
+            Some(line) => line.scopes.push_back(id),
+            None => self.ready.push_back(RegionLine {
+                region: Arc::clone(region),
+                scopes: VecDeque::from([id]),
+            }),
+        }
+    }
+
+    /// The first scope of the next region that has one and has room for its calls.
+    fn next_ready(&mut self, queue: &Queue) -> Option<ScopeId> {
+        let line = self
+            .ready
+            .iter()
+            .position(|line| !line.scopes.is_empty() && queue.has_room(&line.region))?;
+        self.ready.rotate_left(line + 1);
+        self.ready.back_mut()?.scopes.pop_front()
     }
 
     /// The index of a scope's account. The first time, its role is assumed if it needs one.
