@@ -8,6 +8,7 @@
 //! 3. A scope that has begun is dropped when it has nothing left to do.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -21,6 +22,13 @@ use crate::calls::queue::Queue;
 use crate::calls::request::{Request, ScopeId};
 use crate::calls::response::{Response, Session};
 use crate::report::Failure;
+
+/// A scope that has ended.
+#[derive(Debug)]
+pub(super) struct EndedScope<'a> {
+    pub(super) id: ScopeId,
+    pub(super) end: ScopeEnd<'a>,
+}
 
 /// How a scope has ended.
 #[derive(Debug)]
@@ -115,7 +123,7 @@ pub(super) struct Scopes<'a> {
     ready: VecDeque<RegionLine>,
     /// The scopes that more patterns may be added to, which do not end before that is settled.
     extensible: HashMap<ScopeKey, ScopeId>,
-    ended: Vec<(ScopeId, ScopeEnd<'a>)>,
+    ended: Vec<EndedScope<'a>>,
     /// How many lines the log may still need for all of them.
     lines: usize,
 }
@@ -201,7 +209,7 @@ impl<'a> Scopes<'a> {
     }
 
     /// The scopes that have ended since the last time.
-    pub(super) fn take_ended(&mut self) -> Vec<(ScopeId, ScopeEnd<'a>)> {
+    pub(super) fn take_ended(&mut self) -> Vec<EndedScope<'a>> {
         std::mem::take(&mut self.ended)
     }
 
@@ -260,11 +268,20 @@ impl<'a> Scopes<'a> {
         pending: &mut Pending,
         now: Instant,
     ) {
-        if let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) {
-            self.lines -= scope.lines();
+        let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) else {
+            return;
+        };
+        self.lines -= scope.lines();
+        // A bug that one response triggers must not keep the models of others running unsaid.
+        let taken = catch_unwind(AssertUnwindSafe(|| {
             scope.take(purpose, result, rest, pending, now);
+        }));
+        if taken.is_ok() {
             self.lines += scope.lines();
             self.end_if_done(id, now);
+        } else if let Some(ScopeState::Begun(scope)) = self.scopes.remove(&id) {
+            let end = ScopeEnd::Called(scope.fail(&CallError::Panicked.into()));
+            self.ended.push(EndedScope { id, end });
         }
     }
 
@@ -299,7 +316,7 @@ impl<'a> Scopes<'a> {
                     extent: Extent::Region,
                 }),
             };
-            self.ended.push((id, end));
+            self.ended.push(EndedScope { id, end });
         }
     }
 
@@ -379,8 +396,18 @@ impl<'a> Scopes<'a> {
         index
     }
 
+    /// Notes that an account's role was not assumed by the deadline.
+    pub(super) fn give_up_session(&mut self, index: usize, last_failure: Option<String>) {
+        let role_arn = self
+            .accounts
+            .get(index)
+            .and_then(|it| it.role_arn.as_deref());
+        let context = format!("{} was not assumed", role_arn.unwrap_or_default());
+        self.fail_account(index, Failure::out_of_time(last_failure).context(&context));
+    }
+
     /// Fails all scopes of an account, those that are added later as well.
-    pub(super) fn fail_account(&mut self, index: usize, failure: Failure) {
+    fn fail_account(&mut self, index: usize, failure: Failure) {
         let Some(account) = self.accounts.get_mut(index) else {
             return;
         };
@@ -401,7 +428,7 @@ impl<'a> Scopes<'a> {
                 failure,
                 extent: Extent::Account,
             });
-            self.ended.push((id, end));
+            self.ended.push(EndedScope { id, end });
         }
     }
 
@@ -414,7 +441,8 @@ impl<'a> Scopes<'a> {
         }
         if let Some(ScopeState::Begun(scope)) = self.scopes.remove(&id) {
             self.lines -= scope.lines();
-            self.ended.push((id, ScopeEnd::Called(scope.end(now))));
+            let end = ScopeEnd::Called(scope.end(now));
+            self.ended.push(EndedScope { id, end });
         }
     }
 }
@@ -574,7 +602,7 @@ mod tests {
         );
         let ended = scopes.take_ended();
         assert_eq!(ended.len(), 4);
-        for (_, end) in ended {
+        for EndedScope { end, .. } in ended {
             let ScopeEnd::Failed(failed) = end else {
                 panic!("{end:?}");
             };
@@ -614,7 +642,14 @@ mod tests {
         respond(&mut scopes, &mut pending, now);
         assert!(!scopes.are_done() && scopes.take_ended().is_empty());
         scopes.close(now);
-        let [(id, ScopeEnd::Called(report))] = &scopes.take_ended()[..] else {
+        let ended = scopes.take_ended();
+        let [
+            EndedScope {
+                id,
+                end: ScopeEnd::Called(report),
+            },
+        ] = &ended[..]
+        else {
             panic!("{scopes:?}");
         };
         assert_eq!(*id, opened.id);
@@ -634,7 +669,7 @@ mod tests {
         scopes.end(now);
         let ended = scopes.take_ended();
         assert_eq!(ended.len(), 2);
-        for (id, end) in ended {
+        for EndedScope { id, end } in ended {
             match end {
                 ScopeEnd::Called(_) => assert_eq!(id, begun.id),
                 ScopeEnd::Failed(failed) => {
