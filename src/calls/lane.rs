@@ -49,10 +49,18 @@ pub(super) struct Lane {
     pub(super) pace: Pace,
     pub(super) in_flight: usize,
     pub(super) place: Place,
+    pub(super) health: Health,
     /// Whether it is among those of its region that wait until a call that hung may be made.
     pub(super) is_held: bool,
     /// The region that it is in, for Rekognition.
     pub(super) region: Option<usize>,
+}
+
+/// Whether its last attempt failed in a way that may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    Works,
+    Fails,
 }
 
 /// Whether a call whose last attempt hung may be made now.
@@ -100,6 +108,7 @@ impl Lane {
             pace: Pace::new(operation.service().widest_gap()),
             in_flight: 0,
             place: Place::Idle,
+            health: Health::Works,
             is_held: false,
             region,
         }

@@ -16,12 +16,15 @@ use tokio::time::Instant;
 
 use super::error::CallError;
 pub(crate) use super::lane::CallId;
-use super::lane::{Call, Hung, Lane, LaneId, Place};
+use super::lane::{Call, Health, Hung, Lane, LaneId, Place};
 use super::operation::{Operation, Service};
-use super::region::{Health, Region};
+use super::region::Region;
 use super::request::{Request, ScopeId};
 use super::retry::{SHORTEST_ATTEMPT, Verdict, is_given_up, judge, pause};
 
+/// How many turns go to lanes that work before one that fails has its turn, where both are ready:
+/// hundreds of failing accounts leave the processor to the others.
+const TURNS_PER_FAILING: u32 = 3;
 /// How many lanes may be ready before no further scope begins: enough that those in front of it
 /// never keep a scope waiting for long, and few enough that scopes that wait are small.
 const MOST_READY: usize = 16;
@@ -88,6 +91,10 @@ struct Pools {
 #[derive(Debug, Default)]
 struct Pool {
     ready: VecDeque<LaneId>,
+    /// The lanes that are ready and whose last attempt failed, and how many others have had their
+    /// turn since the last of them.
+    failing: VecDeque<LaneId>,
+    since_failing: u32,
     in_flight: usize,
 }
 
@@ -321,14 +328,18 @@ impl Queue {
     fn make_ready(&mut self, id: LaneId) {
         if let Some(lane) = self.lanes.get_mut(&id) {
             lane.place = Place::Ready;
-            self.pools.of(id.operation.service()).ready.push_back(id);
+            let pool = self.pools.of(id.operation.service());
+            match lane.health {
+                Health::Works => pool.ready.push_back(id),
+                Health::Fails => pool.failing.push_back(id),
+            }
         }
     }
 
     /// Begins the first attempt of a service that can be made now.
     fn begin_one_of(&mut self, service: Service, now: Instant) -> Option<CallId> {
         while self.pools.of(service).in_flight < service.most_in_flight() {
-            let lane = self.pools.of(service).ready.pop_front()?;
+            let lane = self.pools.of(service).take()?;
             if let Some(begun) = self.begin(lane, now) {
                 return Some(begun);
             }
@@ -422,10 +433,11 @@ impl Queue {
             return;
         };
         lane.in_flight -= 1;
+        lane.health = Health::Works;
         match outcome {
             Some((_, Verdict::Throttled)) => lane.pace.throttled(sent, now),
             // A passing failure says nothing about the quota.
-            Some((_, Verdict::Retry)) => {}
+            Some((_, Verdict::Retry)) => lane.health = Health::Fails,
             _ => lane.pace.let_through(),
         }
         if lane.place == Place::Idle {
@@ -452,14 +464,27 @@ impl Queue {
             && !region.is_full()
             && let Some(lane) = region.parked.pop_front()
         {
-            let health = region.health;
+            let is_silent = region.is_silent();
             if self.lanes.contains_key(&lane) {
                 self.make_ready(lane);
-                if health == Health::Silent {
+                if is_silent {
                     return;
                 }
             }
         }
+    }
+}
+
+impl Pool {
+    /// The lane whose turn it is.
+    fn take(&mut self) -> Option<LaneId> {
+        let is_failings_turn = self.since_failing >= TURNS_PER_FAILING || self.ready.is_empty();
+        if is_failings_turn && let Some(lane) = self.failing.pop_front() {
+            self.since_failing = 0;
+            return Some(lane);
+        }
+        self.since_failing = self.since_failing.saturating_add(1);
+        self.ready.pop_front()
     }
 }
 
@@ -779,7 +804,7 @@ mod tests {
         assert_eq!(calls.fail(begun[0].id, &broken()), Some(1));
         assert_eq!(scopes(&calls.begin()), [4]);
         calls.succeed(begun[1].id);
-        assert_eq!(scopes(&calls.begin()), [5, 1, 2, 3, 4, 5]);
+        assert_eq!(scopes(&calls.begin()), [1, 5, 2, 3, 4, 5]);
     }
 
     #[test]
@@ -797,7 +822,7 @@ mod tests {
             assert_eq!(calls.fail(begun.id, &CallError::NoResponse), Some(1));
             turns.extend(scopes(&calls.begin()));
         }
-        assert_eq!(turns, [2, 3, 1, 3]);
+        assert_eq!(turns, [1, 3, 2, 3]);
     }
 
     #[test]
@@ -1261,7 +1286,9 @@ mod tests {
                 &queue.pools.sts,
                 &queue.pools.organizations,
             ];
-            let ready = pools.iter().flat_map(|pool| &pool.ready);
+            let ready = pools
+                .iter()
+                .flat_map(|pool| pool.ready.iter().chain(&pool.failing));
             let parked = queue.regions.iter().flat_map(|region| &region.parked);
             let paced = queue.timers.values().filter_map(|timer| match timer {
                 Timer::Pace(lane) => Some(lane),
@@ -1297,7 +1324,8 @@ mod tests {
                 let is_right = is_full || region.is_full() || region.parked.is_empty();
                 assert!(is_right, "{context}: {region:?}");
             }
-            assert!(is_full || pool.ready.is_empty(), "{context}");
+            let is_idle = pool.ready.is_empty() && pool.failing.is_empty();
+            assert!(is_full || is_idle, "{context}");
             let is_over = self.unfinished.is_empty();
             let comes_next = !self.in_flight.is_empty() || queue.due().is_some();
             assert!(is_over || comes_next, "{context}");

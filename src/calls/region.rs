@@ -19,7 +19,7 @@ const MOST_PARKED: usize = 16;
 pub(super) struct Region {
     pub(super) name: String,
     pub(super) in_flight: usize,
-    pub(super) health: Health,
+    voice: Voice,
     pub(super) parked: VecDeque<LaneId>,
     /// How many calls whose last attempt hung are in flight, and the lanes that have only such
     /// calls and wait until one of them may be made.
@@ -28,7 +28,7 @@ pub(super) struct Region {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Health {
+enum Voice {
     /// It has responded, at last at this time.
     Responds { last: Instant },
     /// It has not responded yet, or not since an attempt was sent that was given up.
@@ -41,7 +41,7 @@ impl Region {
         Self {
             name: name.to_owned(),
             in_flight: 0,
-            health: Health::Silent,
+            voice: Voice::Silent,
             parked: VecDeque::new(),
             hung: 0,
             held: VecDeque::new(),
@@ -50,18 +50,23 @@ impl Region {
 
     /// Notes how an attempt ended that was sent at this time.
     pub(super) fn note(&mut self, sent: Instant, error: Option<&CallError>, now: Instant) {
-        match (error, self.health) {
+        match (error, self.voice) {
             // Others have had a response since: it is not the region.
-            (Some(CallError::NoResponse), Health::Responds { last }) if last > sent => {}
-            (Some(CallError::NoResponse), _) => self.health = Health::Silent,
+            (Some(CallError::NoResponse), Voice::Responds { last }) if last > sent => {}
+            (Some(CallError::NoResponse), _) => self.voice = Voice::Silent,
             (Some(error), _) if !error.is_response() => {}
-            _ => self.health = Health::Responds { last: now },
+            _ => self.voice = Voice::Responds { last: now },
         }
+    }
+
+    /// Whether it has not responded yet, or not since an attempt was sent that was given up.
+    pub(super) fn is_silent(&self) -> bool {
+        self.voice == Voice::Silent
     }
 
     /// Whether no further call may begin there.
     pub(super) fn is_full(&self) -> bool {
-        self.health == Health::Silent && self.in_flight >= MOST_IN_SILENT_REGION
+        self.is_silent() && self.in_flight >= MOST_IN_SILENT_REGION
     }
     /// Whether a further scope may begin there.
     pub(super) fn has_room(&self) -> bool {
