@@ -227,7 +227,10 @@ fn every_wait_in_the_design_has_its_constant_and_its_test() {
             }
         }
     }
-    let named: Vec<&str> = code.captures_iter(table).map(|it| it.extract::<1>().1[0]).collect();
+    let named: Vec<&str> = code
+        .captures_iter(table)
+        .map(|it| it.extract::<1>().1[0])
+        .collect();
     assert!(named.len() > 20, "{named:?}");
     for name in named.into_iter().filter(|name| *name != "MAX_CONCURRENCY") {
         assert!(sources.contains(name), "no {name}");
