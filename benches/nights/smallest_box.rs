@@ -9,6 +9,7 @@ use crate::program::{Idle, Program, Run, Setting};
 use crate::support::runtime_api::lines_of;
 use crate::work::{Work, left};
 use futures_util::future::join_all;
+use rekognition_emulator::Fault;
 
 const TIME_LIMIT: Duration = Duration::from_secs(900);
 /// How often the first invocation is measured, and how often what takes longer.
@@ -19,9 +20,11 @@ const FIRST: Work = Work::Named(1);
 const MANY: Work = Work::Named(1000);
 
 /// What only the function can do, or would take others hours.
-const ALONE: [Work; 10] = [
+const ALONE: [Work; 12] = [
     Work::Named(10_000),
     Work::Found(10_000),
+    Work::Confirmed(10_000),
+    Work::Full,
     organization(100),
     organization(300),
     organization(1000),
@@ -46,41 +49,74 @@ const fn organization(accounts: usize) -> Work {
 struct Hurry {
     name: &'static str,
     work: Work,
-    calls_a_second: Option<f64>,
-    /// Whether there is a service at all.
-    is_served: bool,
+    service: Service,
     time_limit: Duration,
 }
 
-const HURRIES: [Hurry; 4] = [
+#[derive(Clone, Copy)]
+enum Service {
+    /// With a quota of so many calls a second for each operation.
+    Slow(f64),
+    /// With no quota.
+    Fast,
+    /// With no quota, and one stop hangs, so that all else has an outcome when time runs out.
+    HangsOnce,
+    /// There is none.
+    Gone,
+}
+
+const fn hurry(name: &'static str, work: Work, service: Service, seconds: u64) -> Hurry {
     Hurry {
-        name: "10,000 named models, 20 calls/s",
-        work: Work::Named(10_000),
-        calls_a_second: Some(20.0),
-        is_served: true,
-        time_limit: Duration::from_secs(60),
-    },
-    Hurry {
-        name: "10,000 models found by a pattern, 20 calls/s",
-        work: Work::Found(10_000),
-        calls_a_second: Some(20.0),
-        is_served: true,
-        time_limit: Duration::from_secs(60),
-    },
-    Hurry {
-        name: "2,000 named models, and no service",
-        work: Work::Named(2000),
-        calls_a_second: None,
-        is_served: false,
-        time_limit: Duration::from_secs(20),
-    },
-    Hurry {
-        name: "300 accounts × 11 regions, too little time",
-        work: organization(300),
-        calls_a_second: None,
-        is_served: true,
-        time_limit: Duration::from_secs(7),
-    },
+        name,
+        work,
+        service,
+        time_limit: Duration::from_secs(seconds),
+    }
+}
+
+const HURRIES: [Hurry; 7] = [
+    hurry(
+        "10,000 named models, 20 calls/s",
+        Work::Named(10_000),
+        Service::Slow(20.0),
+        60,
+    ),
+    hurry(
+        "10,000 models found by a pattern, 20 calls/s",
+        Work::Found(10_000),
+        Service::Slow(20.0),
+        60,
+    ),
+    hurry(
+        "2,000 named models, and no service",
+        Work::Named(2000),
+        Service::Gone,
+        20,
+    ),
+    hurry(
+        "10,000 named models, and no service",
+        Work::Named(10_000),
+        Service::Gone,
+        60,
+    ),
+    hurry(
+        "2,000 named models, one of which hangs",
+        Work::Named(2000),
+        Service::HangsOnce,
+        20,
+    ),
+    hurry(
+        "10,000 named models, one of which hangs",
+        Work::Named(10_000),
+        Service::HangsOnce,
+        60,
+    ),
+    hurry(
+        "300 accounts × 11 regions, too little time",
+        organization(300),
+        Service::Fast,
+        7,
+    ),
 ];
 
 /// What the plots show of this.
@@ -247,21 +283,33 @@ async fn alone(output: &mut Output, figures: &mut Figures) {
     }
 }
 
-/// Fails where an answer comes late, or does not have a line for each model.
+/// Fails where an answer comes late, or does not have a line for each model and failed lookup.
 async fn before_the_deadline(output: &mut Output) {
     output.table(
-        "**Out of time in the same box**: how long before its deadline the answer came.",
-        &["work", "deadline", "to spare", "not stopped", "memory"],
+        "**Out of time in the same box**: how long before its deadline the answer came; how many \
+         lines it then had in the log for models and failed lookups, and how many of these the \
+         function wrote a second, from the first of them to the answer.",
+        &[
+            "work",
+            "deadline",
+            "to spare",
+            "not stopped",
+            "lines",
+            "lines a second",
+            "memory",
+        ],
     );
     for hurry in &HURRIES {
         progress(&format!("box: {}", hurry.name));
         let (run, failed) = hurry.run().await;
-        let to_spare = hurry.time_limit.as_secs_f64() - run.seconds;
+        let limit = hurry.time_limit.as_secs_f64();
         output.row(&[
             hurry.name.to_owned(),
-            format!("{:.0} s", hurry.time_limit.as_secs_f64()),
-            seconds(to_spare),
+            format!("{limit:.0} s"),
+            seconds(limit - run.seconds),
             failed.to_string(),
+            run.lines().len().to_string(),
+            format!("{:.0}", run.lines().len() as f64 / run.seconds_of_lines()),
             format!("{:.1} MB", run.memory),
         ]);
     }
@@ -270,11 +318,20 @@ async fn before_the_deadline(output: &mut Output) {
 impl Hurry {
     /// The run, and how many of its models or accounts failed.
     async fn run(&self) -> (Run, u64) {
-        let emulator = self.work.service(self.calls_a_second).await;
+        let calls_a_second = match self.service {
+            Service::Slow(calls) => Some(calls),
+            Service::Fast | Service::HangsOnce | Service::Gone => None,
+        };
+        let emulator = self.work.service(calls_a_second).await;
         let mut variables = self.work.variables();
         let closed_url = closed_url();
-        if !self.is_served {
-            variables.push(("AWS_ENDPOINT_URL", &closed_url));
+        match self.service {
+            Service::Slow(_) | Service::Fast => {}
+            Service::HangsOnce => {
+                let models = self.work.models();
+                emulator.add_fault(Fault::hang().resource(&models[0]));
+            }
+            Service::Gone => variables.push(("AWS_ENDPOINT_URL", &closed_url)),
         }
         let idle = Idle::start(Program::Stopper, &emulator, &variables, Setting::BOX_TLS).await;
         let run = idle.run(&self.work.event(), self.time_limit).await;
@@ -286,12 +343,13 @@ impl Hurry {
         let [summary] = &summaries[..] else {
             panic!("{}: {} lines of a run", self.name, summaries.len());
         };
-        let (models, failed) = (summary["models"].as_u64(), summary["failed"].as_u64());
-        let lines = lines_of(&run.log, "model").len() as u64;
-        assert_eq!(models, Some(lines), "{}: a line for each", self.name);
+        let count = |name: &str| summary[name].as_u64().unwrap_or_default();
+        let lines = run.lines().len() as u64;
+        let expected = count("models") + count("failed_lookups");
+        assert_eq!(expected, lines, "{}: a line for each", self.name);
         let named = self.work.models().len() as u64;
         assert!(lines >= named, "{}: {lines} of {named}", self.name);
-        (run, failed.unwrap())
+        (run, count("failed") + count("failed_lookups"))
     }
 }
 

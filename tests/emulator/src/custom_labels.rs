@@ -57,6 +57,7 @@ pub(crate) struct LiveModel {
     pub(crate) inference_units: u32,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) feature: String,
+    pub(crate) description_bytes: usize,
     /// When it entered its status.
     since: Instant,
     start_takes: Option<Duration>,
@@ -222,6 +223,7 @@ impl LiveModel {
             inference_units: model.inference_units,
             tags: model.tags,
             feature: model.feature.unwrap_or(project_feature),
+            description_bytes: model.description_bytes,
             since: now,
             start_takes: model.start_takes,
             stop_takes: model.stop_takes,

@@ -29,6 +29,7 @@ pub struct Model {
     pub(crate) stop_takes: Option<Duration>,
     pub(crate) becomes: Vec<(Duration, String)>,
     pub(crate) feature: Option<String>,
+    pub(crate) description_bytes: usize,
 }
 
 impl Model {
@@ -46,6 +47,7 @@ impl Model {
             stop_takes: None,
             becomes: Vec::new(),
             feature: None,
+            description_bytes: 0,
         })
     }
 
@@ -94,6 +96,13 @@ impl Model {
     /// that brings its project into being decides the project's feature.
     pub fn feature(mut self, feature: &str) -> Self {
         self.feature = Some(feature.to_owned());
+        self
+    }
+
+    /// Gives the description what training leaves in one, results and manifests, with so many
+    /// manifests that it has at least this many bytes of JSON. Real ones have about 2,500.
+    pub fn description_bytes(mut self, bytes: usize) -> Self {
+        self.description_bytes = bytes;
         self
     }
 }
