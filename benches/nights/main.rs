@@ -6,7 +6,7 @@
 //! measured where `benches/peers/install` has installed them.
 //!
 //! `cargo bench -- cold` measures one section alone: `cold`, `instructions`, `quotas`, `many`, `box`
-//! or `trouble`, which fails where a bar of its table is not kept. A whole run writes its tables to `target/performance.md` and its plots to `target/plots`;
+//! or `trouble`. It fails where an answer in the box comes late, or a bar in trouble is missed. A whole run writes its tables to `target/performance.md` and its plots to `target/plots`;
 //! `cargo bench -- --docs` writes them to `benches/measured.md`, `docs/performance.md` and
 //! `docs/plots`. `cargo bench -- costs` is no part of that: it compares with `benches/costs.json`,
 //! and `cargo bench -- costs --accept` writes that file. `PROGRAM=PATH` before each measures
@@ -71,9 +71,9 @@ async fn main() -> ExitCode {
     if is_wanted("box") {
         figures = smallest_box::measure(&programs, &mut output).await;
     }
-    let mut is_kept = true;
+    let mut missed = std::mem::take(&mut figures.late);
     if is_wanted("trouble") {
-        is_kept = trouble::measure(&mut output).await;
+        missed.extend(trouble::measure(&mut output).await);
     }
 
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -100,9 +100,11 @@ async fn main() -> ExitCode {
         output.write_to(&root.join("benches/measured.md"));
         output.write_into(&docs.join("performance.md"));
     }
-    if !is_kept {
-        eprintln!("trouble: a bar was not kept");
-        return ExitCode::FAILURE;
+    for work in &missed {
+        eprintln!("a bar was missed: {work}");
     }
-    ExitCode::SUCCESS
+    match missed[..] {
+        [] => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
 }

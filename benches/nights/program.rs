@@ -22,6 +22,9 @@ pub const PROGRAM: &str = "PROGRAM";
 /// How long an answer that is late is waited for.
 const LATEST: Duration = Duration::from_secs(15);
 
+/// So many lines tell how long one takes.
+const ENOUGH_LINES: usize = 500;
+
 /// Something that Lambda could run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Program {
@@ -280,15 +283,19 @@ impl Run {
         lines
     }
 
-    /// The seconds from the first of these to the answer.
-    pub fn seconds_of_lines(&self) -> f64 {
-        let lines = self.lines();
-        let times = lines.iter().map(|line| {
+    /// How many lines it wrote a second once nothing more was tried: from the first failure to the
+    /// answer, if there were enough to tell.
+    pub fn lines_a_second(&self) -> Option<f64> {
+        let time = |line: &Value| {
             let time = line["timestamp"].as_str().unwrap();
             OffsetDateTime::parse(time, &Rfc3339).unwrap()
-        });
-        let first = times.min().unwrap();
-        (OffsetDateTime::from(self.ended_at) - first).as_seconds_f64()
+        };
+        let lines = self.lines();
+        let failed = lines.iter().filter(|line| line["level"] == "ERROR");
+        let start = failed.clone().map(time).min()?;
+        let written = lines.iter().filter(|line| time(line) >= start).count() as f64;
+        let seconds = (OffsetDateTime::from(self.ended_at) - start).as_seconds_f64();
+        (failed.count() >= ENOUGH_LINES).then_some(written / seconds)
     }
 }
 
