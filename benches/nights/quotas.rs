@@ -156,12 +156,14 @@ impl Night {
         let event = json!({ "model_arns": arns }).to_string();
         let start = Instant::now();
         let change = async {
-            emulator
-                .wait_until(|emulator| left(emulator) <= self.models / 2)
-                .await;
+            let half = emulator.wait_until(|emulator| left(emulator) <= self.models / 2);
             match self.limit {
-                Limit::Changed(_, after) => emulator.set_quota(Some(quota(after))),
+                Limit::Changed(_, after) => {
+                    half.await;
+                    emulator.set_quota(Some(quota(after)));
+                }
                 Limit::Interrupted(rate) => {
+                    half.await;
                     emulator.set_quota(Some(quota(0.0)));
                     sleep(OUTAGE).await;
                     emulator.set_quota(Some(quota(rate)));
