@@ -6,7 +6,8 @@
 //! measured where `benches/peers/install` has installed them.
 //!
 //! `cargo bench -- cold` measures one section alone: `cold`, `instructions`, `quotas`, `many`, `box`
-//! or `trouble`. It fails where an answer in the box comes late, or a bar in trouble is missed. A whole run writes its tables to `target/performance.md` and its plots to `target/plots`;
+//! or `trouble`. It fails where an answer in the box comes late, or a bar in trouble is missed. A
+//! whole run writes its tables to `target/performance.md` and its plots to `target/plots`;
 //! `cargo bench -- --docs` writes them to `benches/measured.md`, `docs/performance.md` and
 //! `docs/plots`. `cargo bench -- costs` is no part of that: it compares with `benches/costs.json`,
 //! and `cargo bench -- costs --accept` writes that file. `PROGRAM=PATH` before each measures

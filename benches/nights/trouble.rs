@@ -261,8 +261,9 @@ impl Measured {
     }
 
     fn is_kept(&self) -> bool {
-        let is_in_time = self.last_stop.is_some_and(|seconds| seconds <= self.bar);
-        is_in_time && self.left == 0 && self.to_spare() >= LEAST_TO_SPARE
+        let is_soon = self.last_stop.is_some_and(|seconds| seconds <= self.bar);
+        let is_answered = self.run.answer.is_ok() && self.to_spare() >= LEAST_TO_SPARE;
+        is_soon && is_answered && self.left == 0
     }
 
     fn cells(&self) -> [String; 8] {
