@@ -8,9 +8,7 @@ const LONGEST_QUOTATION: usize = 80;
 /// Quotes a text, cut if it is too long.
 pub(crate) fn quoted(text: &str) -> String {
     match text.char_indices().nth(LONGEST_QUOTATION) {
-        Some((end, _)) => {
-            format!("`{}...`", text.get(..end).unwrap_or_default())
-        }
+        Some((end, _)) => format!("`{}...`", text.split_at(end).0),
         None => format!("`{text}`"),
     }
 }
@@ -20,8 +18,8 @@ pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return text.into();
     }
-    let end = text.floor_char_boundary(most);
-    format!("{}...", text.get(..end).unwrap_or_default()).into()
+    let (beginning, _) = text.split_at(text.floor_char_boundary(most));
+    format!("{beginning}...").into()
 }
 
 /// Cuts the middle out of a text that is longer than `most` bytes.
@@ -29,9 +27,8 @@ pub(crate) fn cut_middle(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return text.into();
     }
-    let beginning = text.get(..text.floor_char_boundary(most / 2));
-    let end = text.get(text.ceil_char_boundary(text.len() - most / 2)..);
-    let (beginning, end) = (beginning.unwrap_or_default(), end.unwrap_or_default());
+    let (beginning, _) = text.split_at(text.floor_char_boundary(most / 2));
+    let (_, end) = text.split_at(text.ceil_char_boundary(text.len() - most / 2));
     format!("{beginning}...{end}").into()
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
@@ -10,14 +10,14 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::aws::{Aws, Caller};
-use crate::deadline::Deadline;
+use crate::aws::Aws;
 use crate::excerpt::plain;
 use crate::metrics;
 use crate::report::Report;
 use crate::request::{InvalidRequest, Payload, Request};
 use crate::run::{Assignment, NotPlanned, Plan, Run};
 use crate::settings::{InvalidSettings, Settings};
+use crate::text;
 
 /// The function: its settings, the services that it calls, and where its metrics go. There is one
 /// per process.
@@ -36,7 +36,7 @@ pub struct Invocation {
     pub function_name: String,
     /// The ARN by which the function was invoked.
     pub function_arn: String,
-    /// When Lambda ends the invocation, answered or not.
+    /// When Lambda ends the invocation, with or without a response.
     pub deadline: Instant,
 }
 
@@ -100,36 +100,31 @@ impl Handler {
             );
         }
 
-        let caller = Caller {
-            deadline: Arc::new(Deadline::new(invocation.deadline)),
-            request_id: (&*invocation.request_id).into(),
-            session: None,
-        };
-        let now = OffsetDateTime::from(SystemTime::now());
+        let own_account = invocation.function_arn.split(':').nth(4);
         let assignment = Assignment {
+            settings,
             entries,
             dry_run,
             accounts: request.accounts.as_deref(),
+            own_account: own_account.unwrap_or_default(),
+            request_id: &invocation.request_id,
+            now: OffsetDateTime::from(SystemTime::now()),
         };
-        let own_account = invocation
-            .function_arn
-            .split(':')
-            .nth(4)
-            .unwrap_or_default();
-        let run = Run::new(settings, assignment, own_account, now, caller);
+        let end = invocation.deadline;
         if let Some(accounts_per_run) = request.accounts_per_run {
-            let plan = run.plan(&self.aws, accounts_per_run).await;
+            let plan = Run::plan(assignment, accounts_per_run, &self.aws, end).await;
             return plan.map(Response::Plan).map_err(Error::NotPlanned);
         }
-        let mut report = run.run(&self.aws).await;
+        let mut report = Run::run(assignment, &self.aws, end).await;
+        report.message = text::of(&report);
         let duration = start.elapsed();
         report.log(&invocation.request_id, duration);
-        let covers_all_accounts = request.accounts.is_none();
-        let written = self.write_metrics(&invocation, &report, covers_all_accounts, duration);
+        let is_of_configured_list = request.entries.is_none() && request.accounts.is_none();
+        let written = self.write_metrics(&invocation, &report, is_of_configured_list, duration);
         if let Err(error) = written {
             tracing::warn!(requestId = invocation.request_id, %error, "the metrics could not be written");
         }
-        if report.is_good() {
+        if report.is_successful() {
             report.fit_response();
             Ok(Response::Report(report))
         } else {
@@ -141,12 +136,12 @@ impl Handler {
         &self,
         invocation: &Invocation,
         report: &Report,
-        covers_all_accounts: bool,
+        is_of_configured_list: bool,
         duration: Duration,
     ) -> io::Result<()> {
         let name = &invocation.function_name;
         let mut output = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics::write(&mut *output, name, report, covers_all_accounts, duration)?;
+        metrics::write(&mut *output, name, report, is_of_configured_list, duration)?;
         output.flush()
     }
 }
@@ -181,7 +176,7 @@ pub enum Response {
     Plan(Plan),
 }
 
-/// Why an invocation failed. Its `Display` form is the message, which a template puts into an
+/// Why an invocation failed. Its `Display` form is the error message, which a template puts into an
 /// email; its type is what Lambda reports as `errorType`.
 #[derive(Clone)]
 pub enum Error {

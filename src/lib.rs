@@ -6,15 +6,16 @@
 //! 1. [`handler`] takes one invocation: an event in, a report or an error out.
 //! 2. [`request`] reads the event, [`settings`] the environment. Both produce entries: [`arn`]s and
 //!    patterns.
-//! 3. `run` is what the program is for, and does not know the SDK: a loop for each account and
-//!    region, which finds the models that match patterns and sees each model stopped. [`exemption`]
-//!    says which of the models found are kept running.
-//! 4. [`aws`] makes the calls, and does not know why: the operations, when a call is retried, and
-//!    whose turn it is.
-//! 5. [`report`] is the result, and `metrics` counts it. [`log`] is where the lines go, and
-//!    `excerpt` makes text from outside safe for them. `deadline` is when all of this has to end.
+//! 3. `run` is what the program is for, and does not know the SDK: one loop, and around it values
+//!    that decide which models there are and what is next for each. [`exemption`] says which of the
+//!    models found are kept running.
+//! 4. `calls` is the rule of calling, in plain values: the operations, when a call is retried, how
+//!    fast calls can be made, and whose turn it is.
+//! 5. [`aws`] makes one attempt at a call, and is the only place that knows the SDK.
+//! 6. [`report`] is the result. `text` writes what people read of it, and `metrics` counts it.
+//!    [`log`] is where the lines go, and `excerpt` makes text from outside safe for them.
 
-#![warn(missing_docs)]
+// Not in Cargo.toml, where they would hold for the tests' helpers as well.
 #![cfg_attr(
     not(test),
     deny(
@@ -27,7 +28,7 @@
 
 pub mod arn;
 pub mod aws;
-mod deadline;
+mod calls;
 mod excerpt;
 pub mod exemption;
 pub mod handler;
@@ -37,6 +38,7 @@ pub mod report;
 pub mod request;
 mod run;
 pub mod settings;
+mod text;
 
 pub use handler::{Handler, Invocation};
 pub use run::{NotPlanned, Plan, PlannedRun};

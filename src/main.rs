@@ -1,6 +1,6 @@
 //! The process: logging, settings, AWS configuration, serve.
 
-#![warn(missing_docs)]
+// Not in Cargo.toml, where they would hold for the tests' helpers as well.
 #![cfg_attr(
     not(test),
     deny(
@@ -13,8 +13,10 @@
 
 use std::process::ExitCode;
 
+use lambda_runtime::tower::util::MapRequestLayer;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use rekognition_stopper::aws::Aws;
+use rekognition_stopper::request::skip_byte_order_mark;
 use rekognition_stopper::settings::Settings;
 use rekognition_stopper::{Handler, log};
 
@@ -42,9 +44,10 @@ async fn main() -> ExitCode {
     }
     log::log_panics();
     let settings = Settings::read(|name| std::env::var(name));
-    let handler = Handler::new(settings, Aws::from_env().await, std::io::stdout());
+    let handler = Handler::new(settings, Aws::from_env(), std::io::stdout());
     let serve = service_fn(|event: LambdaEvent<_>| handler.handle(event));
-    match Runtime::new(serve).run().await {
+    let runtime = Runtime::new(serve).layer(MapRequestLayer::new(skip_byte_order_mark));
+    match runtime.run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error, "the Lambda runtime has ended");

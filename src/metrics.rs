@@ -27,16 +27,17 @@ struct Run<'run> {
     models_already_stopped: u64,
     models_kept: u64,
     models_failed: u64,
+    lookups_failed: u64,
     inference_units_stopped: u64,
-    /// 1 after a good run and 0 after a failed one. A dry run stops nothing, and a run of some of
-    /// the accounts says nothing about the others.
+    /// 1 after a successful run and 0 after a failed one, if it says anything about the configured
+    /// list: a dry run stops nothing of it.
     runs_succeeded: Option<u64>,
     /// In milliseconds.
     duration: Duration,
 }
 
-/// Writes the record of a run as one line. `covers_all_accounts` is whether the run covers all the
-/// accounts that its entries stand for.
+/// Writes the record of a run as one line. `is_of_configured_list` is whether the run is of the
+/// whole configured list.
 ///
 /// # Errors
 /// Those of the output.
@@ -44,11 +45,11 @@ pub(crate) fn write(
     mut output: &mut dyn io::Write,
     function_name: &str,
     report: &Report,
-    covers_all_accounts: bool,
+    is_of_configured_list: bool,
     duration: Duration,
 ) -> io::Result<()> {
     let count = |models: usize| u64::try_from(models).unwrap_or(u64::MAX);
-    let (summary, dry_run) = (&report.summary, report.is_dry_run());
+    let (summary, dry_run) = (&report.summary, report.dry_run);
     let run = Run {
         timestamp: SystemTime::now(),
         function_name,
@@ -56,13 +57,14 @@ pub(crate) fn write(
         models_already_stopped: count(summary.already_stopped),
         models_kept: count(summary.kept),
         models_failed: count(summary.failed),
+        lookups_failed: count(summary.failed_lookups),
         // What a dry run would have stopped is in its report, but saves nothing.
         inference_units_stopped: if dry_run {
             0
         } else {
             summary.inference_units_stopped
         },
-        runs_succeeded: (covers_all_accounts && !dry_run).then(|| report.is_good().into()),
+        runs_succeeded: (is_of_configured_list && !dry_run).then(|| report.is_successful().into()),
         duration,
     };
     let dimensions = vec![vec![DIMENSION.to_owned()]];
@@ -78,16 +80,16 @@ mod tests {
 
     fn runs_succeeded(
         models: Vec<ModelReport>,
-        covers_all_accounts: bool,
+        is_of_configured_list: bool,
         dry_run: bool,
     ) -> Option<u64> {
-        let report = Report::new(models, Vec::new(), 1, dry_run, None);
+        let report = Report::new(models, Vec::new(), Vec::new(), 1, dry_run, None);
         let mut record = Vec::new();
         write(
             &mut record,
             "nightly",
             &report,
-            covers_all_accounts,
+            is_of_configured_list,
             Duration::ZERO,
         )
         .unwrap();
@@ -102,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_run_that_stops_models_in_all_accounts_counts_as_succeeded_or_not() {
+    fn only_a_run_that_stops_the_configured_list_counts_as_succeeded_or_not() {
         let failure = Failure::new(Code::Panicked, "a fault");
         let failed = vec![ModelReport::failed("a", failure)];
         assert_eq!(runs_succeeded(Vec::new(), true, false), Some(1));

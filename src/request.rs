@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use lambda_runtime::LambdaInvocation;
 use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Number;
@@ -15,6 +16,8 @@ use crate::excerpt::{cut_middle, quoted};
 /// The maximum length of a list: far above any account's quota of models, and low enough that such
 /// a run fits in the function's smallest memory.
 const MOST_ENTRIES: usize = 10_000;
+/// What some editors and shells put in front of a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// How many accounts each run of a plan may have.
 const ACCOUNTS_PER_RUN: RangeInclusive<usize> = 1..=MOST_ACCOUNTS_PER_RUN;
 /// The upper bound of that range.
@@ -45,6 +48,15 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
+/// An invocation without the byte order mark in front of its event, if it has one. JSON allows none,
+/// so it has to go before the runtime parses the event.
+pub fn skip_byte_order_mark(mut invocation: LambdaInvocation) -> LambdaInvocation {
+    if invocation.body.starts_with(BYTE_ORDER_MARK) {
+        invocation.body = invocation.body.split_off(BYTE_ORDER_MARK.len());
+    }
+    invocation
+}
+
 /// The request for one run.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,7 +67,7 @@ pub struct Request {
     /// Check, decide and report, but stop nothing; if absent, `DRY_RUN` applies.
     #[serde(default, deserialize_with = "present")]
     pub dry_run: Option<bool>,
-    /// Narrows the run to these of the accounts that a wildcard stands for. Never empty.
+    /// Narrows the run to these of the accounts that a wildcard matches. Never empty.
     #[serde(default, deserialize_with = "accounts")]
     pub accounts: Option<Vec<AccountId>>,
     /// Only plan runs of at most this many accounts each: 1 to 1,000.
@@ -63,8 +75,8 @@ pub struct Request {
     pub accounts_per_run: Option<usize>,
 }
 
-/// The fields that make an event an EventBridge envelope. `detail` stays text, so it may be nested
-/// to any depth.
+/// The fields by which an event that is no direct request is known. What they hold stays text, so it
+/// may be nested to any depth.
 #[derive(Deserialize)]
 struct Envelope<'event> {
     #[serde(default, rename = "detail-type", deserialize_with = "present")]
@@ -73,13 +85,45 @@ struct Envelope<'event> {
     source: Option<String>,
     #[serde(default, borrow, deserialize_with = "present")]
     detail: Option<&'event RawValue>,
+    #[serde(default, rename = "alarmArn", deserialize_with = "present")]
+    alarm_arn: Option<IgnoredAny>,
+    #[serde(default, borrow, rename = "Records", deserialize_with = "present")]
+    records: Option<&'event RawValue>,
+}
+
+/// A message of SNS. Nothing in it matters but that it is one.
+#[derive(Deserialize)]
+struct SnsRecord {
+    #[serde(rename = "EventSource")]
+    _source: SnsSource,
+}
+
+#[derive(Deserialize)]
+enum SnsSource {
+    #[serde(rename = "aws:sns")]
+    Sns,
+}
+
+impl Envelope<'_> {
+    /// Whether AWS itself sent this, as a schedule, a budget and an alarm do.
+    fn is_from_aws(&self) -> bool {
+        let source = self.source.as_deref().unwrap_or_default();
+        let is_event = self.detail_type.is_some() && source.starts_with("aws.");
+        let is_alarm_action = self.alarm_arn.is_some() && source == "aws.cloudwatch";
+        is_event || is_alarm_action || self.records.is_some_and(is_from_sns)
+    }
+}
+
+fn is_from_sns(records: &RawValue) -> bool {
+    serde_json::from_str(records.get()).is_ok_and(|records: Vec<SnsRecord>| !records.is_empty())
 }
 
 impl Request {
     /// Reads a direct request, or the request in the `detail` of an EventBridge envelope.
     ///
-    /// An envelope from AWS itself (its `source` begins with `aws.`) is an empty request whatever
-    /// its `detail` holds: schedules and alarms know nothing about models.
+    /// What AWS itself sends (an envelope whose `source` begins with `aws.`, messages of SNS, the
+    /// action of an alarm) is an empty request whatever it holds: "budget exceeded" is a reason to
+    /// stop what is configured, and a message from outside never says what to stop.
     ///
     /// # Errors
     /// A payload that is not an object, an unknown field, a wrong type or a value out of range.
@@ -88,17 +132,17 @@ impl Request {
             Payload::Json(event) => event,
             Payload::NotJson(why) => {
                 return Err(InvalidRequest(format!(
-                    "the payload is not JSON ({why}); it should be an object such as `{{}}`"
+                    "the payload is not JSON ({why}); it should be an object such as `{{}}`, in UTF-8"
                 )));
             }
         };
         let envelope: Envelope = read_object(event, "the payload", "")?;
+        if envelope.is_from_aws() {
+            return Ok(Self::default());
+        }
         let (Some(_), Some(source)) = (envelope.detail_type, envelope.source) else {
             return read_object(event, "the payload", "");
         };
-        if source.starts_with("aws.") {
-            return Ok(Self::default());
-        }
         let what = format!("`detail` of the event from {}", quoted(&source));
         match envelope.detail {
             Some(detail) => read_object(detail, &what, "detail."),
@@ -246,12 +290,12 @@ fn entries<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Vec<Entry>>, D::
     json.deserialize_seq(Entries).map(Some)
 }
 
-/// One entry of a list of models: what was written, and what it stands for.
+/// One entry of a list of models: what was written, and what it is.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// The entry as it was written, without surrounding white space.
     pub text: Arc<str>,
-    /// The model or the pattern that it stands for, or why it is invalid.
+    /// The model or the pattern, or why it is neither.
     pub target: Result<Target, InvalidModelArn>,
 }
 
@@ -374,6 +418,61 @@ mod tests {
         }
         let without_detail = json!({"detail-type": "x", "source": "aws.budgets"});
         assert!(read(without_detail).unwrap().entries.is_none());
+    }
+
+    #[test]
+    fn messages_of_sns_and_the_action_of_an_alarm_are_empty_requests_whatever_they_hold() {
+        let message = |text: &str| json!({"EventSource": "aws:sns", "Sns": {"Message": text}});
+        let request = json!({"model_arns": [ARN]}).to_string();
+        for event in [
+            json!({"Records": [message("over budget")]}),
+            json!({"Records": [message(&request), message("")], "model_arns": [ARN], "x": 1}),
+            json!({"source": "aws.cloudwatch", "alarmArn": "arn:aws:cloudwatch", "alarmData": {}}),
+            json!({"source": "aws.cloudwatch", "alarmArn": null, "model_arns": [ARN]}),
+        ] {
+            let request = read(event).unwrap();
+            assert!(request.entries.is_none());
+        }
+        for (event, field) in [
+            (json!({"Records": []}), "Records"),
+            (json!({"Records": null}), "Records"),
+            (json!({"Records": "aws:sns"}), "Records"),
+            (json!({"Records": [{"eventSource": "aws:s3"}]}), "Records"),
+            (json!({"Records": [{"EventSource": "aws:sqs"}]}), "Records"),
+            (json!({"Records": [message(""), {}]}), "Records"),
+            (json!({"Records": [message(""), null]}), "Records"),
+            (json!({"source": "aws.cloudwatch"}), "source"),
+            (json!({"alarmArn": "arn:aws:cloudwatch"}), "alarmArn"),
+            (json!({"alarmArn": "x", "source": "aws.events"}), "alarmArn"),
+            (
+                json!({"alarmArn": "x", "source": "aws.cloudwatch2"}),
+                "alarmArn",
+            ),
+        ] {
+            let message = refused(event);
+            let beginning = format!("`{field}`: unknown field `{field}`, expected one of");
+            assert!(message.starts_with(&beginning), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_once() {
+        for (body, rest) in [
+            ("\u{feff}{}", "{}"),
+            ("{}", "{}"),
+            ("\u{feff}", ""),
+            ("\u{feff}\u{feff}{}", "\u{feff}{}"),
+            ("{\u{feff}}", "{\u{feff}}"),
+            ("", ""),
+        ] {
+            let (parts, ()) = axum::http::Response::new(()).into_parts();
+            let invocation = skip_byte_order_mark(LambdaInvocation {
+                parts,
+                body: body.into(),
+                context: lambda_runtime::Context::default(),
+            });
+            assert_eq!(invocation.body, rest);
+        }
     }
 
     #[test]
@@ -630,9 +729,24 @@ mod tests {
 
     #[test]
     fn a_payload_that_is_not_json_is_an_error_of_the_request() {
-        let mut text = serde_json::Deserializer::from_str("{oops");
-        let payload = Payload::deserialize(&mut text).unwrap();
-        let message = Request::read(&payload).unwrap_err().to_string();
-        assert!(message.contains("the payload is not JSON"), "{message}");
+        let utf_16: Vec<u8> = "{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let with_mark = [&[0xff, 0xfe], &*utf_16].concat();
+        for bytes in [
+            b"{oops",
+            &b"{\"x\": \"\xe9\"}"[..],
+            &with_mark,
+            &utf_16,
+            b"",
+        ] {
+            let mut text = serde_json::Deserializer::from_slice(bytes);
+            let payload = Payload::deserialize(&mut text).unwrap();
+            let message = Request::read(&payload).unwrap_err().to_string();
+            assert!(
+                message.starts_with("the payload is not JSON ("),
+                "{message}"
+            );
+            let right = "; it should be an object such as `{}`, in UTF-8";
+            assert!(message.ends_with(right), "{message}");
+        }
     }
 }

@@ -18,12 +18,8 @@ const DEFAULT_CONCURRENCY: NonZeroUsize = match NonZeroUsize::new(8) {
     Some(eight) => eight,
     None => NonZeroUsize::MIN,
 };
-/// The maximum lengths of a role's name and, including the slashes around it, of its path, from the
-/// IAM API.
-const ROLE_NAME_LENGTH: usize = 64;
-const ROLE_PATH_LENGTH: usize = 512;
-/// The length of an external ID, from the STS API.
-const EXTERNAL_ID_LENGTH: std::ops::RangeInclusive<usize> = 2..=1224;
+/// The maximum length of a label of a host name.
+const HOST_LABEL_LENGTH: usize = 63;
 
 /// The regions of [Custom Labels].
 ///
@@ -40,23 +36,6 @@ const CUSTOM_LABELS_REGIONS: [&str; 11] = [
     "ap-southeast-2",
     "ap-northeast-1",
     "ap-northeast-2",
-];
-/// What region names begin with, in all of AWS's partitions.
-const AREAS: [&str; 16] = [
-    "af", "ap", "ca", "cn", "eu", "eu-isoe", "eusc-de", "il", "me", "mx", "sa", "us", "us-gov",
-    "us-iso", "us-isob", "us-isof",
-];
-/// What follows in a region's name, before the number.
-const DIRECTIONS: [&str; 9] = [
-    "central",
-    "east",
-    "north",
-    "northeast",
-    "northwest",
-    "south",
-    "southeast",
-    "southwest",
-    "west",
 ];
 
 /// What the operator has configured for every run.
@@ -80,12 +59,12 @@ pub struct Settings {
     pub member_role: Option<String>,
     /// `MEMBER_EXTERNAL_ID`: the external ID that goes with it.
     pub member_external_id: Option<String>,
-    /// `REGIONS`: what a wildcard in the region stands for, without duplicates.
+    /// `REGIONS`: what a wildcard in the region can match, without duplicates.
     pub regions: Vec<String>,
-    /// `ORGANIZATIONAL_UNITS`: the roots and units whose accounts, at any depth, a wildcard stands
-    /// for; empty for the whole organization.
+    /// `ORGANIZATIONAL_UNITS`: the roots and units whose accounts, at any depth, a wildcard can
+    /// match; empty for the whole organization.
     pub organizational_units: Vec<String>,
-    /// `EXCLUDED_ACCOUNTS`: the accounts that a wildcard never stands for.
+    /// `EXCLUDED_ACCOUNTS`: the accounts that a wildcard never matches.
     pub excluded_accounts: Vec<AccountId>,
 }
 
@@ -135,19 +114,19 @@ impl Settings {
             member_role: variables.read(
                 "MEMBER_ROLE",
                 "the name of a role, with its path if it has one, such as `ops/stopper`: not an \
-                 ARN, no leading slash, and only characters that IAM allows",
+                 ARN, no leading slash, and ASCII without white space",
                 |text| is_role(text).then(|| text.to_owned()),
             ),
             member_external_id: variables.read(
                 "MEMBER_EXTERNAL_ID",
-                "2 to 1224 letters, digits and characters of `_+=,.@:/-`",
-                |text| is_external_id(text).then(|| text.to_owned()),
+                "ASCII without white space",
+                |text| is_printable(text).then(|| text.to_owned()),
             ),
             regions: variables
                 .read_list(
                     "REGIONS",
-                    "full names of regions such as `us-east-1`",
-                    |text| is_region(text).then(|| text.to_owned()),
+                    "names of regions such as `us-east-1`: lower-case letters, digits and hyphens",
+                    |text| is_host_label(text).then(|| text.to_owned()),
                 )
                 .unwrap_or_else(|| CUSTOM_LABELS_REGIONS.map(str::to_owned).into()),
             organizational_units: variables
@@ -155,7 +134,7 @@ impl Settings {
                     "ORGANIZATIONAL_UNITS",
                     "IDs of organizational units such as `ou-a1b2-c3d4e5f6`, or of roots such as \
                      `r-a1b2`",
-                    |text| is_organizational_unit(text).then(|| text.to_owned()),
+                    |text| is_printable(text).then(|| text.to_owned()),
                 )
                 .unwrap_or_default(),
             excluded_accounts: variables
@@ -255,52 +234,22 @@ fn split_list(text: &str) -> impl Iterator<Item = &str> {
         .filter(|item| !item.is_empty())
 }
 
-/// Whether a text is the name of a role, with its path if it has one.
+/// Whether a text can be written into a request as it is. Whether it means anything there, only AWS
+/// can tell, and its error message names the value.
+fn is_printable(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Whether a text can follow `:role/` in an ARN.
 fn is_role(text: &str) -> bool {
-    let (path, name) = text.rsplit_once('/').unwrap_or(("", text));
-    let is_name = (1..=ROLE_NAME_LENGTH).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| is_word(byte) || b"+=,.@-".contains(&byte));
-    let has_right_path = path.len() + "//".len() <= ROLE_PATH_LENGTH
-        && path.bytes().all(|byte| byte.is_ascii_graphic())
-        && (!text.contains('/') || path.split('/').all(|part| !part.is_empty()));
-    is_name && has_right_path && !text.starts_with("arn:")
+    is_printable(text) && !text.starts_with('/') && !text.starts_with("arn:")
 }
 
-fn is_external_id(text: &str) -> bool {
-    EXTERNAL_ID_LENGTH.contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| is_word(byte) || b"+=,.@:/-".contains(&byte))
-}
-
-/// Whether a text has the form of a region's name. Whether the region exists is not known.
-fn is_region(text: &str) -> bool {
-    let mut parts = text.rsplitn(3, '-');
-    let (number, direction, area) = (parts.next(), parts.next(), parts.next());
-    area.is_some_and(|area| AREAS.contains(&area))
-        && direction.is_some_and(|direction| DIRECTIONS.contains(&direction))
-        && number.is_some_and(|number| matches!(number.as_bytes(), [b'1'..=b'9']))
-}
-
-/// Whether a text is the ID of a root or an organizational unit.
-fn is_organizational_unit(text: &str) -> bool {
-    let is_id = |id: &str, fewest: usize| {
-        (fewest..=32).contains(&id.len())
-            && id
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
-    match text.split('-').collect::<Vec<_>>()[..] {
-        ["r", root] => is_id(root, 4),
-        ["ou", root, unit] => is_id(root, 4) && is_id(unit, 8),
-        _ => false,
-    }
-}
-
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
+/// Whether a region's name can be a label of a host name. Anything else in its place could send a
+/// call, with its signature, to another host.
+fn is_host_label(text: &str) -> bool {
+    let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    text.len() <= HOST_LABEL_LENGTH && !text.starts_with('-') && text.bytes().all(valid)
 }
 
 /// Variables with invalid values: the name of each, what was found and what was expected.
@@ -401,9 +350,9 @@ mod tests {
             ("DRY_RUN", "1"),
             ("MODEL_ARNS", r#"["arn:aws:rekognition"]"#),
             ("MEMBER_ROLE", "/stopper"),
-            ("MEMBER_EXTERNAL_ID", "a"),
-            ("REGIONS", "us-eats-1, eu-west-1, eu-west"),
-            ("ORGANIZATIONAL_UNITS", "ou-a1b2"),
+            ("MEMBER_EXTERNAL_ID", "a b"),
+            ("REGIONS", "us-east-*, eu-west-1, EU"),
+            ("ORGANIZATIONAL_UNITS", "r-a1b2, é"),
             ("EXCLUDED_ACCOUNTS", "1234"),
         ])
         .unwrap_err()
@@ -416,9 +365,9 @@ mod tests {
             "DRY_RUN is `1`; it should be `true` or `false`",
             "separated by commas or white space, not JSON",
             "MEMBER_ROLE is `/stopper`; it should be the name of a role",
-            "MEMBER_EXTERNAL_ID is `a`; it should be 2 to 1224",
-            "REGIONS contains `us-eats-1`, `eu-west`; it should be full names of regions",
-            "ORGANIZATIONAL_UNITS contains `ou-a1b2`; it should be IDs of organizational units",
+            "MEMBER_EXTERNAL_ID is `a b`; it should be ASCII without white space",
+            "REGIONS contains `us-east-*`, `EU`; it should be names of regions",
+            "ORGANIZATIONAL_UNITS contains `é`; it should be IDs of organizational units",
             "EXCLUDED_ACCOUNTS contains `1234`; it should be 12-digit account IDs",
         ] {
             assert!(message.contains(part), "{message}");
@@ -466,88 +415,58 @@ mod tests {
     }
 
     #[test]
-    fn the_member_role_is_a_name_with_its_path() {
-        let longest_path = format!("{}/r", "p".repeat(510));
-        for right in ["r", "a_+=,.@-Z9", "ops/night/stopper", &longest_path] {
-            assert!(is_role(right), "{right}");
-        }
-        let too_long = ["r".repeat(65), format!("{}/r", "p".repeat(511))];
-        for wrong in [
-            "/r",
-            "ops//r",
-            "ops/",
-            "/",
-            "a b",
-            "ops of/r",
-            "r*",
-            "é",
-            "arn:aws:iam::123456789012:role/r",
-            &too_long[0],
-            &too_long[1],
+    fn what_only_aws_can_judge_is_refused_only_if_it_would_break_a_request() {
+        for (name, right, wrong) in [
+            (
+                "MEMBER_ROLE",
+                &["r", "a_+=,.@-Z9", "ops/night/stopper", "a:b"][..],
+                &[
+                    "/r",
+                    "/",
+                    "a b",
+                    "ops\u{7f}/r",
+                    "é",
+                    "arn:aws:iam::1:role/r",
+                ][..],
+            ),
+            (
+                "MEMBER_EXTERNAL_ID",
+                &["a", "a:b/c_+=,.@-", "*"],
+                &["a b", "a\tb", "é"],
+            ),
+            (
+                "ORGANIZATIONAL_UNITS",
+                &["r-a1b2", "ou-a1b2-c3d4e5f6", "another-form"],
+                &["a\u{1b}b", "é"],
+            ),
+            (
+                "REGIONS",
+                &["us-east-1", "eusc-de-east-1", "moon1"],
+                &[
+                    "US-EAST-1",
+                    "us_east_1",
+                    "us-east-*",
+                    "-east-1",
+                    "evil.example/",
+                    "x@evil.example",
+                    "a#b",
+                    "a:1",
+                    "é",
+                ],
+            ),
         ] {
-            assert!(!is_role(wrong), "{wrong}");
+            for value in right {
+                assert!(read(&[(name, value)]).is_ok(), "{name}={value}");
+            }
+            for value in wrong {
+                let message = read(&[(name, value)]).unwrap_err().to_string();
+                assert!(message.starts_with(name), "{message}");
+                assert!(message.contains("; it should be "), "{message}");
+            }
         }
-    }
-
-    #[test]
-    fn an_external_id_has_only_characters_that_sts_allows() {
-        for (id, right) in [
-            ("ab", true),
-            ("a:b/c_+=,.@-", true),
-            (&*"x".repeat(1224), true),
-            (&*"x".repeat(1225), false),
-            ("a", false),
-            ("a b", false),
-            ("a*", false),
-        ] {
-            assert_eq!(is_external_id(id), right, "{id}");
-        }
-    }
-
-    #[test]
-    fn a_region_with_a_typo_is_refused() {
-        let elsewhere = [
-            "eusc-de-east-1",
-            "us-isob-east-1",
-            "mx-central-1",
-            "cn-northwest-1",
-        ];
-        for right in CUSTOM_LABELS_REGIONS.into_iter().chain(elsewhere) {
-            assert!(is_region(right), "{right}");
-        }
-        for wrong in [
-            "us-eats-1",
-            "eu-west",
-            "eu-west-",
-            "eu-west-1a",
-            "su-east-1",
-            "US-EAST-1",
-            "us_east_1",
-            "us-east-0",
-            "us-east-*",
-            "useast1",
-            "us--east-1",
-            "all",
-            "1",
-        ] {
-            assert!(!is_region(wrong), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn an_organizational_unit_has_the_form_of_an_id() {
-        for right in ["r-a1b2", "ou-a1b2-c3d4e5f6"] {
-            assert!(is_organizational_unit(right), "{right}");
-        }
-        for wrong in [
-            "r-a1",
-            "ou-a1b2",
-            "ou-a1b2-c3d4",
-            "OU-a1b2-c3d4e5f6",
-            "o-a1b2c3d4e5",
-            "Prod",
-        ] {
-            assert!(!is_organizational_unit(wrong), "{wrong}");
+        for (length, is_right) in [(63, true), (64, false)] {
+            let region = "r".repeat(length);
+            assert_eq!(read(&[("REGIONS", &region)]).is_ok(), is_right, "{region}");
         }
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use support::log::Log;
 use support::{
     PLENTY, SECRET_KEY, SESSION_TOKEN, arns, emulator, handler, invoke, model, outcomes, pattern,
-    report, running,
+    report, running, summary,
 };
 use tokio::time::Instant;
 
@@ -50,7 +50,9 @@ async fn stopped(variables: &[(&str, &str)], event: Value) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn every_sample_event_works_as_is() {
-    let table: [(&str, &[&str], &str); 5] = [
+    let table: [(&str, &[&str], &str); 7] = [
+        ("alarm-action.json", &[OF_THE_SETTINGS], "stopped"),
+        ("budget-alert-sns.json", &[OF_THE_SETTINGS], "stopped"),
         ("dry-run.json", &[SHELF_AUDIT], "would_stop"),
         ("model-arns.json", &[SHELF_AUDIT, WELD_SEAMS], "stopped"),
         ("put-events.json", &[BOTTLE_CAPS], "stopped"),
@@ -140,8 +142,8 @@ async fn an_empty_list_means_no_models_and_is_a_warning() {
     assert_eq!(
         serde_json::to_value(result.unwrap()).unwrap(),
         json!({
-            "summary": {"accounts": 0, "models": 0, "stopped": 0, "stopping": 0, "already_stopped": 0, "kept": 0, "would_stop": 0,
-                        "failed": 0, "inference_units_stopped": 0},
+            "message": "Nothing was looked up.",
+            "summary": summary(json!({})),
             "models": []
         })
     );
@@ -162,6 +164,21 @@ async fn a_run_without_a_list_in_either_place_is_invalid() {
     }
 }
 
+/// What a function URL makes of a request that may be a right one.
+fn function_url() -> Value {
+    let body = json!({"model_arns": [SHELF_AUDIT]}).to_string();
+    json!({
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": "/",
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"accountId": "anonymous", "http": {"method": "POST", "path": "/"}},
+        "body": body,
+        "isBase64Encoded": false
+    })
+}
+
 #[tokio::test]
 async fn an_event_that_is_not_a_request_is_refused_with_the_reason() {
     for (event, part) in [
@@ -176,6 +193,12 @@ async fn an_event_that_is_not_a_request_is_refused_with_the_reason() {
         (json!({"accounts": ["1234"]}), "`accounts[0]`"),
         (json!({"accounts": ["123456789012"]}), "`accounts`"),
         (json!({"accounts_per_run": 0}), "`accounts_per_run`"),
+        (json!({"key1": "value1", "key2": "value2"}), "`model_arns`"),
+        (function_url(), "`model_arns`"),
+        (
+            json!({"Records": [{"eventSource": "aws:s3"}]}),
+            "`model_arns`",
+        ),
         (json!([SHELF_AUDIT]), "an array"),
         (json!("{}"), "a string"),
         (json!(null), "null"),
@@ -246,6 +269,30 @@ async fn invalid_entries_fail_on_their_own_and_in_their_position() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_entry_is_matched_as_iam_matches_a_resource_and_only_its_projects_are_listed() {
+    let everything: &[&str] = &[BOTTLE_CAPS, OF_THE_SETTINGS, SHELF_AUDIT];
+    for (resource, models) in [
+        ("project/shelf-audit/*", &[SHELF_AUDIT][..]),
+        ("project/shelf-audit/version/*", &[SHELF_AUDIT]),
+        ("project/shelf-audit/version/*/*", &[SHELF_AUDIT]),
+        ("project/*", everything),
+        ("*", everything),
+        ("project/?o*/version/*/1*", &[BOTTLE_CAPS, OF_THE_SETTINGS]),
+        ("project/s*", &[SHELF_AUDIT]),
+        ("project/shelf/*", &[]),
+    ] {
+        let entry = format!("arn:aws:rekognition:us-east-1:123456789012:{resource}");
+        let event = json!({"model_arns": [entry], "dry_run": true});
+        let (emulator, result) = answer(&[], event).await;
+        let report = result.unwrap();
+        let reported: Vec<&str> = report.models.iter().map(|it| &*it.model_arn).collect();
+        assert_eq!(reported, models, "{resource}");
+        let lists = emulator.count(Operation::DescribeProjectVersions);
+        assert_eq!(lists, models.len(), "{resource}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_entry_that_is_given_twice_is_one_model() {
     let entries = [
         BOTTLE_CAPS,
@@ -294,8 +341,15 @@ async fn the_report_has_each_outcome_and_adds_them_up() {
     assert_eq!(
         serde_json::to_value(report).unwrap(),
         json!({
-            "summary": {"accounts": 1, "models": 4, "stopped": 2, "stopping": 0, "already_stopped": 1, "kept": 1, "would_stop": 0,
-                        "failed": 0, "inference_units_stopped": 3, "estimated_savings_per_hour": 12.0},
+            "message": format!(
+                "2 models were stopped: {}; {}. That is 3 inference units, or 12.00 an hour. 1 \
+                 model was kept running: {} (tag keep-running=2999-12-24).",
+                arns[0], arns[3], arns[2]
+            ),
+            "summary": summary(json!({
+                "accounts": 1, "models": 4, "stopped": 2, "already_stopped": 1, "kept": 1,
+                "inference_units_stopped": 3, "estimated_savings_per_hour": 12.0
+            })),
             "models": [
                 {"model_arn": arns[0], "outcome": "stopped", "status": "STOPPED"},
                 {"model_arn": arns[1], "outcome": "already_stopped", "status": "TRAINING_COMPLETED"},
@@ -307,7 +361,7 @@ async fn the_report_has_each_outcome_and_adds_them_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_error_is_one_sentence_that_names_what_was_not_stopped() {
+async fn the_error_message_names_what_was_not_stopped() {
     let arns = arns(5);
     let emulator = emulator([
         running(&arns[0]),
@@ -323,22 +377,20 @@ async fn the_error_is_one_sentence_that_names_what_was_not_stopped() {
     let error = invoke(&handler, event, Duration::from_secs(5)).await;
     let diagnostic = Diagnostic::from(error.unwrap_err());
     assert_eq!(diagnostic.error_type, "NotAllStopped");
-    let sentence = diagnostic.error_message;
+    let message = diagnostic.error_message;
     let beginning = format!(
         "2 of 5 models were not stopped: {} (AccessDeniedException: ",
         arns[1]
     );
-    assert!(sentence.starts_with(&beginning), "{sentence}");
-    assert!(
-        sentence.contains("rekognition:StopProjectVersion"),
-        "{sentence}"
-    );
-    assert!(
-        sentence.contains(&format!("; {} (StillStarting", arns[2])),
-        "{sentence}"
-    );
+    assert!(message.starts_with(&beginning), "{message}");
+    let starting = format!("; {} (StillStarting", arns[2]);
+    assert!(message.contains(&starting), "{message}");
+    // What the service said of it, and what is to be done.
+    let end = "; its status message: The model is being started.). Grant what is missing: \
+               rekognition:StopProjectVersion.";
+    assert!(message.ends_with(end), "{message}");
     for other in [&arns[0], &arns[3], &arns[4]] {
-        assert!(!sentence.contains(other.as_str()), "{sentence}");
+        assert!(!message.contains(other.as_str()), "{message}");
     }
 }
 
@@ -360,17 +412,17 @@ async fn no_error_message_can_break_the_template_of_an_email() {
 }
 
 #[tokio::test]
-async fn a_long_sentence_is_cut_and_the_log_has_everything() {
+async fn a_long_error_message_is_cut_and_the_log_has_everything() {
     let log = Log::new("JSON", "INFO");
     let entries: Vec<String> = (0..300)
         .map(|number| format!("not an ARN, number {number}"))
         .collect();
     let (_, result) = answer(&[], json!({ "model_arns": entries })).await;
-    let sentence = result.unwrap_err().to_string();
-    assert!(sentence.len() <= 8 * 1024, "{} bytes", sentence.len());
-    assert!(sentence.starts_with("300 of 300 models were not stopped: not an ARN, number 0 ("));
-    let named = sentence.matches("InvalidModelArn").count();
-    assert!(sentence.ends_with(&format!("; and {} more", 300 - named)));
+    let message = result.unwrap_err().to_string();
+    assert!(message.len() <= 8 * 1024, "{} bytes", message.len());
+    assert!(message.starts_with("300 of 300 models were not stopped: not an ARN, number 0 ("));
+    let named = message.matches("InvalidModelArn").count();
+    assert!(message.ends_with(&format!("; and {} more.", 300 - named)));
     assert_eq!(log.of_message("model").len(), 300);
 }
 
@@ -473,9 +525,52 @@ async fn the_log_has_a_line_for_each_model_and_one_for_the_run() {
     assert!(run.remove("duration_ms").is_some_and(|it| it.is_u64()));
     assert_eq!(
         Value::Object(run),
-        json!({"level": "ERROR", "message": "run", "accounts": 1, "models": 5, "stopped": 1, "stopping": 0, "already_stopped": 1,
-               "kept": 1, "would_stop": 0, "failed": 2, "inference_units_stopped": 2,
-               "estimated_savings_per_hour": 8.0})
+        summary(json!({
+            "level": "ERROR", "message": "run", "accounts": 1, "models": 5, "stopped": 1,
+            "already_stopped": 1, "kept": 1, "failed": 2, "inference_units_stopped": 2,
+            "estimated_savings_per_hour": 8.0
+        }))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_lookup_has_a_line_of_its_own_and_is_not_a_model() {
+    let log = Log::new("JSON", "INFO");
+    let emulator = emulator([running(SHELF_AUDIT), running(WELD_SEAMS)]).await;
+    let denied = Fault::error("AccessDeniedException").region("eu-west-1");
+    emulator.add_fault(denied);
+    let everywhere = "arn:aws:rekognition:*:123456789012:project/*/version/*/*";
+    let handler = handler(&emulator, &[("REGIONS", "us-east-1,eu-west-1")]);
+    let event = json!({"model_arns": [everywhere]});
+    let error = invoke(&handler, event, PLENTY).await.unwrap_err();
+    let (pattern, reason) = (
+        everywhere.replace(":*:", ":eu-west-1:"),
+        "rekognition:DescribeProjects is not allowed: AccessDeniedException by script",
+    );
+    assert_eq!(
+        error.to_string(),
+        format!("No model failed. 1 lookup failed: {pattern} (AccessDeniedException: {reason}).")
+    );
+    let lines = log.of_message("lookup");
+    let [line] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    assert_eq!(
+        Value::Object(fields(line)),
+        json!({"level": "ERROR", "message": "lookup", "pattern": pattern,
+               "code": "AccessDeniedException", "error": reason})
+    );
+    let models = log.of_message("model");
+    assert_eq!(models.len(), 1);
+    assert_eq!(models[0]["outcome"], "stopped");
+    let mut run = fields(&log.of_message("run")[0]);
+    run.remove("duration_ms");
+    assert_eq!(
+        Value::Object(run),
+        summary(json!({
+            "level": "ERROR", "message": "run", "accounts": 1, "models": 1, "stopped": 1,
+            "failed_lookups": 1, "inference_units_stopped": 1
+        }))
     );
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rekognition_emulator::{Emulator, Fault};
 use serde_json::{Value, json};
 use support::runtime_api::{Function, lines_of};
-use support::{PLENTY, arns, emulator, model, running};
+use support::{PLENTY, arns, emulator, model, running, summary};
 use tokio::process::Command;
 
 /// The function against this emulator, without waiting for confirmation.
@@ -45,8 +45,8 @@ async fn a_process_answers_one_invocation_after_another_over_the_same_connection
         assert_eq!(
             answer.body,
             json!({
-                "summary": {"accounts": 1, "models": 1, "stopped": 0, "stopping": 1, "already_stopped": 0, "kept": 0, "would_stop": 0,
-                            "failed": 0, "inference_units_stopped": 0},
+                "message": format!("1 model is stopping: {arn}."),
+                "summary": summary(json!({"accounts": 1, "models": 1, "stopping": 1})),
                 "models": [{"model_arn": arn, "outcome": "stopping", "status": "STOPPING"}]
             })
         );
@@ -76,6 +76,16 @@ async fn a_scheduled_run_stops_the_models_of_the_environment_and_confirms_it() {
     assert_eq!(answer.body["summary"]["stopped"], 2);
     assert_eq!(answer.body["summary"]["estimated_savings_per_hour"], 8.0);
     assert!(emulator.statuses().values().all(|it| it == "STOPPED"));
+}
+
+#[tokio::test]
+async fn an_event_may_begin_with_a_byte_order_mark() {
+    let arns = arns(1);
+    let emulator = emulator([running(&arns[0])]).await;
+    let mut function = function(&emulator, &[]).await;
+    let event = format!("\u{feff}{}", json!({"model_arns": arns}));
+    let answer = function.invoke(event, PLENTY).await;
+    assert!(answer.is_ok, "{answer:?}");
 }
 
 #[tokio::test]
@@ -109,7 +119,7 @@ async fn a_failed_run_is_a_function_error_and_its_metrics_are_written_all_the_sa
     assert_eq!(answer.body["errorType"], "NotAllStopped");
     let message = answer.body["errorMessage"].as_str().unwrap();
     let beginning = format!(
-        "1 of 3 models were not stopped: {} (AccessDeniedException: ",
+        "1 of 3 models was not stopped: {} (AccessDeniedException: ",
         arns[1]
     );
     assert!(message.starts_with(&beginning), "{message}");
@@ -182,11 +192,15 @@ async fn the_metric_record_is_in_cloudwatchs_embedded_metric_format() {
         running(&arns[3]).tag("keep-running", ""),
     ])
     .await;
-    let mut function = function(&emulator, &[("CONFIRM_STOPPED", "true")]).await;
+    let denied = "arn:aws:rekognition:eu-west-1:123456789012:project/";
+    emulator.add_fault(Fault::error("AccessDeniedException").region("eu-west-1"));
     let kept = support::pattern("shelf", "v0003");
-    let event = json!({"model_arns": [arns[0], arns[1], arns[2], kept, arns[4]]});
+    let entries = [&arns[0], &arns[1], &arns[2], &kept, &arns[4]].map(|it| &**it);
+    let list = format!("{},{denied}*/version/*/*", entries.join(","));
+    let variables = [("CONFIRM_STOPPED", "true"), ("MODEL_ARNS", &*list)];
+    let mut function = function(&emulator, &variables).await;
     let begin = SystemTime::now();
-    function.invoke(event.to_string(), PLENTY).await;
+    function.invoke("{}", PLENTY).await;
     let end = SystemTime::now();
 
     let log = function.end().await;
@@ -199,6 +213,7 @@ async fn the_metric_record_is_in_cloudwatchs_embedded_metric_format() {
             "Duration",
             "FunctionName",
             "InferenceUnitsStopped",
+            "LookupsFailed",
             "ModelsAlreadyStopped",
             "ModelsFailed",
             "ModelsKept",
@@ -212,6 +227,7 @@ async fn the_metric_record_is_in_cloudwatchs_embedded_metric_format() {
     assert_eq!(record["ModelsAlreadyStopped"], 1);
     assert_eq!(record["ModelsKept"], 1);
     assert_eq!(record["ModelsFailed"], 1);
+    assert_eq!(record["LookupsFailed"], 1);
     assert_eq!(record["InferenceUnitsStopped"], 5);
     assert_eq!(record["RunsSucceeded"], 0);
     let duration = record["Duration"].as_f64().unwrap();
@@ -236,12 +252,32 @@ async fn the_metric_record_is_in_cloudwatchs_embedded_metric_format() {
                 {"Name": "ModelsAlreadyStopped"},
                 {"Name": "ModelsKept"},
                 {"Name": "ModelsFailed"},
+                {"Name": "LookupsFailed"},
                 {"Name": "InferenceUnitsStopped"},
                 {"Name": "RunsSucceeded"},
                 {"Name": "Duration", "Unit": "Milliseconds"}
             ]
         }])
     );
+}
+
+#[tokio::test]
+async fn only_a_run_of_the_configured_list_counts_as_succeeded_or_not() {
+    let arns = arns(1);
+    let emulator = emulator([model(&arns[0], "STOPPED")]).await;
+    let variables = [("MODEL_ARNS", &*arns[0])];
+    let mut function = function(&emulator, &variables).await;
+    function.invoke("{}", PLENTY).await;
+    function.invoke(r#"{"dry_run": true}"#, PLENTY).await;
+    let event = json!({"model_arns": arns});
+    function.invoke(event.to_string(), PLENTY).await;
+    emulator.deny("rekognition:StopProjectVersion", None);
+    function.invoke("{}", PLENTY).await;
+    let records = records(&function.end().await);
+    let succeeded = records
+        .iter()
+        .map(|record| record["RunsSucceeded"].as_u64());
+    assert_eq!(Vec::from_iter(succeeded), [Some(1), None, None, Some(0)]);
 }
 
 #[tokio::test]

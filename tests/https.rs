@@ -6,7 +6,7 @@ mod support;
 mod tls;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rekognition_emulator::Emulator;
 use serde_json::json;
@@ -89,6 +89,22 @@ async fn an_untrusted_authority_is_named_in_the_error_and_nothing_is_sent() {
         );
     }
     assert!(emulator.calls().is_empty());
+}
+
+/// In real time, because the time that a connection may take is the HTTP client's own.
+#[tokio::test]
+async fn a_handshake_that_takes_four_seconds_delays_the_stop_by_no_more() {
+    let authority = Authority::new("private");
+    let file = authority.write_to(&directory("slow-handshake"));
+    let (emulator, arn) = emulator().await;
+    let four_seconds = Duration::from_secs(4);
+    let front = TlsFront::start_slow(&emulator.url(), &authority, four_seconds).await;
+    let start = Instant::now();
+    let (answer, _) = stop(&arn, &front.url, &[("SSL_CERT_FILE", &file)], PLENTY / 3).await;
+    assert!(answer.is_ok, "{answer:?}");
+    let took = start.elapsed();
+    assert!(took < four_seconds + Duration::from_secs(3), "{took:?}");
+    assert_eq!(emulator.calls().len(), 1);
 }
 
 #[tokio::test]

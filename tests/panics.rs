@@ -146,7 +146,7 @@ async fn a_panic_over_one_model_fails_that_model_and_the_others_are_stopped() {
             panic!("{left:?}");
         };
         let message = answer.body["errorMessage"].as_str().unwrap();
-        let expected = format!("1 of 5 models were not stopped: {left} (Panicked: ");
+        let expected = format!("1 of 5 models was not stopped: {left} (Panicked: ");
         assert!(message.starts_with(&expected), "{message}");
 
         let answer = function.invoke(event, PLENTY).await;
@@ -177,7 +177,7 @@ async fn a_panic_over_a_pattern_fails_that_pattern_and_the_process_carries_on() 
         assert!(!answer.is_ok, "{answer:?}");
         assert_eq!(answer.body["errorType"], "NotAllStopped");
         let message = answer.body["errorMessage"].as_str().unwrap();
-        let expected = format!("1 of 1 models were not stopped: {pattern} (Panicked: ");
+        let expected = format!("No model failed. 1 lookup failed: {pattern} (Panicked: ");
         assert!(message.starts_with(&expected), "{message}");
 
         let answer = function.invoke(event, PLENTY).await;

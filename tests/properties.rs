@@ -3,9 +3,11 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::env::VarError;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -26,11 +28,57 @@ use time::{Date, Month, Time};
 /// The `ProjectVersionArn` of StopProjectVersion. Its `\d` is ASCII.
 const SERVICE_PATTERN: &str = r"(^arn:[a-z0-9-]+:rekognition:[a-z0-9-]+:[0-9]{12}:project/[a-zA-Z0-9_.\-]{1,255}/version/[a-zA-Z0-9_.\-]{1,255}/[0-9]+$)";
 
-/// The same with wildcards in the region, the account, the names and the number.
-const WILD_PATTERN: &str = r"(^arn:[a-z0-9-]+:rekognition:[a-z0-9*?-]+:([0-9?]{12}|[0-9*?]*\*[0-9*?]*):project/[a-zA-Z0-9_.\-*?]{1,255}/version/[a-zA-Z0-9_.\-*?]{1,255}/[0-9*?]+$)";
+/// The fields before the resource, with wildcards in the region and the account.
+const WILD_PLACE: &str =
+    r"(^arn:[a-z0-9-]+:rekognition:[a-z0-9*?-]+:([0-9?]{12}|[0-9*?]*\*[0-9*?]*)$)";
 
 fn accepts(form: &str, text: &str) -> bool {
     (20..=2048).contains(&text.chars().count()) && Regex::new(form).unwrap().is_match(text)
+}
+
+/// Whether a text is a pattern: it has six fields, and what comes before the first wildcard of the
+/// resource can be completed to a model's ARN.
+fn is_pattern(text: &str) -> bool {
+    const END: &str = "project/a/version/b/1";
+    let Some((place, resource)) = text.rsplit_once(':') else {
+        return false;
+    };
+    // A pattern with more characters than an account ID matches none.
+    let account = place.split(':').nth(4).unwrap_or_default();
+    let fits_account = account.replace('*', "").len() <= 12;
+    let (beginning, ends) = match resource.split_once(['*', '?']) {
+        Some((beginning, _)) => (beginning, 0..=END.len()),
+        None => (resource, END.len()..=END.len()),
+    };
+    let prefix = "arn:aws:rekognition:us-east-1:123456789012:";
+    let form = Regex::new(SERVICE_PATTERN).unwrap();
+    let mut completed = ends.map(|at| format!("{prefix}{beginning}{}", &END[at..]));
+    (20..=2048).contains(&text.chars().count())
+        && Regex::new(WILD_PLACE).unwrap().is_match(place)
+        && fits_account
+        && completed.any(|whole| form.is_match(&whole))
+}
+
+/// The `AllowedPattern` of the parameter `ModelArns` in template.yaml, for a single entry.
+static TEMPLATE_PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+    let template = include_str!("../template.yaml");
+    let (_, parameter) = template
+        .split_once("\n  ModelArns:\n    Description:")
+        .unwrap();
+    let (_, pattern) = parameter.split_once("AllowedPattern: \"^all$|").unwrap();
+    let (pattern, _) = pattern.split_once('"').unwrap();
+    // A backslash at the end of a line joins it with the next.
+    let joined = Regex::new(r"\\\n +").unwrap().replace_all(pattern, "");
+    let single = joined.replace(r"\\", r"\").replace("(,(?!$)|$)", "");
+    // Its `\d` is ASCII.
+    Regex::new(&format!("(?-u){single}")).unwrap()
+});
+
+/// Whether the rules by which the SDK makes a host name take a region, in lower case.
+fn accepts_region(text: &str) -> bool {
+    Regex::new("^[a-z0-9][a-z0-9-]{0,62}$")
+        .unwrap()
+        .is_match(text)
 }
 
 /// Texts that are ARNs or patterns, nearly so, or nothing of the kind.
@@ -57,12 +105,44 @@ fn near_arns() -> impl Strategy<Value = String> {
         .prop_map(|(arn, partition, service, region, account, p, project, v, version, number)| {
             format!("{arn}:{partition}:{service}:{region}:{account}:{p}/{project}/{v}/{version}/{number}")
         });
-    prop_oneof![12 => built, 1 => "\\PC{0,80}"]
+    let wild = (place(), model_and_wild_resource())
+        .prop_map(|(place, (_, resource))| format!("{place}:{resource}"));
+    prop_oneof![8 => built, 4 => wild, 1 => "\\PC{0,80}"]
 }
+
+/// The fields before the resource, in this account and region, or with wildcards that match them or
+/// not.
+fn place() -> impl Strategy<Value = String> {
+    let region = "us-east-[12]|us-east-[?]|[*]|us-[*]|[*]-[?]|eu-[*]";
+    let account = "[01]23456789012|[?]23456789012|[*]|1[*]2|[*]23[*]|0[*]";
+    (region, account)
+        .prop_map(|(region, account)| format!("arn:aws:rekognition:{region}:{account}"))
+}
+
+/// A model, and its resource or that of another with parts replaced by wildcards or other
+/// characters, so that it comes close to a pattern of the first.
+fn model_and_wild_resource() -> impl Strategy<Value = (Resource, String)> {
+    let length = prop_oneof![Just(1_usize), 0..12_usize];
+    let edit = (any::<prop::sample::Index>(), length, "[*]|[*]|[?]|[ab/01]|");
+    let other = prop::option::of(resource());
+    (resource(), other, prop::collection::vec(edit, 0..4)).prop_map(|(model, other, edits)| {
+        let (project, version, number) = other.as_ref().unwrap_or(&model);
+        let mut text = format!("project/{project}/version/{version}/{number}");
+        for (at, length, replacement) in edits {
+            let at = at.index(text.len() + 1);
+            let end = (at + length).min(text.len());
+            text.replace_range(at..end, &replacement);
+        }
+        (model, text)
+    })
+}
+
+/// The names of a project and a version, and the number.
+type Resource = (String, String, String);
 
 /// The names and numbers of a few models that resemble each other, so that patterns come close to
 /// them.
-fn resource() -> impl Strategy<Value = (String, String, String)> {
+fn resource() -> impl Strategy<Value = Resource> {
     ("[ab.-]{1,8}", "[ab_]{1,8}", "[01]{1,6}")
 }
 
@@ -72,15 +152,60 @@ fn arn(project: &str, version: &str, number: &str) -> String {
     )
 }
 
-/// IAM's wildcards over the whole text, as a regular expression: `*` is any run of characters, `?`
-/// any single one.
+/// IAM's wildcards, as a regular expression for each of six fields: `*` is any run of characters,
+/// `?` any single one.
 fn iam_matches(pattern: &str, text: &str) -> bool {
-    let translated = regex::escape(pattern)
-        .replace(r"\*", ".*")
-        .replace(r"\?", ".");
-    Regex::new(&format!("^{translated}$"))
-        .unwrap()
-        .is_match(text)
+    let [patterns, texts] = [pattern, text].map(|it| Vec::from_iter(it.splitn(6, ':')));
+    let matches = |(pattern, text): (&&str, &&str)| {
+        let translated = regex::escape(pattern)
+            .replace(r"\*", ".*")
+            .replace(r"\?", ".");
+        let whole = Regex::new(&format!("^{translated}$")).unwrap();
+        whole.is_match(text)
+    };
+    patterns.len() == texts.len() && patterns.iter().zip(&texts).all(matches)
+}
+
+/// Tries every way in which a pattern can match a text.
+fn naively_matches(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern, text) {
+        ([], []) => true,
+        ([b'*', rest @ ..], _) if naively_matches(rest, text) => true,
+        ([b'*', ..], [_, left @ ..]) => naively_matches(pattern, left),
+        ([one, rest @ ..], [other, left @ ..]) if *one == b'?' || one == other => {
+            naively_matches(rest, left)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a pattern's resource matches any version of a project. The names and numbers to try are
+/// made of the pattern's own characters: of some part of it and of its end.
+fn matches_any_version(resource: &str, project: &str) -> bool {
+    let fill = |part: &str, filler: &str| {
+        let filled = part.replace('*', "").replace('?', filler);
+        if filled.is_empty() {
+            filler.to_owned()
+        } else {
+            filled
+        }
+    };
+    let length = resource.len();
+    let parts = (0..length).flat_map(|from| (from..=length).map(move |to| &resource[from..to]));
+    let names: BTreeSet<String> = parts
+        .map(|part| fill(part, "a"))
+        .filter(|name| !name.contains('/'))
+        .collect();
+    let numbers: BTreeSet<String> = (0..=length)
+        .map(|from| fill(&resource[from..], "1"))
+        .filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+        .collect();
+    names.iter().any(|name| {
+        numbers.iter().any(|number| {
+            let version = format!("project/{project}/version/{name}/{number}");
+            naively_matches(resource.as_bytes(), version.as_bytes())
+        })
+    })
 }
 
 /// The models that exist.
@@ -105,6 +230,9 @@ fn any_text() -> BoxedStrategy<String> {
         Just("detail-type".to_owned()),
         Just("source".to_owned()),
         Just("aws.events".to_owned()),
+        Just("aws.cloudwatch".to_owned()),
+        Just("alarmArn".to_owned()),
+        Just("Records".to_owned()),
         "\\PC{0,12}",
         any::<String>(),
     ]
@@ -333,9 +461,7 @@ proptest! {
     #[test]
     fn an_entry_is_a_model_a_pattern_or_a_readable_error(text in near_arns()) {
         let is_model = accepts(SERVICE_PATTERN, &text);
-        // A pattern with more characters than an account ID matches none.
-        let account = text.split(':').nth(4).unwrap_or_default().replace('*', "");
-        let is_pattern = !is_model && account.len() <= 12 && accepts(WILD_PATTERN, &text);
+        let is_pattern = !is_model && is_pattern(&text);
         match text.parse::<Target>() {
             Ok(Target::Model(model_arn)) => {
                 prop_assert!(is_model, "{}", text);
@@ -358,27 +484,61 @@ proptest! {
     }
 
     #[test]
+    fn the_template_takes_an_entry_exactly_if_the_function_does(text in near_arns()) {
+        let is_taken = TEMPLATE_PATTERN.is_match(&text);
+        match text.parse::<Target>() {
+            Ok(_) => {
+                let of_a_policy = |it: char| it.is_ascii_alphanumeric() || "_./*?:-".contains(it);
+                prop_assert!(is_taken || text.contains(|it| !of_a_policy(it)), "{}", text);
+            }
+            // The template does not count.
+            Err(error) => {
+                let error = error.to_string();
+                let is_counted = error.contains("should be 12 digits") || error.contains("20 to 2048");
+                prop_assert!(!is_taken || is_counted, "{}: {}", text, error);
+            }
+        }
+    }
+
+    #[test]
     fn a_pattern_matches_exactly_what_iam_matches(
-        (project, version, number) in resource(),
-        (like_project, like_version, like_number) in ("[ab.*?-]{1,8}", "[ab_*?]{1,8}", "[01*?]{1,6}"),
-        region in "us-east-[12]|us-east-[?]|[*]|us-[*]|[*]-[?]|eu-[*]",
-        account in "[01]23456789012|[?]23456789012|[*]|1[*]2|[*]23[*]|0[*]",
+        ((project, version, number), resource) in model_and_wild_resource(),
+        place in place(),
     ) {
         let model_arn: ModelArn = arn(&project, &version, &number).parse().unwrap();
-        let text = arn(&like_project, &like_version, &like_number)
-            .replace(":us-east-1:123456789012:", &format!(":{region}:{account}:"));
-        let pattern: ModelPattern = text.parse().unwrap();
-        prop_assert_eq!(pattern.matches_region("us-east-1"), iam_matches(&region, "us-east-1"), "{}", text);
-        prop_assert_eq!(pattern.matches_account("123456789012"), iam_matches(&account, "123456789012"), "{}", text);
+        let text = format!("{place}:{resource}");
+        let Ok(pattern) = text.parse::<ModelPattern>() else {
+            prop_assert!(!is_pattern(&text), "{}", text);
+            return Ok(());
+        };
+        prop_assert_eq!(pattern.matches(&model_arn), iam_matches(&text, model_arn.as_str()), "{} {}", text, model_arn);
+        let fields = Vec::from_iter(place.split(':'));
+        prop_assert_eq!(pattern.matches_region("us-east-1"), iam_matches(fields[3], "us-east-1"), "{}", text);
+        prop_assert_eq!(pattern.matches_account("123456789012"), iam_matches(fields[4], "123456789012"), "{}", text);
         let placed: ModelPattern = pattern.with_location("123456789012", "us-east-1").parse().unwrap();
         prop_assert!(placed.region().is_some() && placed.account().is_some());
         if pattern.matches_region("us-east-1") && pattern.matches_account("123456789012") {
             prop_assert!(iam_matches(&text, placed.as_str()), "{} {}", text, placed);
+            prop_assert_eq!(placed.matches(&model_arn), pattern.matches(&model_arn), "{} {}", text, model_arn);
         }
-        prop_assert_eq!(pattern.matches(&model_arn), iam_matches(&text, model_arn.as_str()), "{} {}", text, model_arn);
-        prop_assert_eq!(pattern.matches_project(&project), iam_matches(&like_project, &project), "{} {}", text, project);
-        let is_literal = !like_project.contains(['*', '?']);
-        prop_assert_eq!(pattern.project_name(), is_literal.then_some(like_project.as_str()));
+    }
+
+    #[test]
+    fn a_pattern_matches_a_project_exactly_if_it_can_match_a_version_of_it(
+        ((project, version, number), resource) in model_and_wild_resource(),
+    ) {
+        let text = format!("arn:aws:rekognition:us-east-1:123456789012:{resource}");
+        let Ok(pattern) = text.parse::<ModelPattern>() else {
+            return Ok(());
+        };
+        let matches = pattern.matches_project(&project);
+        prop_assert_eq!(matches, matches_any_version(&resource, &project), "{} {}", text, project);
+        if let Some(name) = pattern.project_name() {
+            let is_that = project == name;
+            prop_assert!(is_that || !matches, "{} {}", text, project);
+        }
+        let model_arn: ModelArn = arn(&project, &version, &number).parse().unwrap();
+        prop_assert!(matches || !pattern.matches(&model_arn), "{} {}", text, model_arn);
     }
 
     #[test]
@@ -427,6 +587,11 @@ proptest! {
                 prop_assert!((1..=64).contains(&settings.max_concurrency.get()));
                 prop_assert!(settings.inference_unit_hour_price.is_none_or(|price| (0.0..=1e6).contains(&price)));
                 prop_assert!(settings.keep_running_tag.is_none_or(|key| !key.is_empty() && key.chars().count() <= 128));
+                let mut regions = settings.regions.iter();
+                prop_assert!(regions.all(|region| accepts_region(region)), "{:?}", settings.regions);
+                let texts = settings.organizational_units.iter().chain(&settings.member_role).chain(&settings.member_external_id);
+                let mut broken = texts.filter(|text| text.is_empty() || text.contains(|it: char| !it.is_ascii_graphic()));
+                prop_assert_eq!(broken.next(), None);
             }
             Err(error) => {
                 prop_assert!(is_plain(&Error::InvalidSettings(error.clone())), "{}", error);
@@ -476,15 +641,15 @@ proptest! {
             // Only by chance does anything here request a plan, and then there is one.
             Ok(Response::Plan(plan)) => prop_assert!(plan.runs.len() <= 1),
             Ok(Response::Report(report)) => {
-                prop_assert!(report.is_good());
+                prop_assert!(report.is_successful());
                 prop_assert_eq!(report.summary.models, report.models.len());
             }
             Err(Error::NotAllStopped(report)) => {
-                let sentence = report.to_string();
-                prop_assert!(sentence.len() <= 8 * 1024);
-                let is_named = [" were not stopped: ", " could not be looked up: "].map(|it| sentence.contains(it));
-                prop_assert!(is_named[0] || is_named[1], "{}", sentence);
-                prop_assert!(report.summary.failed > 0);
+                let message = report.to_string();
+                prop_assert!(message.len() <= 8 * 1024);
+                let kinds = [" not stopped: ", " could not be looked up: ", " failed: "];
+                prop_assert!(kinds.iter().any(|it| message.contains(it)), "{}", message);
+                prop_assert!(report.summary.failed + report.summary.failed_lookups > 0);
             }
             Err(Error::InvalidRequest(error)) => {
                 prop_assert!(error.to_string().contains('`'), "{}", error);
@@ -583,13 +748,17 @@ fn a_payload_of_any_depth_is_an_error_and_not_a_panic() {
 }
 
 /// A matcher that tried every way to distribute the stars would take longer on these than the age
-/// of the universe. This one only goes back to the last star, so it takes at most as many steps as
-/// the pattern has characters times the name's, and on the first of these no more than their sum.
+/// of the universe. This one takes as many steps as the pattern has characters times the ARN's.
 #[test]
 fn a_hostile_pattern_is_matched_without_trying_every_way() {
     let cut = |text: String, most: usize| text[text.len().saturating_sub(most)..].to_owned();
     // As long as a name may be, and as long as a number may be in an ARN of 2,048 characters.
     for (one, other, most) in [("a", "b", 255), ("1", "2", 1950)] {
+        let whole = |part: &str| match most {
+            255 => arn(part, "v", "1"),
+            _ => arn("a", "v", part),
+        };
+        let model_arn: ModelArn = whole(&one.repeat(most)).parse().unwrap();
         for (like, matches) in [
             (format!("{}{other}", format!("*{one}").repeat(most)), false),
             (format!("*{}{other}", one.repeat(most)), false),
@@ -597,14 +766,10 @@ fn a_hostile_pattern_is_matched_without_trying_every_way() {
             (format!("{}{other}", format!("*{one}?").repeat(most)), false),
             (format!("{}*", format!("*{one}").repeat(most)), true),
         ] {
-            let like = cut(like, most);
-            let (like, name) = match most {
-                255 => (arn(&like, "*", "*"), arn(&one.repeat(most), "v", "1")),
-                _ => (arn("a", "v", &like), arn("a", "v", &one.repeat(most))),
-            };
-            let pattern: ModelPattern = like.parse().unwrap();
-            let model_arn: ModelArn = name.parse().unwrap();
-            assert_eq!(pattern.matches(&model_arn), matches, "{like}");
+            let pattern: ModelPattern = whole(&cut(like, most)).parse().unwrap();
+            assert_eq!(pattern.matches(&model_arn), matches, "{pattern}");
+            let matches_project = pattern.matches_project(model_arn.project());
+            assert!(matches_project || !matches, "{pattern}");
         }
     }
 }

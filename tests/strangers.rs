@@ -219,9 +219,18 @@ async fn every_model_of_the_largest_list_that_an_event_can_hold_is_stopped() {
     let named = answer.body["models"].as_array().unwrap().len();
     assert_eq!(answer.body["models_left_out"], 10_000 - named);
     assert!(
-        (5_900_000..6_000_000).contains(&answer.size),
+        (190_000..=200_000).contains(&answer.size),
         "{}",
         answer.size
+    );
+    let message = answer.body["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("10000 models were stopped: arn:"),
+        "{message}"
+    );
+    assert!(
+        message.ends_with(" more. That is 10000 inference units."),
+        "{message}"
     );
     assert!(peak < MEMORY / 2, "{peak} kB");
     let log = function.end().await;

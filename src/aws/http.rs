@@ -1,7 +1,6 @@
 //! The HTTP client of the process: the SDK's own, plus what it lacks.
 
 use std::fmt;
-use std::time::Duration;
 
 use aws_sdk_rekognition::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_rekognition::config::{HttpClient, RuntimeComponents, SharedHttpClient};
@@ -15,8 +14,6 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::retries::ErrorKind;
 use http_body_util::{BodyExt, Limited};
 
-/// A connection that is not established after this long is given up.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The maximum size of a response, in bytes. A page of a hundred versions has a few hundred
 /// kilobytes.
 const LARGEST_RESPONSE: usize = 4 * 1024 * 1024;
@@ -26,13 +23,11 @@ const LARGEST_RESPONSE: usize = 4 * 1024 * 1024;
 ///
 /// It is ready when this returns, with the certificates read: the function has a whole processor
 /// until it asks Lambda for the first event, and with the smallest memory a fourteenth of one after
-/// that. There is one connector, whatever timeouts a caller in the SDK would have.
+/// that.
 pub(super) fn sdk_client() -> SharedHttpClient {
-    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT);
     let connector = ConnectorBuilder::default()
         .tls_provider(Provider::Rustls(rustls_provider::CryptoMode::AwsLc))
         .proxy_config(ProxyConfig::from_env())
-        .connector_settings(settings.build())
         .build();
     let connector = SharedHttpConnector::new(connector);
     http_client_fn(move |_, _| connector.clone())

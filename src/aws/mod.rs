@@ -1,145 +1,242 @@
-//! The AWS services: what is called, and how. Nothing here knows why.
+//! One attempt at a call: the only place that knows the AWS SDK. It knows neither retries nor what
+//! a call is for.
 //!
-//! - [`Aws`] is what the process keeps: connections, credentials and slots for calls.
-//! - `rekognition`, `organizations` and `sts` have the operations.
-//! - `call` makes one call, with as many attempts as `judge` allows, when `turns` and `pace` let
-//!   it.
+//! - [`Aws`] is what the process keeps: the configuration and the HTTP client, of which there is
+//!   one. [`Clients`] are those of a run, one for each account and region.
+//! - `rekognition`, `organizations` and `sts` have the operations, and `attempt` what their
+//!   attempts have in common.
+//! - `failure` turns the SDK's errors into ours, and `http` adds what the SDK's client lacks.
 
-mod call;
-mod credentials;
+mod attempt;
+mod failure;
 mod http;
-mod judge;
-mod operation;
 mod organizations;
-mod pace;
 mod rekognition;
-mod status;
 mod sts;
-mod turns;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use aws_config::SdkConfig;
-use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_credential_types::provider::{error::CredentialsError, future};
 use aws_sdk_rekognition::config::retry::RetryConfig;
 use aws_sdk_rekognition::config::timeout::TimeoutConfig;
 use aws_sdk_rekognition::config::{
-    IdentityCache, Region, SharedHttpClient, StalledStreamProtectionConfig,
+    BehaviorVersion, IdentityCache, Region, SharedHttpClient, StalledStreamProtectionConfig,
 };
+use aws_types::SdkConfig;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
-pub use call::CallError;
-pub(crate) use call::Caller;
-use credentials::{DefaultChain, config_loader, load};
-pub(crate) use operation::Operation;
-pub(crate) use organizations::{Account, Organizations};
-pub(crate) use rekognition::{NAMES_PER_CALL, Page, Project, Rekognition, Version};
-pub use status::{Observation, Phase, Status};
-use sts::Role;
-pub(crate) use sts::{Session, Sts};
-use turns::{Lane, ScopeSlots, Slots};
+use crate::calls::request::{Request, ScopeId};
+use crate::calls::response::Session;
+use attempt::{Attempt, not_open};
 
-/// The maximum number of calls to Rekognition in flight at once, across all scopes.
-const MOST_REKOGNITION_CALLS: usize = 128;
-/// Of these, the maximum in a region that has not answered yet, or has stopped answering.
-const MOST_IN_SILENT_REGION: usize = 24;
-/// The same for Organizations and for STS, where the smaller limit is for calls whose last attempt
-/// was not answered.
-const MOST_ORGANIZATIONS_CALLS: usize = 16;
-const MOST_STS_CALLS: usize = 16;
-const MOST_IN_SILENCE: usize = 4;
-
-/// AWS, with everything that is kept from one run to the next: one HTTP client with its
-/// connections, which all accounts share; the function's credentials; and a session for each role.
+/// AWS, with everything that is kept from one run to the next.
 #[derive(Clone, Debug)]
 pub struct Aws {
     config: SdkConfig,
-    rekognition: Arc<Slots>,
-    organizations: Arc<Slots>,
-    sts: Arc<Slots>,
-    /// The roles of other accounts, by their ARNs.
-    roles: Arc<Mutex<HashMap<String, Arc<Role>>>>,
 }
 
 impl Aws {
-    /// AWS as configured by the environment: credentials, endpoints, proxy and trusted certificates
-    /// are read where every AWS SDK reads them.
-    pub async fn from_env() -> Self {
-        let http_client = http::sdk_client();
-        let loader = config_loader(&http_client)
-            .credentials_provider(DefaultChain::new(http_client.clone()))
-            // Lambda sets this. If it is not set, the SDK's own chain would query instance
-            // metadata.
-            .region(EnvironmentVariableRegionProvider::new());
-        Self::new(load(loader).await)
+    /// AWS as Lambda's environment configures it: the region and the credentials of the function,
+    /// and the endpoints, proxies and trusted certificates that every AWS SDK reads there.
+    pub fn from_env() -> Self {
+        let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(region.map(Region::new))
+            .credentials_provider(SharedCredentialsProvider::new(Environment))
+            .service_config(Environment)
+            .use_fips(is_on("AWS_USE_FIPS_ENDPOINT"))
+            .use_dual_stack(is_on("AWS_USE_DUALSTACK_ENDPOINT"));
+        Self::new(config.build())
     }
 
     /// AWS with the caller's configuration. Its HTTP client is used if it has one; its retry and
-    /// timeout settings are not, because the deadline decides.
+    /// timeout settings are not, because when a call is retried is this program's own rule.
     pub fn new(config: SdkConfig) -> Self {
         let http_client = config.http_client().unwrap_or_else(http::sdk_client);
         let config = config
             .into_builder()
             .http_client(SharedHttpClient::new(http::BufferedResponses(http_client)))
-            .identity_cache(IdentityCache::lazy().build())
+            // Credentials are at hand wherever they come from.
+            .identity_cache(IdentityCache::no_cache())
             .retry_config(RetryConfig::disabled())
             .timeout_config(TimeoutConfig::disabled())
             // An attempt is given up before the SDK would call its stream stalled.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();
-        Self {
-            config,
-            rekognition: Arc::new(Slots::new(MOST_REKOGNITION_CALLS, MOST_IN_SILENT_REGION)),
-            organizations: Arc::new(Slots::new(MOST_ORGANIZATIONS_CALLS, MOST_IN_SILENCE)),
-            sts: Arc::new(Slots::new(MOST_STS_CALLS, MOST_IN_SILENCE)),
-            roles: Arc::default(),
+        Self { config }
+    }
+
+    /// The clients of a run.
+    pub(crate) fn clients(&self) -> Clients {
+        Clients {
+            config: self.config.clone(),
+            sts: None,
+            organizations: None,
+            scopes: HashMap::new(),
+        }
+    }
+}
+
+/// The variables that Lambda sets for the function's own identity, and those that name endpoints.
+#[derive(Debug)]
+struct Environment;
+
+impl ProvideCredentials for Environment {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let credentials = || {
+            Some(Credentials::new(
+                variable("AWS_ACCESS_KEY_ID")?,
+                variable("AWS_SECRET_ACCESS_KEY")?,
+                variable("AWS_SESSION_TOKEN"),
+                None,
+                "Environment",
+            ))
+        };
+        let none = || {
+            CredentialsError::not_loaded(
+                "the environment has no AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            )
+        };
+        future::ProvideCredentials::ready(credentials().ok_or_else(none))
+    }
+}
+
+impl LoadServiceConfig for Environment {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        if is_on("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") {
+            return None;
+        }
+        let service = key.service_id().to_ascii_uppercase().replace(' ', "_");
+        let url = variable(&format!("{}_{service}", key.env()));
+        url.or_else(|| variable(key.env()))
+    }
+}
+
+/// Whether a variable is `true`.
+fn is_on(name: &str) -> bool {
+    variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+/// The value of a variable that is not blank.
+fn variable(name: &str) -> Option<String> {
+    let value = std::env::var(name).ok();
+    value.filter(|value| !value.trim().is_empty())
+}
+
+/// The clients of one run, each made at its first attempt.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    config: SdkConfig,
+    sts: Option<aws_sdk_sts::Client>,
+    organizations: Option<aws_sdk_organizations::Client>,
+    scopes: HashMap<ScopeId, Scope>,
+}
+
+/// An account and region in which Rekognition is called.
+#[derive(Debug)]
+struct Scope {
+    region: Arc<str>,
+    /// Calls are made as the function itself without one.
+    session: Option<Session>,
+    client: Option<aws_sdk_rekognition::Client>,
+}
+
+impl Clients {
+    /// Says where the calls of a scope to Rekognition are made, and with which session.
+    pub(crate) fn open(&mut self, scope: ScopeId, region: Arc<str>, session: Option<Session>) {
+        let client = None;
+        let opened = Scope {
+            region,
+            session,
+            client,
+        };
+        self.scopes.insert(scope, opened);
+    }
+
+    /// Drops the client of a scope.
+    pub(crate) fn close(&mut self, scope: ScopeId) {
+        self.scopes.remove(&scope);
+    }
+
+    /// Makes one attempt at a call, which ends after ten seconds at the latest.
+    pub(crate) fn attempt(&mut self, scope: ScopeId, request: &Request) -> Attempt {
+        match request {
+            Request::AssumeRole {
+                role_arn,
+                external_id,
+            } => sts::assume_role(self.sts(), role_arn, external_id.clone()),
+            Request::ListAccounts { token } => {
+                organizations::list_accounts(self.organizations(), token.clone())
+            }
+            Request::ListAccountsForParent { parent, token } => {
+                let client = self.organizations();
+                organizations::list_accounts_for_parent(client, parent, token.clone())
+            }
+            Request::ListOrganizationalUnitsForParent { parent, token } => {
+                let client = self.organizations();
+                organizations::list_organizational_units_for_parent(client, parent, token.clone())
+            }
+            Request::StopProjectVersion { model_arn } => self.in_scope(scope, |client| {
+                rekognition::stop_project_version(client, model_arn)
+            }),
+            Request::ListTagsForResource { model_arn } => self.in_scope(scope, |client| {
+                rekognition::list_tags_for_resource(client, model_arn)
+            }),
+            Request::DescribeProjects { names, token } => self.in_scope(scope, |client| {
+                rekognition::describe_projects(client, names, token.clone())
+            }),
+            Request::DescribeProjectVersions {
+                project_arn,
+                names,
+                token,
+            } => self.in_scope(scope, |client| {
+                rekognition::describe_project_versions(client, project_arn, names, token.clone())
+            }),
         }
     }
 
-    /// Rekognition in one region, with the caller's identity.
-    pub(crate) fn rekognition(
-        &self,
-        region: &str,
-        caller: Caller,
-        max_concurrency: usize,
-    ) -> Rekognition {
-        let mut config = aws_sdk_rekognition::config::Builder::from(&self.config)
-            .region(Region::new(region.to_owned()));
-        if let Some(session) = &caller.session {
-            // The session itself keeps its credentials. The SDK's cache holds too few.
-            config = config
-                .credentials_provider(session.clone())
-                .identity_cache(IdentityCache::no_cache());
-        }
-        let client = aws_sdk_rekognition::Client::from_conf(config.build());
-        let slots = ScopeSlots::new(max_concurrency, region, &self.rekognition);
-        Rekognition::new(client, caller, slots)
+    fn in_scope(
+        &mut self,
+        scope: ScopeId,
+        attempt: impl FnOnce(&aws_sdk_rekognition::Client) -> Attempt,
+    ) -> Attempt {
+        self.rekognition(scope).map_or_else(not_open, attempt)
     }
 
-    /// Organizations, as the function itself.
-    pub(crate) fn organizations(&self, caller: Caller) -> Organizations {
-        let client = aws_sdk_organizations::Client::new(&self.config);
-        Organizations::new(client, caller, &self.organizations)
+    fn rekognition(&mut self, scope: ScopeId) -> Option<&aws_sdk_rekognition::Client> {
+        let scope = self.scopes.get_mut(&scope)?;
+        Some(scope.client.get_or_insert_with(|| {
+            let mut config = aws_sdk_rekognition::config::Builder::from(&self.config)
+                .region(Region::new(scope.region.to_string()));
+            if let Some(session) = &scope.session {
+                config = config.credentials_provider(Credentials::new(
+                    &session.access_key_id,
+                    &session.secret_access_key,
+                    Some(session.session_token.clone()),
+                    None,
+                    "AssumeRole",
+                ));
+            }
+            aws_sdk_rekognition::Client::from_conf(config.build())
+        }))
     }
 
-    /// STS in the function's own region, as the function itself; `external_id` is sent with every
-    /// role.
-    pub(crate) fn sts(&self, caller: Caller, external_id: Option<String>) -> Arc<Sts> {
-        let client = aws_sdk_sts::Client::new(&self.config);
-        let slots = ScopeSlots::of_service(&self.sts);
-        let assume_role = Lane::new(Operation::AssumeRole, &slots);
-        Arc::new(Sts::new(client, caller, external_id, assume_role))
+    fn sts(&mut self) -> &aws_sdk_sts::Client {
+        let config = &self.config;
+        self.sts
+            .get_or_insert_with(|| aws_sdk_sts::Client::new(config))
     }
 
-    /// The session in a role of another account.
-    pub(crate) fn session(&self, sts: &Arc<Sts>, role_arn: String) -> Session {
-        let mut roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
-        let role = roles
-            .entry(role_arn)
-            .or_insert_with_key(|role_arn| Arc::new(Role::new(role_arn.clone())));
-        Session {
-            role: Arc::clone(role),
-            sts: Arc::clone(sts),
-        }
+    fn organizations(&mut self) -> &aws_sdk_organizations::Client {
+        let config = &self.config;
+        self.organizations
+            .get_or_insert_with(|| aws_sdk_organizations::Client::new(config))
     }
 }

@@ -1,122 +1,72 @@
 //! The operations of Organizations.
 
-use std::sync::Arc;
-
 use aws_sdk_organizations::Client;
-use aws_sdk_organizations::types::Account as Description;
+use aws_sdk_organizations::types::Account as AccountDescription;
 
-use super::call::{CallError, Caller};
-use super::operation::Operation;
-use super::rekognition::Page;
-use super::turns::{Lane, ScopeSlots, Slots};
-use crate::arn::AccountId;
+use super::attempt::{Attempt, attempt};
+use crate::calls::operation::Operation;
+use crate::calls::response::{Account, Page, Response};
 
-/// The organization of the function's account, for one run.
-#[derive(Debug)]
-pub(crate) struct Organizations {
-    client: Client,
-    caller: Caller,
-    accounts: Lane,
-    accounts_for_parent: Lane,
-    units_for_parent: Lane,
+pub(super) fn list_accounts(client: &Client, token: Option<String>) -> Attempt {
+    let sent = client.list_accounts().set_next_token(token).send();
+    attempt(Operation::ListAccounts, sent, |response| {
+        accounts(response.accounts, response.next_token)
+    })
 }
 
-/// An account of the organization.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Account {
-    pub(crate) id: AccountId,
-    /// Its state, such as `ACTIVE` or `SUSPENDED`.
-    pub(crate) state: String,
+pub(super) fn list_accounts_for_parent(
+    client: &Client,
+    parent: &str,
+    token: Option<String>,
+) -> Attempt {
+    let sent = client
+        .list_accounts_for_parent()
+        .parent_id(parent)
+        .set_next_token(token)
+        .send();
+    attempt(Operation::ListAccountsForParent, sent, |response| {
+        accounts(response.accounts, response.next_token)
+    })
 }
 
-impl Account {
-    fn new(account: &Description) -> Option<Self> {
-        let state = account.state().map(|state| state.as_str());
-        // The older field, which AWS says will be removed.
-        #[allow(deprecated)]
-        let status = || account.status().map(|status| status.as_str());
-        Some(Self {
-            id: account.id()?.to_owned().try_into().ok()?,
-            state: state.or_else(status)?.to_owned(),
-        })
-    }
+pub(super) fn list_organizational_units_for_parent(
+    client: &Client,
+    parent: &str,
+    token: Option<String>,
+) -> Attempt {
+    let sent = client
+        .list_organizational_units_for_parent()
+        .parent_id(parent)
+        .set_next_token(token)
+        .send();
+    attempt(
+        Operation::ListOrganizationalUnitsForParent,
+        sent,
+        |response| {
+            let units = response.organizational_units?.into_iter();
+            Some(Response::Units(Page {
+                items: units.map(|unit| unit.id).collect::<Option<_>>()?,
+                next_token: response.next_token,
+            }))
+        },
+    )
 }
 
-impl Organizations {
-    pub(super) fn new(client: Client, caller: Caller, process: &Arc<Slots>) -> Self {
-        let slots = ScopeSlots::of_service(process);
-        let lane = |operation| Lane::new(operation, &slots);
-        Self {
-            client,
-            caller,
-            accounts: lane(Operation::ListAccounts),
-            accounts_for_parent: lane(Operation::ListAccountsForParent),
-            units_for_parent: lane(Operation::ListOrganizationalUnitsForParent),
-        }
-    }
+fn accounts(
+    accounts: Option<Vec<AccountDescription>>,
+    next_token: Option<String>,
+) -> Option<Response> {
+    let items = accounts?.iter().map(account).collect::<Option<_>>()?;
+    Some(Response::Accounts(Page { items, next_token }))
+}
 
-    /// A page of the accounts directly under a root or a unit, or of all accounts of the
-    /// organization.
-    pub(crate) async fn accounts(
-        &self,
-        parent: Option<&str>,
-        next_token: Option<&str>,
-    ) -> Result<Page<Account>, CallError> {
-        let token = || next_token.map(str::to_owned);
-        let read = |accounts: Option<Vec<Description>>, next_token| {
-            let accounts = accounts?.iter().map(Account::new).collect::<Option<_>>()?;
-            Some(Page {
-                items: accounts,
-                next_token,
-            })
-        };
-        match parent {
-            None => {
-                let attempt = || self.client.list_accounts().set_next_token(token()).send();
-                self.caller
-                    .call(&self.accounts, "the organization", attempt, |response| {
-                        read(response.accounts, response.next_token)
-                    })
-                    .await
-            }
-            Some(parent) => {
-                let attempt = || {
-                    self.client
-                        .list_accounts_for_parent()
-                        .parent_id(parent)
-                        .set_next_token(token())
-                        .send()
-                };
-                self.caller
-                    .call(&self.accounts_for_parent, parent, attempt, |response| {
-                        read(response.accounts, response.next_token)
-                    })
-                    .await
-            }
-        }
-    }
-
-    /// A page of the IDs of the units directly under a root or a unit.
-    pub(crate) async fn units(
-        &self,
-        parent: &str,
-        next_token: Option<&str>,
-    ) -> Result<Page<String>, CallError> {
-        let attempt = || {
-            self.client
-                .list_organizational_units_for_parent()
-                .parent_id(parent)
-                .set_next_token(next_token.map(str::to_owned))
-                .send()
-        };
-        self.caller
-            .call(&self.units_for_parent, parent, attempt, |response| {
-                let units = response.organizational_units?.into_iter();
-                Some(Page {
-                    items: units.map(|unit| unit.id).collect::<Option<_>>()?,
-                    next_token: response.next_token,
-                })
-            })
-            .await
-    }
+fn account(description: &AccountDescription) -> Option<Account> {
+    let state = description.state().map(|state| state.as_str());
+    // The older field, which AWS says will be removed.
+    #[allow(deprecated)]
+    let status = || description.status().map(|status| status.as_str());
+    Some(Account {
+        id: description.id()?.to_owned().try_into().ok()?,
+        state: state.or_else(status)?.to_owned(),
+    })
 }

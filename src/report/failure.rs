@@ -4,7 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::arn::InvalidModelArn;
-use crate::aws::CallError;
+use crate::calls::error::{CallError, DENIED, Stage};
+use crate::excerpt::cut;
+
+/// The maximum length of a code, in bytes. The service's longest has 40.
+const LONGEST_CODE: usize = 128;
 
 /// Why a model may still be running.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +63,11 @@ impl Code {
             Self::Service(code) => code,
         }
     }
+
+    /// Whether a permission is missing.
+    pub(crate) fn is_denied(&self) -> bool {
+        DENIED.contains(&self.as_str())
+    }
 }
 
 impl fmt::Display for Code {
@@ -82,7 +91,7 @@ impl Failure {
         Self::new(
             Code::StillStarting,
             format!(
-                "it was STARTING when it was last seen, {} s before the deadline",
+                "it was STARTING when it was last seen, {} s before the deadline; a retry stops it",
                 ago.as_secs()
             ),
         )
@@ -106,6 +115,29 @@ impl Failure {
         Self::new(
             Code::UnexpectedStatus,
             format!("its status is `{status}`, and it is unknown whether that is billed"),
+        )
+    }
+
+    /// The failure of what was not done at the deadline, with why the last attempt at it failed, if
+    /// there was one.
+    pub(crate) fn out_of_time(last_failure: Option<String>) -> Self {
+        let message = match last_failure {
+            Some(last_failure) => format!(
+                "it was still being retried at the deadline; the last attempt failed with: \
+                 {last_failure}"
+            ),
+            None => "it was not reached, or its calls got no response, by the deadline".to_owned(),
+        };
+        Self::new(Code::DeadlineExceeded, message)
+    }
+
+    /// The failure of an account whose role cannot be assumed.
+    pub(crate) fn unreachable(role_arn: &str, error: &CallError) -> Self {
+        Self::new(
+            Code::AccountUnreachable,
+            format!(
+                "{role_arn} could not be assumed (deploy it there, or exclude the account): {error}"
+            ),
         )
     }
 
@@ -136,34 +168,26 @@ impl From<&InvalidModelArn> for Failure {
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Refused { code, message } => Self::new(Code::Service(code), message),
-            CallError::NotSent { code, message } => {
-                let code = if code == Code::DispatchFailure.as_str() {
-                    Code::DispatchFailure
-                } else {
-                    Code::ConstructionFailure
+            CallError::Refused {
+                code: Some(code),
+                message,
+                ..
+            } => Self::new(Code::Service(cut(&code, LONGEST_CODE).into()), message),
+            CallError::NotSent { stage, message } => {
+                let code = match stage {
+                    Stage::Dispatch => Code::DispatchFailure,
+                    Stage::Construction => Code::ConstructionFailure,
                 };
                 Self::new(code, message)
             }
-            CallError::Unclear { message } => Self::new(Code::UnexpectedAnswer, message),
-            CallError::Unreachable { message } => Self::new(Code::AccountUnreachable, message),
             CallError::Panicked => Self::new(
                 Code::Panicked,
                 "a bug in this program: see the line `panic` in the log",
             ),
-            CallError::OutOfTime {
-                last_failure: Some(last_failure),
-            } => Self::new(
-                Code::DeadlineExceeded,
-                format!(
-                    "it was still being retried at the deadline; the last attempt failed with: \
-                     {last_failure}"
-                ),
-            ),
-            CallError::OutOfTime { last_failure: None } => Self::new(
-                Code::DeadlineExceeded,
-                "it was not reached, or its calls were not answered, by the deadline",
-            ),
+            CallError::Refused { code: None, .. }
+            | CallError::Unreadable { .. }
+            | CallError::NoResponse
+            | CallError::Broken { .. } => Self::new(Code::UnexpectedAnswer, error.to_string()),
         }
     }
 }
@@ -180,13 +204,13 @@ mod tests {
 
     #[test]
     fn a_call_that_was_not_sent_has_one_of_our_codes() {
-        for (code, right) in [
-            ("DispatchFailure", Code::DispatchFailure),
-            ("ConstructionFailure", Code::ConstructionFailure),
+        for (stage, code) in [
+            (Stage::Dispatch, Code::DispatchFailure),
+            (Stage::Construction, Code::ConstructionFailure),
         ] {
             let message = "no credentials".to_owned();
-            let failure = Failure::from(CallError::NotSent { code, message });
-            assert_eq!(failure, Failure::new(right, "no credentials"));
+            let failure = Failure::from(CallError::NotSent { stage, message });
+            assert_eq!(failure, Failure::new(code, "no credentials"));
         }
     }
 }

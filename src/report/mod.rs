@@ -1,144 +1,16 @@
 //! The result of a run: the response, the error and the log lines.
 //!
-//! [`Outcome`] and [`ModelReport`] concern one model, [`Failure`] says why it may still be running,
-//! and [`Report`] covers the whole run.
+//! [`Outcome`] and [`ModelReport`] concern one model, [`FailedLookup`] a place that could not be
+//! searched for models. [`Failure`] says why, and [`Report`] covers the whole run.
 
 mod failure;
+mod lookup;
+mod outcome;
 mod run;
 
-use std::sync::Arc;
-
-use serde::ser::{Serialize, SerializeStruct, Serializer};
-
-use crate::arn::ModelArn;
-use crate::aws::{Observation, Status};
-use crate::excerpt::cut;
+pub use crate::calls::response::InferenceUnits;
+pub use crate::calls::status::{Phase, Status};
 pub use failure::{Code, Failure};
+pub use lookup::FailedLookup;
+pub use outcome::{ModelReport, Outcome};
 pub use run::{Report, Summary};
-
-/// The maximum length of an entry, in bytes, which is that of an ARN.
-const LONGEST_ENTRY: usize = 2048;
-/// The maximum length of a code, in bytes. The service's longest has 40.
-const LONGEST_CODE: usize = 128;
-/// The maximum length of a reason in the log, in bytes.
-const LONGEST_LOGGED_REASON: usize = 8 * 1024;
-
-/// The result for one model, or for an entry that stands for none.
-#[derive(Clone, Debug)]
-pub struct ModelReport {
-    /// The model's ARN; for an entry that failed as a whole, the entry as it was written.
-    pub model_arn: Arc<str>,
-    /// Its outcome.
-    pub outcome: Outcome,
-    /// The last status that the service reported, if any.
-    pub status: Option<Status>,
-    /// `MinInferenceUnits`, if a description was read.
-    pub inference_units: Option<u32>,
-}
-
-/// The outcome of one model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Its stop was accepted, now or shortly before, and the service has confirmed that it stopped.
-    Stopped,
-    /// Its stop was accepted; `CONFIRM_STOPPED` is off.
-    Stopping,
-    /// It was not running; nothing was done.
-    AlreadyStopped,
-    /// A pattern matched it, and its tag exempts it.
-    Kept {
-        /// The tag, as `tag KEY=VALUE`.
-        reason: String,
-    },
-    /// A dry run found it running, starting or stopping.
-    WouldStop,
-    /// It may still be running.
-    Failed(Failure),
-}
-
-impl Outcome {
-    /// The outcome's name in the response and in the log.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Stopped => "stopped",
-            Self::Stopping => "stopping",
-            Self::AlreadyStopped => "already_stopped",
-            Self::Kept { .. } => "kept",
-            Self::WouldStop => "would_stop",
-            Self::Failed(_) => "failed",
-        }
-    }
-}
-
-impl ModelReport {
-    /// The report of a model, with what the service last said about it.
-    pub(crate) fn new(model_arn: &ModelArn, outcome: Outcome, seen: Option<Observation>) -> Self {
-        Self {
-            model_arn: model_arn.as_str().into(),
-            outcome,
-            inference_units: seen.as_ref().and_then(|seen| seen.inference_units),
-            status: seen.map(|seen| seen.status),
-        }
-    }
-
-    /// The report of a model about which nothing else is known, or of an entry that failed as a
-    /// whole.
-    pub(crate) fn failed(text: &str, failure: Failure) -> Self {
-        Self {
-            model_arn: cut(text, LONGEST_ENTRY).into(),
-            outcome: Outcome::Failed(failure),
-            status: None,
-            inference_units: None,
-        }
-    }
-
-    fn status(&self) -> Option<&str> {
-        self.status.as_ref().map(Status::as_str)
-    }
-
-    /// Writes the model's line to the log.
-    pub(crate) fn log(&self, request_id: &str) {
-        let outcome = self.outcome.name();
-        let (model_arn, status) = (&*self.model_arn, self.status());
-        match &self.outcome {
-            Outcome::Failed(failure) => tracing::error!(
-                requestId = request_id,
-                model_arn,
-                outcome,
-                status,
-                code = &*cut(failure.code.as_str(), LONGEST_CODE),
-                error = &*cut(&failure.message, LONGEST_LOGGED_REASON),
-                "model"
-            ),
-            Outcome::Kept { reason } => tracing::info!(
-                requestId = request_id,
-                model_arn,
-                outcome,
-                status,
-                reason,
-                "model"
-            ),
-            _ => tracing::info!(requestId = request_id, model_arn, outcome, status, "model"),
-        }
-    }
-}
-
-impl Serialize for ModelReport {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("ModelReport", 6)?;
-        fields.serialize_field("model_arn", &*self.model_arn)?;
-        fields.serialize_field("outcome", self.outcome.name())?;
-        if let Some(status) = self.status() {
-            fields.serialize_field("status", status)?;
-        }
-        match &self.outcome {
-            Outcome::Kept { reason } => fields.serialize_field("reason", reason)?,
-            Outcome::Failed(failure) => {
-                fields.serialize_field("code", failure.code.as_str())?;
-                fields.serialize_field("message", &failure.message)?;
-            }
-            _ => {}
-        }
-        fields.end()
-    }
-}

@@ -1,34 +1,29 @@
-//! The whole run: the report, its totals, its line in the log and its error message, a sentence.
+//! The whole run: the report, its totals and its line in the log.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{LONGEST_CODE, LONGEST_ENTRY, ModelReport, Outcome};
-use crate::excerpt::cut;
+use super::lookup::FailedLookup;
+use super::outcome::{ModelReport, Outcome};
 
-/// The maximum length of the sentence, in bytes. Lambda passes it on in full, but not every
-/// destination does.
-const LONGEST_SENTENCE: usize = 8 * 1024;
-/// The maximum length of a reason in the sentence, in bytes.
-const LONGEST_REASON: usize = 512;
-
-/// The maximum size of the response, in bytes. Lambda accepts 6 MB and turns a larger response into
-/// an error, which would make a good run a failed one.
-const LARGEST_RESPONSE: usize = 6_000_000;
-/// How much of that is reserved for everything but the models and the patterns.
+/// The maximum size of the response, in bytes. Destinations and Step Functions carry 256 KB, with
+/// what they add to it.
+const LARGEST_RESPONSE: usize = 200_000;
+/// How much of that is reserved for everything but the message, the models and the patterns.
 const SUMMARY_SIZE: usize = 1_000;
 
-/// The report of a run. Its `Display` form is the error message of a run that failed.
+/// The report of a run. Its `Display` form is its message.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
+    /// What people read of the run: of one that failed, the error message.
+    pub message: String,
     /// The totals of the run.
     pub summary: Summary,
     /// Every model, in the order of the request; those of a pattern in the order of their ARNs.
     pub models: Vec<ModelReport>,
-    /// How many of them are left out at the end, if the response would be larger than Lambda
-    /// accepts.
+    /// How many of them are left out at the end, if the response would be too large.
     #[serde(skip_serializing_if = "is_zero")]
     pub models_left_out: usize,
     /// The patterns that match no version anywhere, in any status.
@@ -37,8 +32,16 @@ pub struct Report {
     /// How many of them are left out, for the same reason.
     #[serde(skip_serializing_if = "is_zero")]
     pub unmatched_patterns_left_out: usize,
+    /// The lookups that failed, in the order of the request and then of their patterns. There are
+    /// none in a response.
     #[serde(skip)]
-    dry_run: bool,
+    pub lookups: Vec<FailedLookup>,
+    /// Whether it was a dry run.
+    #[serde(skip)]
+    pub(crate) dry_run: bool,
+    /// Whether more may be billed for the models than the inference units of the summary.
+    #[serde(skip)]
+    pub(crate) units_may_be_more: bool,
 }
 
 fn is_zero(count: &usize) -> bool {
@@ -50,7 +53,7 @@ fn is_zero(count: &usize) -> bool {
 pub struct Summary {
     /// The accounts in which calls were made or attempted.
     pub accounts: usize,
-    /// All models, and all entries that failed as a whole.
+    /// All models, and all invalid entries.
     pub models: usize,
     /// Stopped, as the service has confirmed.
     pub stopped: usize,
@@ -64,7 +67,10 @@ pub struct Summary {
     pub would_stop: usize,
     /// May still be running.
     pub failed: usize,
-    /// The inference units of the models that are stopped, stopping or would be stopped.
+    /// The lookups that failed, which may hide running models.
+    pub failed_lookups: usize,
+    /// The inference units of the models that are stopped, stopping or would be stopped: the least
+    /// that is billed for them.
     pub inference_units_stopped: u64,
     /// What these cost per hour, if a price is set.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,10 +78,11 @@ pub struct Summary {
 }
 
 impl Report {
-    /// The report of these models and patterns in this many accounts, with the price of an
-    /// inference unit hour if one is set.
+    /// The report of these models, lookups and patterns in this many accounts, with the price of an
+    /// inference unit hour if one is set. Its message has yet to be written.
     pub(crate) fn new(
         models: Vec<ModelReport>,
+        lookups: Vec<FailedLookup>,
         unmatched_patterns: Vec<String>,
         accounts: usize,
         dry_run: bool,
@@ -84,8 +91,10 @@ impl Report {
         let mut summary = Summary {
             accounts,
             models: models.len(),
+            failed_lookups: lookups.len(),
             ..Summary::default()
         };
+        let mut units_may_be_more = false;
         for model in &models {
             let stopped = match model.outcome {
                 Outcome::Stopped => &mut summary.stopped,
@@ -105,38 +114,38 @@ impl Report {
                 }
             };
             *stopped += 1;
-            summary.inference_units_stopped += u64::from(model.inference_units.unwrap_or_default());
+            let units = model.inference_units;
+            summary.inference_units_stopped += units.map_or(0, |it| it.min.into());
+            units_may_be_more |= units.is_none_or(|it| it.max > Some(it.min));
         }
         summary.estimated_savings_per_hour =
             inference_unit_hour_price.map(|price| savings(price, summary.inference_units_stopped));
         Self {
+            message: String::new(),
             summary,
             models,
             models_left_out: 0,
+            lookups,
             unmatched_patterns,
             unmatched_patterns_left_out: 0,
             dry_run,
+            units_may_be_more,
         }
     }
 
-    /// Whether this was a dry run.
-    pub(crate) fn is_dry_run(&self) -> bool {
-        self.dry_run
+    /// Whether the run was successful: no model that it was asked to stop may still be running.
+    pub fn is_successful(&self) -> bool {
+        self.summary.failed == 0 && self.summary.failed_lookups == 0
     }
 
-    /// Whether the run was good: no model that it was asked to stop may still be running.
-    pub fn is_good(&self) -> bool {
-        self.summary.failed == 0
-    }
-
-    /// Leaves out the models at the end that do not fit into Lambda's response, and then the
-    /// patterns that do not fit beside the models.
+    /// Leaves out the models at the end that do not fit into the response, and then the patterns
+    /// that do not fit beside the models.
     pub(crate) fn fit_response(&mut self) {
         self.fit(LARGEST_RESPONSE);
     }
 
     fn fit(&mut self, most: usize) {
-        let mut room = most.saturating_sub(SUMMARY_SIZE);
+        let mut room = most.saturating_sub(SUMMARY_SIZE + self.message.len());
         self.models_left_out = leave_out(&mut self.models, &mut room);
         self.unmatched_patterns_left_out = leave_out(&mut self.unmatched_patterns, &mut room);
     }
@@ -156,6 +165,7 @@ impl Report {
                     kept = self.summary.kept,
                     would_stop = self.summary.would_stop,
                     failed = self.summary.failed,
+                    failed_lookups = self.summary.failed_lookups,
                     inference_units_stopped = self.summary.inference_units_stopped,
                     estimated_savings_per_hour = self.summary.estimated_savings_per_hour,
                     duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
@@ -163,7 +173,7 @@ impl Report {
                 )
             };
         }
-        if self.is_good() {
+        if self.is_successful() {
             run!(info);
         } else {
             run!(error);
@@ -171,43 +181,10 @@ impl Report {
     }
 }
 
-/// How many models were not stopped, which ones, and why.
+/// What people read of the run.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = if self.dry_run {
-            "could not be looked up"
-        } else {
-            "were not stopped"
-        };
-        let mut sentence = format!(
-            "{} of {} models {verb}",
-            self.summary.failed, self.summary.models
-        );
-        let mut left = self.summary.failed;
-        for model in &self.models {
-            let Outcome::Failed(failure) = &model.outcome else {
-                continue;
-            };
-            let separator = if left == self.summary.failed {
-                ": "
-            } else {
-                "; "
-            };
-            let part = format!(
-                "{separator}{} ({}: {})",
-                cut(&model.model_arn, LONGEST_ENTRY),
-                cut(failure.code.as_str(), LONGEST_CODE),
-                cut(&failure.message, LONGEST_REASON)
-            );
-            let room_for_the_rest = "; and 10000 more".len();
-            if sentence.len() + part.len() + room_for_the_rest > LONGEST_SENTENCE {
-                write!(sentence, "{separator}and {left} more")?;
-                break;
-            }
-            sentence.push_str(&part);
-            left -= 1;
-        }
-        f.write_str(&sentence)
+        f.write_str(&self.message)
     }
 }
 
@@ -237,19 +214,18 @@ fn savings(price: f64, inference_units: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::Status;
-    use crate::report::Failure;
+    use crate::report::{Code, Failure, InferenceUnits, Status};
 
     fn report(models: Vec<ModelReport>) -> Report {
-        Report::new(models, Vec::new(), 1, false, None)
+        Report::new(models, Vec::new(), Vec::new(), 1, false, None)
     }
 
-    fn model(name: &str, outcome: Outcome, inference_units: Option<u32>) -> ModelReport {
+    fn model(name: &str, outcome: Outcome, units: Option<u32>) -> ModelReport {
         ModelReport {
             model_arn: name.into(),
             outcome,
             status: Some(Status::new("STOPPED")),
-            inference_units,
+            inference_units: units.map(|min| InferenceUnits { min, max: None }),
         }
     }
 
@@ -263,6 +239,13 @@ mod tests {
         let kept = Outcome::Kept {
             reason: "tag keep-running=true".to_owned(),
         };
+        let lookup = FailedLookup {
+            pattern: "p".to_owned(),
+            failure: Failure::new(Code::Panicked, "a bug"),
+            entry: 6,
+            account: None,
+            region: None,
+        };
         let report = Report::new(
             vec![
                 model("a", Outcome::Stopped, Some(2)),
@@ -272,6 +255,7 @@ mod tests {
                 model("e", Outcome::WouldStop, Some(1)),
                 failed("f"),
             ],
+            vec![lookup],
             vec!["p".to_owned()],
             3,
             false,
@@ -282,11 +266,13 @@ mod tests {
             json["summary"],
             serde_json::json!({
                 "accounts": 3, "models": 6, "stopped": 1, "stopping": 1, "already_stopped": 1,
-                "kept": 1, "would_stop": 1, "failed": 1, "inference_units_stopped": 3,
+                "kept": 1, "would_stop": 1, "failed": 1, "failed_lookups": 1,
+                "inference_units_stopped": 3,
                 "estimated_savings_per_hour": 0.3
             })
         );
         assert_eq!(json["unmatched_patterns"], serde_json::json!(["p"]));
+        assert!(json.get("lookups").is_none());
         assert_eq!(
             json["models"][0],
             serde_json::json!({"model_arn": "a", "outcome": "stopped", "status": "STOPPED"})
@@ -295,15 +281,15 @@ mod tests {
         assert_eq!(json["models"][5]["code"], "StillStarting");
         assert_eq!(
             json["models"][5]["message"],
-            "it was STARTING when it was last seen, 5 s before the deadline"
+            "it was STARTING when it was last seen, 5 s before the deadline; a retry stops it"
         );
     }
 
     #[test]
-    fn a_response_too_large_for_lambda_leaves_out_the_last_models_and_patterns() {
+    fn a_response_that_is_too_large_leaves_out_the_last_models_and_patterns() {
         let models = vec![model(&"é\n".repeat(100), Outcome::Stopped, Some(1)); 100];
         let patterns = vec!["p".repeat(100); 10];
-        let whole = Report::new(models, patterns, 1, false, Some(1.0));
+        let whole = Report::new(models, Vec::new(), patterns, 1, false, Some(1.0));
         let json = serde_json::to_string(&whole).unwrap();
         let mut report = whole.clone();
         report.fit(json.len() + SUMMARY_SIZE);
@@ -337,49 +323,5 @@ mod tests {
         let json = serde_json::to_value(&report).unwrap();
         assert!(json["summary"].get("estimated_savings_per_hour").is_none());
         assert!(json.get("unmatched_patterns").is_none());
-    }
-
-    #[test]
-    fn the_sentence_names_every_model_that_was_not_stopped() {
-        let models = vec![failed("a"), model("b", Outcome::Stopped, None), failed("c")];
-        assert_eq!(
-            report(models).to_string(),
-            "2 of 3 models were not stopped: a (StillStarting: it was STARTING when it was last \
-             seen, 5 s before the deadline); \
-             c (StillStarting: it was STARTING when it was last seen, 5 s before the deadline)"
-        );
-    }
-
-    #[test]
-    fn the_sentence_of_a_dry_run_says_that_models_could_not_be_looked_up() {
-        let models = vec![failed("a"), model("b", Outcome::WouldStop, None)];
-        let sentence = Report::new(models, Vec::new(), 1, true, None).to_string();
-        assert!(
-            sentence.starts_with("1 of 2 models could not be looked up: a (StillStarting: "),
-            "{sentence}"
-        );
-    }
-
-    #[test]
-    fn a_long_sentence_is_cut_and_says_how_many_it_leaves_out() {
-        let sentence = report(vec![failed(&"a".repeat(100)); 1000]).to_string();
-        assert!(sentence.len() <= LONGEST_SENTENCE);
-        let named = sentence.matches("StillStarting").count();
-        assert!(
-            sentence.ends_with(&format!("; and {} more", 1000 - named)),
-            "{sentence}"
-        );
-    }
-
-    #[test]
-    fn an_entry_of_any_length_does_not_hide_the_others() {
-        for entry in ["é", "\u{1}"] {
-            let models = vec![failed(&entry.repeat(9000)), failed("b")];
-            let sentence = report(models).to_string();
-            assert!(sentence.len() <= LONGEST_SENTENCE);
-            let cut = format!("{}... (StillStarting", entry.repeat(3));
-            assert!(sentence.contains(&cut), "{sentence}");
-            assert!(sentence.contains("; b (StillStarting"), "{sentence}");
-        }
     }
 }

@@ -1,164 +1,168 @@
-//! What a wildcard in the account stands for: the accounts of the organization, or those under some
-//! of its units, at any depth.
+//! What a wildcard in the account matches: the accounts of the organization, or those under some of
+//! its units, at any depth.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 
-use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use tokio::time::sleep;
-
-use super::pages::{Continuation, Pages};
-use super::{Pattern, Run};
+use super::assignment::{Assignment, Pattern};
+use super::pending::Pending;
+use super::purpose::{List, Purpose, Rest};
 use crate::arn::AccountId;
-use crate::aws::{Account, CallError, Organizations, Page};
+use crate::calls::error::CallError;
+use crate::calls::response::{Account, Response};
+use crate::report::Failure;
 
 /// The state of an account that can be used.
 const ACTIVE: &str = "ACTIVE";
 
-/// A call for the next page of a list.
+/// An account, and the patterns that match it.
 #[derive(Debug)]
-enum ListCall {
-    /// The accounts directly under a root or a unit, or all accounts of the organization.
-    Accounts(Option<String>, Pages),
-    /// The units directly under a root or a unit.
-    Units(String, Pages),
+pub(super) struct FoundAccount<'a> {
+    pub(super) id: AccountId,
+    pub(super) patterns: Vec<Pattern<'a>>,
 }
 
-/// The result of such a call.
-enum ListResult {
-    Accounts(Option<String>, Pages, Result<Page<Account>, CallError>),
-    Units(String, Pages, Result<Page<String>, CallError>),
-}
-
-/// The accounts that patterns stand for, available as the pages of their lists arrive.
-pub(super) struct AccountList<'run, 'a> {
-    run: &'run Run<'a>,
-    organizations: &'run Organizations,
+/// The accounts that patterns match, found as the pages of their lists arrive.
+#[derive(Debug)]
+pub(super) struct AccountList<'a> {
+    assignment: Assignment<'a>,
     patterns: Vec<Pattern<'a>>,
     /// The accounts named by the request that have not been listed yet, if it names any.
     unlisted: Option<HashSet<&'a AccountId>>,
-    /// The calls to make next.
-    queue: VecDeque<ListCall>,
-    calls: FuturesUnordered<BoxFuture<'run, ListResult>>,
+    /// How many lists are still being read.
+    lists: usize,
     units: HashSet<String>,
     accounts: HashSet<AccountId>,
-    /// Why a list was last restarted.
-    last_failure: Option<String>,
-    /// The error of the first list that failed.
-    error: Option<CallError>,
+    /// The failure of the first list that failed.
+    failure: Option<Failure>,
 }
 
-impl<'run, 'a> AccountList<'run, 'a> {
-    /// The accounts that these patterns stand for.
-    pub(super) fn new(
-        run: &'run Run<'a>,
-        organizations: &'run Organizations,
+impl<'a> AccountList<'a> {
+    /// The accounts that these patterns match. There are none to list without a pattern.
+    pub(super) fn begin(
+        assignment: Assignment<'a>,
         patterns: Vec<Pattern<'a>>,
+        pending: &mut Pending,
     ) -> Self {
         let mut list = Self {
-            run,
-            organizations,
-            patterns,
-            unlisted: run.assignment.accounts.map(HashSet::from_iter),
-            queue: VecDeque::new(),
-            calls: FuturesUnordered::new(),
+            assignment,
+            unlisted: assignment.accounts.map(HashSet::from_iter),
+            lists: 0,
             units: HashSet::new(),
             accounts: HashSet::new(),
-            last_failure: None,
-            error: None,
+            failure: None,
+            patterns,
         };
-        // Each may need a warning.
-        let named = list.unlisted.as_ref().map_or(0, HashSet::len);
-        run.caller.deadline.expect_lines(named);
-        let units = &run.settings.organizational_units;
+        if list.patterns.is_empty() {
+            return list;
+        }
+        let units = &assignment.settings.organizational_units;
         if units.is_empty() {
-            list.queue
-                .push_back(ListCall::Accounts(None, Pages::default()));
+            list.read(List::Accounts, pending);
         }
         for unit in units {
-            list.add_unit(unit.clone());
+            list.add_unit(unit.clone(), pending);
         }
         list
     }
 
-    /// The accounts of the next page that patterns stand for, each with its patterns, and only the
-    /// first time that it is listed; none after the last page.
-    ///
-    /// Cancel safe: nothing is lost if this is dropped before it completes.
-    pub(super) async fn next(&mut self) -> Option<Vec<(AccountId, Vec<Pattern<'a>>)>> {
-        loop {
-            if self.unlisted.as_ref().is_some_and(HashSet::is_empty) {
-                return None;
-            }
-            while let Some(list) = self.queue.pop_front() {
-                self.calls.push(Box::pin(list.read(self.organizations)));
-            }
-            match self.calls.next().await? {
-                ListResult::Accounts(parent, mut pages, page) => {
-                    let (accounts, then) = pages.take(page);
-                    let subject = parent.clone();
-                    self.proceed(then, subject, ListCall::Accounts(parent, pages));
-                    let accounts = accounts.into_iter();
-                    return Some(
-                        accounts
-                            .filter_map(|account| self.select(account))
-                            .collect(),
-                    );
-                }
-                ListResult::Units(parent, mut pages, page) => {
-                    let (units, then) = pages.take(page);
-                    units.into_iter().for_each(|unit| self.add_unit(unit));
-                    self.proceed(then, Some(parent.clone()), ListCall::Units(parent, pages));
-                }
-            }
-        }
+    /// Whether no more accounts will be found: all have been listed, or all that the request names.
+    pub(super) fn is_complete(&self) -> bool {
+        self.lists == 0 || self.unlisted.as_ref().is_some_and(HashSet::is_empty)
     }
 
-    /// Logs a warning for each account of the request that no pattern stands for.
-    ///
-    /// # Errors
-    /// The error of a list, unless all accounts of the request were found despite it.
-    pub(super) fn end(self) -> Result<(), CallError> {
+    /// How many lines the log may still need for it.
+    pub(super) fn lines(&self) -> usize {
+        let lists = match self.is_complete() {
+            true => 0,
+            false => self.patterns.len(),
+        };
+        lists + self.unlisted.as_ref().map_or(0, HashSet::len)
+    }
+
+    /// Handles a page of a list. Returns the accounts on it that patterns match, each only the
+    /// first time that it is listed.
+    pub(super) fn take(
+        &mut self,
+        list: &List,
+        result: Result<Response, CallError>,
+        rest: Rest,
+        pending: &mut Pending,
+    ) -> Vec<FoundAccount<'a>> {
+        if rest == Rest::Nothing {
+            self.lists -= 1;
+        }
+        let found = match list {
+            List::UnitsOf(_) => result.and_then(Response::into_units).map(|units| {
+                units
+                    .into_iter()
+                    .for_each(|unit| self.add_unit(unit, pending));
+                Vec::new()
+            }),
+            List::Accounts | List::AccountsOf(_) => {
+                result.and_then(Response::into_accounts).map(|accounts| {
+                    let accounts = accounts.into_iter();
+                    accounts
+                        .filter_map(|account| self.select(account))
+                        .collect()
+                })
+            }
+        };
+        found.unwrap_or_else(|error| {
+            let error = match list {
+                List::Accounts => error,
+                List::AccountsOf(parent) | List::UnitsOf(parent) => error.about(parent),
+            };
+            self.fail(error.into());
+            Vec::new()
+        })
+    }
+
+    /// Notes that a list could not be read.
+    pub(super) fn fail(&mut self, failure: Failure) {
+        self.failure.get_or_insert(failure);
+    }
+
+    /// Logs a warning for each account of the request that no pattern matches, and returns the
+    /// patterns, of which not all accounts are known if there is a failure: that of a list, unless
+    /// all accounts of the request were found despite it.
+    pub(super) fn end(self) -> (Vec<Pattern<'a>>, Result<(), Failure>) {
         let all_are_known = self.unlisted.as_ref().is_some_and(HashSet::is_empty);
-        if let Some(error) = self.error.filter(|_| !all_are_known) {
-            return Err(error);
+        if let Some(failure) = self.failure.filter(|_| !all_are_known) {
+            return (self.patterns, Err(failure));
         }
         for account in self.unlisted.into_iter().flatten() {
             tracing::warn!(
-                requestId = &*self.run.caller.request_id,
+                requestId = self.assignment.request_id,
                 account = account.as_str(),
                 "no wildcard matches this account of `accounts`"
             );
         }
-        Ok(())
+        (self.patterns, Ok(()))
     }
 
-    /// The patterns that stand for an account, if any. An account that is skipped is logged.
-    fn select(&mut self, account: Account) -> Option<(AccountId, Vec<Pattern<'a>>)> {
+    /// The account with the patterns that match it, if any do. One that is skipped is logged.
+    fn select(&mut self, account: Account) -> Option<FoundAccount<'a>> {
         let Account { id, state } = account;
         if !self.accounts.insert(id.clone()) {
             return None;
         }
         let patterns = self.patterns.iter().copied();
-        let patterns = patterns.filter(|(_, pattern)| pattern.matches_account(id.as_str()));
+        let patterns = patterns.filter(|it| it.pattern.matches_account(id.as_str()));
         let patterns: Vec<Pattern> = patterns.collect();
         if patterns.is_empty() {
             return None;
         }
-        let reason = if self.run.settings.excluded_accounts.contains(&id) {
+        let reason = if self.assignment.settings.excluded_accounts.contains(&id) {
             "it is in EXCLUDED_ACCOUNTS".to_owned()
         } else if state != ACTIVE {
             format!("it is {state}")
         } else {
-            let is_left_out = self
-                .unlisted
-                .as_mut()
-                .is_some_and(|unlisted| !unlisted.remove(&id));
-            return (!is_left_out).then_some((id, patterns));
+            let unlisted = self.unlisted.as_mut();
+            let is_left_out = unlisted.is_some_and(|unlisted| !unlisted.remove(&id));
+            return (!is_left_out).then_some(FoundAccount { id, patterns });
         };
         tracing::info!(
-            requestId = &*self.run.caller.request_id,
+            requestId = self.assignment.request_id,
             account = id.as_str(),
             reason,
             "account skipped"
@@ -166,58 +170,200 @@ impl<'run, 'a> AccountList<'run, 'a> {
         None
     }
 
-    fn add_unit(&mut self, unit: String) {
+    fn add_unit(&mut self, unit: String, pending: &mut Pending) {
         if self.units.insert(unit.clone()) {
-            self.queue
-                .push_back(ListCall::Accounts(Some(unit.clone()), Pages::default()));
-            self.queue
-                .push_back(ListCall::Units(unit, Pages::default()));
+            self.read(List::AccountsOf(unit.clone()), pending);
+            self.read(List::UnitsOf(unit), pending);
         }
     }
 
-    /// Continues with a list; `parent` is the root or unit that it belongs to.
-    fn proceed(&mut self, then: Continuation, parent: Option<String>, list: ListCall) {
-        match then {
-            Continuation::End => {}
-            Continuation::NextPage => self.queue.push_back(list),
-            Continuation::Restart { pause, error, .. } => {
-                self.last_failure = Some(error.to_string());
-                let (organizations, deadline) = (self.organizations, &self.run.caller.deadline);
-                self.calls.push(Box::pin(async move {
-                    tokio::select! {
-                        () = sleep(pause) => {}
-                        () = deadline.passed() => {}
-                    }
-                    list.read(organizations).await
-                }));
-            }
-            Continuation::Failed(error) => {
-                let error = match (error, parent) {
-                    (CallError::OutOfTime { last_failure }, _) => CallError::OutOfTime {
-                        last_failure: last_failure.or_else(|| self.last_failure.clone()),
-                    },
-                    (error, Some(parent)) => error.about(&parent),
-                    (error, None) => error,
-                };
-                self.error.get_or_insert(error);
-            }
-        }
+    fn read(&mut self, list: List, pending: &mut Pending) {
+        self.lists += 1;
+        pending.push(list.request(), Purpose::Accounts(list));
     }
 }
 
-impl ListCall {
-    async fn read(self, organizations: &Organizations) -> ListResult {
-        match self {
-            Self::Accounts(parent, pages) => {
-                let page = organizations
-                    .accounts(parent.as_deref(), pages.token())
-                    .await;
-                ListResult::Accounts(parent, pages, page)
-            }
-            Self::Units(parent, pages) => {
-                let page = organizations.units(&parent, pages.token()).await;
-                ListResult::Units(parent, pages, page)
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::env::VarError;
+
+    use time::OffsetDateTime;
+    use tokio::time::Instant;
+
+    use crate::arn::ModelPattern;
+    use crate::calls::queue::{CallId, Queue};
+    use crate::calls::request::Request;
+    use crate::calls::response::Page;
+    use crate::calls::retry::ATTEMPT_LIMIT;
+    use crate::settings::Settings;
+
+    const ONE: &str = "111111111111";
+    const TWO: &str = "222222222222";
+    const THREE: &str = "333333333333";
+
+    fn settings(units: &str) -> Settings {
+        let settings = Settings::read(|name| match name {
+            "MEMBER_ROLE" => Ok("stopper".to_owned()),
+            "ORGANIZATIONAL_UNITS" => Ok(units.to_owned()),
+            "EXCLUDED_ACCOUNTS" => Ok(THREE.to_owned()),
+            _ => Err(VarError::NotPresent),
+        });
+        settings.unwrap()
+    }
+
+    fn id(text: &str) -> AccountId {
+        text.to_owned().try_into().unwrap()
+    }
+
+    fn begin<'a>(
+        settings: &'a Settings,
+        accounts: Option<&'a [AccountId]>,
+        pattern: &'a ModelPattern,
+        pending: &mut Pending<'_>,
+    ) -> AccountList<'a> {
+        let assignment = Assignment {
+            settings,
+            entries: &[],
+            dry_run: false,
+            accounts,
+            own_account: ONE,
+            request_id: "request-1",
+            now: OffsetDateTime::UNIX_EPOCH,
+        };
+        let patterns = vec![Pattern { entry: 0, pattern }];
+        AccountList::begin(assignment, patterns, pending)
+    }
+
+    fn pending() -> Pending<'static> {
+        let queue = Queue::new(8, fastrand::Rng::with_seed(7));
+        Pending::new(queue, "request-1")
+    }
+
+    fn everywhere() -> ModelPattern {
+        "arn:aws:rekognition:*:*:project/*/version/*/*"
+            .parse()
+            .unwrap()
+    }
+
+    /// The call that is made next.
+    fn next(pending: &mut Pending) -> Option<(CallId, Request)> {
+        let now = Instant::now();
+        let attempt = pending.queue.next(now, now + ATTEMPT_LIMIT)?;
+        Some((attempt.id, attempt.request.clone()))
+    }
+
+    /// Responds to a call. Returns the accounts that are found.
+    fn respond(
+        list: &mut AccountList,
+        pending: &mut Pending,
+        call: CallId,
+        response: Result<Response, CallError>,
+    ) -> Vec<String> {
+        let step = pending.ended(call, response, Instant::now()).unwrap();
+        let Purpose::Accounts(of) = step.purpose else {
+            panic!("{step:?}");
+        };
+        let found = list.take(&of, step.result, step.rest, pending);
+        let found = found.iter().map(|account| account.id.as_str().to_owned());
+        found.collect()
+    }
+
+    fn accounts(ids: &[&str], next_token: Option<&str>) -> Result<Response, CallError> {
+        let items = ids.iter().map(|text| Account {
+            id: id(text),
+            state: ACTIVE.to_owned(),
+        });
+        Ok(Response::Accounts(Page {
+            items: items.collect(),
+            next_token: next_token.map(str::to_owned),
+        }))
+    }
+
+    fn denied() -> Result<Response, CallError> {
+        Err(CallError::Refused {
+            status: 400,
+            code: Some("AccessDeniedException".to_owned()),
+            message: "by script".to_owned(),
+        })
+    }
+
+    /// Responds to all calls. Returns the accounts that are found.
+    fn read(
+        list: &mut AccountList,
+        pending: &mut Pending,
+        response: impl Fn(&Request) -> Result<Response, CallError>,
+    ) -> Vec<String> {
+        let mut found = Vec::new();
+        while let Some((call, request)) = next(pending) {
+            found.extend(respond(list, pending, call, response(&request)));
         }
+        found
+    }
+
+    #[test]
+    fn units_are_read_at_any_depth_and_each_unit_and_account_only_once() {
+        let (settings, pattern, mut pending) =
+            (settings("r-a1b2 ou-a1b2-11111111"), everywhere(), pending());
+        let mut list = begin(&settings, None, &pattern, &mut pending);
+        assert_eq!(list.lines(), 1);
+        let found = read(&mut list, &mut pending, |request| match request {
+            Request::ListOrganizationalUnitsForParent { parent, .. } => {
+                let units: &[&str] = match &**parent {
+                    "r-a1b2" => &["ou-a1b2-11111111", "ou-a1b2-22222222"],
+                    "ou-a1b2-22222222" => &["ou-a1b2-33333333"],
+                    _ => &[],
+                };
+                Ok(Response::Units(Page {
+                    items: units.iter().map(|unit| (*unit).to_owned()).collect(),
+                    next_token: None,
+                }))
+            }
+            Request::ListAccountsForParent { parent, .. } => match &**parent {
+                "ou-a1b2-11111111" => accounts(&[ONE, THREE], None),
+                "ou-a1b2-33333333" => accounts(&[TWO, ONE], None),
+                _ => accounts(&[], None),
+            },
+            request => panic!("{request:?}"),
+        });
+        assert_eq!(found, [ONE, TWO]);
+        assert!(list.is_complete());
+        assert_eq!(list.lines(), 0);
+        assert_eq!(list.end().1, Ok(()));
+    }
+
+    #[test]
+    fn a_list_is_complete_when_all_accounts_of_the_request_are_found() {
+        let (settings, pattern, mut pending) = (settings(""), everywhere(), pending());
+        let asked_for = [id(TWO)];
+        let mut list = begin(&settings, Some(&asked_for), &pattern, &mut pending);
+        assert_eq!(list.lines(), 2);
+        let (call, _) = next(&mut pending).unwrap();
+        let page = accounts(&[ONE, TWO], Some("2"));
+        assert_eq!(respond(&mut list, &mut pending, call, page), [TWO]);
+        assert!(list.is_complete());
+        // The next page, which is asked for already, changes nothing, even if it fails.
+        assert!(read(&mut list, &mut pending, |_| denied()).is_empty());
+        assert_eq!(list.lines(), 0);
+        assert_eq!(list.end().1, Ok(()));
+    }
+
+    #[test]
+    fn the_first_list_that_fails_is_why_not_all_accounts_are_known() {
+        let (settings, pattern, mut pending) =
+            (settings("ou-a1b2-11111111"), everywhere(), pending());
+        let mut list = begin(&settings, None, &pattern, &mut pending);
+        let found = read(&mut list, &mut pending, |request| match request {
+            Request::ListOrganizationalUnitsForParent { .. } => denied(),
+            _ => accounts(&[ONE], None),
+        });
+        assert_eq!(found, [ONE]);
+        assert!(list.is_complete());
+        let failure = list.end().1.unwrap_err().to_string();
+        assert_eq!(
+            failure,
+            "AccessDeniedException: ou-a1b2-11111111: by script"
+        );
     }
 }

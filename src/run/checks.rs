@@ -1,14 +1,13 @@
 //! Which call checks the status of which models.
 //!
-//! DescribeProjectVersions describes ten models of one project by name, or a whole project a
-//! hundred at a time, so a call for each model would mean ten to a hundred times as many calls.
-//! Instead, models only register for a check:
+//! DescribeProjectVersions describes ten models of one project by name, so a call for each model
+//! would mean ten times as many calls. Instead, models only register for a check:
 //!
 //! - now, together with the others of their project that are due now;
 //! - in the next round, together with all others that may change.
 //!
-//! If a call for several models has failed, perhaps because of one of them, each is checked on its
-//! own.
+//! If a call for several models keeps failing, perhaps because of one of them, each is checked on
+//! its own.
 //!
 //! A project's ARN is looked up by name the first time, ten projects per call.
 
@@ -17,62 +16,47 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 use super::cadence::Cadence;
-use super::pages::{Continuation, Pages};
+use super::purpose::{Rest, ScopePurpose, StatusCheck};
 use crate::arn::ModelArn;
-use crate::aws::{CallError, NAMES_PER_CALL, Observation, Page, Project, Version};
+use crate::calls::error::CallError;
+use crate::calls::request::NAMES_PER_CALL;
+use crate::calls::response::{Description, Project, ProjectState, Version};
 
-/// A call that looks up projects by name.
+/// What a check has shown about a model.
 #[derive(Debug)]
-pub(super) struct ProjectLookup {
-    pub(super) names: Vec<String>,
-    pub(super) pages: Pages,
-    found: Vec<Project>,
+pub(super) struct CheckResult {
+    pub(super) model_arn: ModelArn,
+    pub(super) description: Result<Description, CallError>,
 }
 
-/// A call that checks models of one project.
-#[derive(Debug)]
-pub(super) struct StatusCheck {
-    pub(super) project_arn: String,
-    /// The versions' names; none if the whole project is listed.
-    pub(super) names: Vec<String>,
-    pub(super) pages: Pages,
-    project: String,
-    /// The models that no page has shown yet.
-    models: BTreeSet<ModelArn>,
-    /// How many pages of the whole project cost no more calls than checking by name.
-    pages_worth: usize,
+/// What is to be done after a check.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) results: Vec<CheckResult>,
+    /// The calls to make next.
+    pub(super) next: Vec<ScopePurpose>,
 }
-
-/// A call to be made.
-#[derive(Debug)]
-pub(super) enum CheckCall {
-    Projects(ProjectLookup),
-    Versions(StatusCheck),
-}
-
-/// What a call has shown about a model.
-pub(super) type CheckResult = (ModelArn, Result<Observation, CallError>);
 
 /// The checks of one project's models.
 #[derive(Debug, Default)]
 struct ProjectChecks {
-    /// The ARNs of the projects with this name, once they are known: there are two if one was
-    /// deleted and created again. The first is queried, and the next one if the first does not list
-    /// a model.
-    arns: Vec<String>,
-    /// The models that the next calls are for: together, and each on its own.
-    together: BTreeSet<ModelArn>,
-    alone: BTreeSet<ModelArn>,
-    /// The number of calls in flight for it. The next ones are made when all of these are answered.
+    /// The projects with this name, once they are known: there are two if one was deleted and
+    /// created again. The first is queried, and the next one if the first does not list a model.
+    known: Vec<Project>,
+    /// The models that the next calls are for.
+    due: BTreeSet<ModelArn>,
+    /// The models of the calls that are under way which no page has shown yet.
+    unseen: BTreeSet<ModelArn>,
+    /// How many calls are under way that look up the project, or check several of its models. The
+    /// models that become due meanwhile are checked together.
     calls: usize,
-    /// Why the last call failed, if that may be transient.
-    failure: Option<CallError>,
-    /// Whether listing the whole project has turned out to take more calls than checking by name.
-    is_too_large: bool,
+    /// The models that are each checked by a call under way. It holds up no other model: the one
+    /// that it is for may be why it takes long.
+    alone: BTreeSet<ModelArn>,
 }
 
-/// The models of a scope that are to be checked. Each is in exactly one place: in its project, in a
-/// call in flight, or among those that wait for the next round.
+/// The models of a scope that are to be checked. Each is in exactly one place: due or under way in
+/// its project, or among those that wait for the next round.
 #[derive(Debug)]
 pub(super) struct Checks {
     projects: BTreeMap<String, ProjectChecks>,
@@ -96,7 +80,7 @@ impl Checks {
     pub(super) fn check_now(&mut self, model_arn: ModelArn) {
         let name = model_arn.project().to_owned();
         let project = self.projects.entry(name.clone()).or_default();
-        project.together.insert(model_arn);
+        project.due.insert(model_arn);
         self.ready.insert(name);
     }
 
@@ -106,8 +90,8 @@ impl Checks {
     }
 
     /// Notes that a model has changed, so that others may change soon.
-    pub(super) fn note_change(&mut self) {
-        self.cadence.note_change(Instant::now());
+    pub(super) fn note_change(&mut self, now: Instant) {
+        self.cadence.note_change(now);
     }
 
     /// When the next round is due, if any model is waiting for one.
@@ -115,233 +99,227 @@ impl Checks {
         (!self.waiting.is_empty()).then(|| self.cadence.next())
     }
 
-    /// Begins a round.
-    pub(super) fn begin_round(&mut self, now: Instant, deadline: Instant) {
+    /// Begins a round. No checks are made after `end`.
+    pub(super) fn begin_round(&mut self, now: Instant, end: Instant) {
         for model_arn in std::mem::take(&mut self.waiting) {
             self.check_now(model_arn);
         }
-        self.cadence.begin_round(now, deadline);
-    }
-
-    /// Why the last call for a model's project failed, if that may have been transient.
-    pub(super) fn last_failure(&self, model_arn: &ModelArn) -> Option<String> {
-        let project = self.projects.get(model_arn.project())?;
-        project.failure.as_ref().map(CallError::to_string)
+        self.cadence.begin_round(now, end);
     }
 
     /// The calls for everything that is to be checked now.
-    pub(super) fn calls(&mut self) -> Vec<CheckCall> {
+    pub(super) fn calls(&mut self) -> Vec<ScopePurpose> {
         let mut calls = Vec::new();
         let mut unknown = Vec::new();
         for name in std::mem::take(&mut self.ready) {
-            let Some(project) = self
-                .projects
-                .get_mut(&name)
-                .filter(|project| project.is_due())
-            else {
+            let Some(project) = self.projects.get_mut(&name) else {
                 continue;
             };
-            if project.arns.is_empty() {
+            if project.calls > 0 || project.due.is_empty() {
+                continue;
+            }
+            if project.known.is_empty() {
                 project.calls += 1;
                 unknown.push(name);
                 continue;
             }
-            for check in project.status_checks(&name) {
+            for check in project.checks() {
                 self.cadence.note_call();
-                calls.push(CheckCall::Versions(check));
+                calls.push(ScopePurpose::CheckVersions(check));
             }
         }
-        let lookups = unknown.chunks(NAMES_PER_CALL).map(|names| ProjectLookup {
-            names: names.to_vec(),
-            pages: Pages::default(),
-            found: Vec::new(),
-        });
-        calls.extend(lookups.map(CheckCall::Projects));
+        let lookups = unknown.chunks(NAMES_PER_CALL);
+        calls.extend(lookups.map(|names| ScopePurpose::LookUpProjects(names.to_vec())));
         calls
     }
 
-    /// Handles a page of a project lookup. Returns the call for the next page, or the results for
-    /// models.
+    /// Handles a page of projects with these names.
     pub(super) fn take_projects(
         &mut self,
-        mut lookup: ProjectLookup,
-        page: Result<Page<Project>, CallError>,
-    ) -> (Option<ProjectLookup>, Vec<CheckResult>) {
-        let (projects, then) = lookup.pages.take(page);
-        lookup.found.extend(projects);
-        let failure = match then {
-            Continuation::NextPage => return (Some(lookup), Vec::new()),
-            Continuation::End => None,
-            Continuation::Restart { error, repeats, .. } => {
-                self.interrupt(&lookup.names, &error, repeats);
-                return (None, Vec::new());
+        names: Vec<String>,
+        projects: Result<Vec<Project>, CallError>,
+        rest: Rest,
+    ) -> Findings {
+        let mut findings = Findings::default();
+        let failure = match projects {
+            Ok(projects) => {
+                for project in projects {
+                    if let Some(checks) = self.projects.get_mut(&project.name) {
+                        checks.add(project);
+                    }
+                }
+                None
             }
-            Continuation::Failed(error) => Some(error),
+            Err(error) if names.len() > 1 && !error.is_denied() => {
+                let alone = names.into_iter();
+                let alone = alone.map(|name| ScopePurpose::LookUpProjects(vec![name]));
+                findings.next = alone.collect();
+                return findings;
+            }
+            Err(error) => Some(error),
         };
-        // The project that is CREATED is most likely the right one.
-        lookup.found.sort_by_key(|project| !project.is_created);
-        let mut results = Vec::new();
-        for name in lookup.names {
+        if rest == Rest::Pages {
+            return findings;
+        }
+        for name in names {
             let Some(project) = self.projects.get_mut(&name) else {
                 continue;
             };
-            let found = lookup.found.iter().filter(|project| project.name == name);
-            project.arns = found.map(|project| project.arn.clone()).collect();
-            project.failure = None;
-            let error = match &failure {
-                None if !project.arns.is_empty() => None,
-                None => Some(CallError::not_found(format!(
-                    "DescribeProjects finds no Custom Labels project `{name}` in this account and \
-                     region"
-                ))),
-                Some(error) => Some(error.clone()),
-            };
-            if let Some(error) = error {
-                let models = project.take_due().into_iter();
-                results.extend(models.map(|model_arn| (model_arn, Err(error.clone()))));
+            project.calls -= 1;
+            if project.known.is_empty() {
+                let error = failure.clone().unwrap_or_else(|| {
+                    CallError::not_found(format!(
+                        "DescribeProjects finds no Custom Labels project `{name}` in this account \
+                         and region"
+                    ))
+                });
+                findings.fail(std::mem::take(&mut project.due), &error);
             }
-            self.call_ended(&name);
+            self.ready.insert(name);
         }
-        (None, results)
+        findings
     }
 
-    /// Handles a page of a status check. Returns the call for the next page, if that is worth it,
-    /// and the results for models.
+    /// Handles a page of the versions that a check is for.
     pub(super) fn take_versions(
         &mut self,
-        mut check: StatusCheck,
-        page: Result<Page<Version>, CallError>,
-    ) -> (Option<StatusCheck>, Vec<CheckResult>) {
-        let Some(project) = self.projects.get_mut(&check.project) else {
-            return (None, Vec::new());
+        check: StatusCheck,
+        versions: Result<Vec<Version>, CallError>,
+        rest: Rest,
+    ) -> Findings {
+        let mut findings = Findings::default();
+        let Some(name) = check.models.first().map(|it| it.project().to_owned()) else {
+            return findings;
         };
-        let (versions, then) = check.pages.take(page);
-        let mut results: Vec<CheckResult> = Vec::new();
-        for version in versions {
-            if let Some(model_arn) = check.models.take(&*version.model_arn) {
-                results.push((model_arn, Ok(version.observation)));
-            }
-        }
-        let fail = |models: BTreeSet<ModelArn>, error: CallError| {
-            models
-                .into_iter()
-                .map(move |model_arn| (model_arn, Err(error.clone())))
+        let Some(project) = self.projects.get_mut(&name) else {
+            return findings;
         };
-        match then {
-            _ if check.models.is_empty() => project.failure = None,
-            Continuation::NextPage if check.pages_worth > 1 || !check.names.is_empty() => {
-                check.pages_worth = check.pages_worth.saturating_sub(1);
-                return (Some(check), results);
-            }
-            Continuation::NextPage => {
-                project.failure = None;
-                project.is_too_large = true;
-                project.together.extend(check.models);
-            }
-            Continuation::End => {
-                project.failure = None;
-                // If a project is listed twice, the right one is the one that lists the model.
-                if let Some(arn) = project.next_arn(&check.project_arn) {
-                    check.project_arn = arn;
-                    check.pages = Pages::default();
-                    return (Some(check), results);
+        let is_batch = check.models.len() > 1;
+        let failure = match versions {
+            Ok(versions) => {
+                for version in versions {
+                    if let Some(model_arn) = project.unseen.take(&*version.model_arn) {
+                        findings.results.push(CheckResult {
+                            model_arn,
+                            description: Ok(version.description),
+                        });
+                    }
                 }
-                let error = CallError::not_found(format!(
-                    "DescribeProjectVersions does not list this model in project `{}`",
-                    check.project
-                ));
-                results.extend(fail(check.models, error));
+                None
             }
-            Continuation::Restart { error, repeats, .. } => {
-                self.waiting.extend(check.models);
-                self.note_failure(&check.project, error, repeats);
-            }
-            Continuation::Failed(error)
-                if check.names.len() > 1 && error.may_concern_one_model() =>
-            {
-                project.alone.extend(check.models);
-            }
-            Continuation::Failed(error) => results.extend(fail(check.models, error)),
+            Err(error) => Some(error),
+        };
+        if rest == Rest::Pages {
+            return findings;
         }
-        self.call_ended(&check.project);
-        (None, results)
+        project.end_call(&check.models);
+        self.ready.insert(name.clone());
+        let models = check.models.into_iter();
+        let unseen: Vec<ModelArn> = models.filter(|it| project.unseen.contains(it)).collect();
+        // If a project is listed twice, the right one is the one that lists the model.
+        let next_arn = project.arn_after(&check.project_arn);
+        match (failure, next_arn) {
+            (Some(error), _) if is_batch && !error.is_denied() => {
+                for model_arn in unseen {
+                    let alone = vec![model_arn];
+                    project.begin_call(&alone);
+                    findings.check(check.project_arn.clone(), alone);
+                }
+            }
+            (None, Some(project_arn)) if !unseen.is_empty() => {
+                project.begin_call(&unseen);
+                findings.check(project_arn, unseen);
+            }
+            (failure, _) => {
+                let error = failure.unwrap_or_else(|| {
+                    CallError::not_found(format!(
+                        "DescribeProjectVersions does not list this model in project `{name}`"
+                    ))
+                });
+                unseen.iter().for_each(|it| {
+                    project.unseen.remove(it);
+                });
+                findings.fail(unseen, &error);
+            }
+        }
+        findings
+    }
+}
+
+impl Findings {
+    /// Adds a call that checks these models.
+    fn check(&mut self, project_arn: String, models: Vec<ModelArn>) {
+        let check = StatusCheck {
+            project_arn,
+            models,
+        };
+        self.next.push(ScopePurpose::CheckVersions(check));
     }
 
-    /// Has the models of these projects checked in the next round, because a list was interrupted.
-    fn interrupt(&mut self, names: &[String], error: &CallError, repeats: bool) {
-        for name in names {
-            if let Some(project) = self.projects.get_mut(name) {
-                self.waiting.extend(project.take_due());
-            }
-            self.note_failure(name, error.clone(), repeats);
-            self.call_ended(name);
-        }
-    }
-
-    /// Notes why a list of a project was interrupted. The next round comes soon or, if a token
-    /// `repeats`, after growing pauses.
-    fn note_failure(&mut self, name: &str, error: CallError, repeats: bool) {
-        if let Some(project) = self.projects.get_mut(name) {
-            let is_first = project.failure.replace(error).is_none();
-            if is_first || !repeats {
-                self.cadence.note_change(Instant::now());
-            }
-        }
-    }
-
-    /// Notes that a call for a project has ended, so that there may be others to make.
-    fn call_ended(&mut self, name: &str) {
-        if let Some(project) = self.projects.get_mut(name) {
-            project.calls -= 1;
-            self.ready.insert(name.to_owned());
-        }
+    /// Adds the results of models whose check has failed.
+    fn fail(&mut self, models: impl IntoIterator<Item = ModelArn>, error: &CallError) {
+        let results = models.into_iter().map(|model_arn| CheckResult {
+            model_arn,
+            description: Err(error.clone()),
+        });
+        self.results.extend(results);
     }
 }
 
 impl ProjectChecks {
-    fn is_due(&self) -> bool {
-        self.calls == 0 && !(self.together.is_empty() && self.alone.is_empty())
+    /// Adds a project with this name. The one that is CREATED is most likely the right one.
+    fn add(&mut self, project: Project) {
+        self.known.retain(|known| known.arn != project.arn);
+        self.known.push(project);
+        self.known
+            .sort_by_key(|known| known.state != ProjectState::Created);
     }
 
-    fn take_due(&mut self) -> Vec<ModelArn> {
-        let mut due = std::mem::take(&mut self.together);
-        due.append(&mut self.alone);
-        due.into_iter().collect()
+    /// Notes that a call begins that checks these models.
+    fn begin_call(&mut self, models: &[ModelArn]) {
+        match models {
+            [alone] => {
+                self.alone.insert(alone.clone());
+            }
+            _ => self.calls += 1,
+        }
     }
 
-    /// The checks of all its models that are due: up to ten by name, and more by listing the
-    /// project.
-    fn status_checks(&mut self, name: &str) -> Vec<StatusCheck> {
-        let together = Vec::from_iter(std::mem::take(&mut self.together));
-        let alone = Vec::from_iter(std::mem::take(&mut self.alone));
-        let whole = together.len() > NAMES_PER_CALL && !self.is_too_large;
-        let at_once = if whole {
-            together.len()
-        } else {
-            NAMES_PER_CALL
+    /// Notes that a call has ended that checked these models.
+    fn end_call(&mut self, models: &[ModelArn]) {
+        match models {
+            [alone] => {
+                self.alone.remove(alone);
+            }
+            _ => self.calls -= 1,
+        }
+    }
+
+    /// The checks of all models that are due, which are then under way. A model whose own call is
+    /// still under way is left for later: the rest of that call would be taken for that of the new
+    /// one.
+    fn checks(&mut self) -> Vec<StatusCheck> {
+        let Some(Project { arn, .. }) = self.known.first() else {
+            return Vec::new();
         };
-        let groups = together.chunks(at_once).chain(alone.chunks(1));
-        let project_arn = self.arns.first().cloned().unwrap_or_default();
-        let checks = groups.map(|models| StatusCheck {
-            project_arn: project_arn.clone(),
-            names: match models.len() > NAMES_PER_CALL {
-                true => Vec::new(),
-                false => models.iter().map(|it| it.version().to_owned()).collect(),
-            },
-            pages: Pages::default(),
-            project: name.to_owned(),
-            models: models.iter().cloned().collect(),
-            pages_worth: models.len().div_ceil(NAMES_PER_CALL),
+        let due: Vec<ModelArn> = self.due.difference(&self.alone).cloned().collect();
+        let checks = due.chunks(NAMES_PER_CALL).map(|models| StatusCheck {
+            project_arn: arn.clone(),
+            models: models.to_vec(),
         });
         let checks: Vec<StatusCheck> = checks.collect();
-        self.calls += checks.len();
+        self.due.retain(|it| self.alone.contains(it));
+        self.unseen.extend(due);
+        for check in &checks {
+            self.begin_call(&check.models);
+        }
         checks
     }
 
     /// The ARN of the other project with the same name.
-    fn next_arn(&self, arn: &str) -> Option<String> {
-        let mut arns = self.arns.iter().skip_while(|known| *known != arn);
-        arns.nth(1).cloned()
+    fn arn_after(&self, arn: &str) -> Option<String> {
+        let mut known = self.known.iter().skip_while(|known| known.arn != arn);
+        known.nth(1).map(|project| project.arn.clone())
     }
 }
 
@@ -353,7 +331,9 @@ mod tests {
 
     use fastrand::Rng;
 
-    use crate::aws::Status;
+    use Rest::{Nothing, Pages};
+
+    use crate::calls::status::Status;
 
     const DEADLINE: Duration = Duration::from_secs(900);
 
@@ -369,46 +349,54 @@ mod tests {
     }
 
     /// The checks of these models, and the calls for them.
-    fn begin(models: impl IntoIterator<Item = ModelArn>) -> (Checks, Vec<CheckCall>) {
+    fn begin(models: impl IntoIterator<Item = ModelArn>) -> (Checks, Vec<ScopePurpose>) {
         let mut checks = Checks::new(Instant::now());
         models.into_iter().for_each(|model| checks.check_now(model));
         let calls = checks.calls();
         (checks, calls)
     }
 
-    fn project_lookup(call: CheckCall) -> ProjectLookup {
+    /// The names of the projects that a call looks up.
+    fn lookup(call: ScopePurpose) -> Vec<String> {
         match call {
-            CheckCall::Projects(lookup) => lookup,
-            CheckCall::Versions(check) => panic!("{check:?}"),
+            ScopePurpose::LookUpProjects(names) => names,
+            call => panic!("{call:?}"),
         }
     }
 
-    fn status_check(call: CheckCall) -> StatusCheck {
-        match call {
-            CheckCall::Versions(check) => check,
-            CheckCall::Projects(lookup) => panic!("{lookup:?}"),
-        }
+    fn status_checks(calls: Vec<ScopePurpose>) -> Vec<StatusCheck> {
+        let checks = calls.into_iter().map(|call| match call {
+            ScopePurpose::CheckVersions(check) => check,
+            call => panic!("{call:?}"),
+        });
+        checks.collect()
     }
 
     /// The calls for models whose projects have already been looked up.
     fn checks_of(models: impl IntoIterator<Item = ModelArn>) -> (Checks, Vec<StatusCheck>) {
         let (mut checks, calls) = begin(models);
         for call in calls {
-            let lookup = project_lookup(call);
-            let projects = lookup.names.iter().map(|name| project(name, 1, true));
-            let page = page(projects.collect(), None);
-            let (next, results) = checks.take_projects(lookup, page);
-            assert!(next.is_none() && results.is_empty());
+            let names = lookup(call);
+            let projects = Ok(created(&names));
+            let findings = checks.take_projects(names, projects, Nothing);
+            assert!(findings.next.is_empty() && findings.results.is_empty());
         }
-        let calls = checks.calls().into_iter().map(status_check).collect();
+        let calls = status_checks(checks.calls());
         (checks, calls)
     }
 
-    fn project(name: &str, number: u32, is_created: bool) -> Project {
+    fn created(names: &[String]) -> Vec<Project> {
+        let names = names.iter();
+        names
+            .map(|name| project(name, 1, ProjectState::Created))
+            .collect()
+    }
+
+    fn project(name: &str, number: u32, state: ProjectState) -> Project {
         Project {
             name: name.to_owned(),
             arn: project_arn(name, number),
-            is_created,
+            state,
         }
     }
 
@@ -419,294 +407,356 @@ mod tests {
     fn version(model_arn: &ModelArn) -> Version {
         Version {
             model_arn: model_arn.as_str().to_owned(),
-            observation: Observation {
+            description: Description {
                 status: Status::new("STOPPING"),
+                status_message: None,
                 inference_units: None,
-                at: Instant::now(),
             },
         }
     }
 
-    fn page<T>(items: Vec<T>, next_token: Option<&str>) -> Result<Page<T>, CallError> {
-        Ok(Page {
-            items,
-            next_token: next_token.map(str::to_owned),
-        })
+    fn versions(models: &[ModelArn]) -> Vec<Version> {
+        models.iter().map(version).collect()
     }
 
-    /// A page with these models.
-    fn versions(models: &[ModelArn], next_token: Option<&str>) -> Result<Page<Version>, CallError> {
-        page(models.iter().map(version).collect(), next_token)
-    }
-
-    fn refused<T>(code: &str) -> Result<Page<T>, CallError> {
-        Err(CallError::Refused {
-            code: code.to_owned(),
+    fn refused(code: &str) -> CallError {
+        CallError::Refused {
+            status: 400,
+            code: Some(code.to_owned()),
             message: String::new(),
-        })
+        }
     }
 
-    fn unreadable<T>() -> Result<Page<T>, CallError> {
-        Err(CallError::Unclear {
+    fn unreadable() -> CallError {
+        CallError::Unreadable {
             message: "garbage".to_owned(),
-        })
+        }
     }
 
     /// The result for each model: its status, or why there is none.
     fn words(results: &[CheckResult]) -> BTreeMap<&str, String> {
-        let words = results.iter().map(|(model_arn, seen)| {
-            let word = match seen {
-                Ok(observation) => observation.status.as_str().to_owned(),
+        let words = results.iter().map(|result| {
+            let word = match &result.description {
+                Ok(description) => description.status.as_str().to_owned(),
                 Err(error) => error.to_string(),
             };
-            (model_arn.version(), word)
+            (result.model_arn.version(), word)
         });
         words.collect()
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn projects_are_looked_up_ten_a_call_and_each_only_once() {
+    #[test]
+    fn projects_are_looked_up_ten_a_call_and_each_only_once() {
         let each_of_25 = || (0..25).map(|number| model(&format!("p{number:02}"), 0));
         let (mut checks, calls) = begin(each_of_25());
-        let names: Vec<usize> = calls
-            .into_iter()
-            .map(|call| {
-                let lookup = project_lookup(call);
-                let count = lookup.names.len();
-                let projects = lookup.names.iter().map(|name| project(name, 1, true));
-                let page = page(projects.collect(), None);
-                checks.take_projects(lookup, page);
-                count
-            })
-            .collect();
-        assert_eq!(names, [10, 10, 5]);
-        let calls = checks.calls();
-        assert_eq!(calls.len(), 25);
+        let mut sizes = Vec::new();
         for call in calls {
-            let check = status_check(call);
-            let seen = versions(&Vec::from_iter(check.models.clone()), None);
-            checks.take_versions(check, seen);
+            let names = lookup(call);
+            sizes.push(names.len());
+            let projects = Ok(created(&names));
+            checks.take_projects(names, projects, Nothing);
+        }
+        assert_eq!(sizes, [10, 10, 5]);
+        let calls = status_checks(checks.calls());
+        assert_eq!(calls.len(), 25);
+        for check in calls {
+            let seen = Ok(versions(&check.models));
+            checks.take_versions(check, seen, Nothing);
         }
         each_of_25().for_each(|model| checks.check_now(model));
-        assert!(checks.calls().into_iter().map(status_check).count() == 25);
+        assert_eq!(status_checks(checks.calls()).len(), 25);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn up_to_ten_models_are_looked_at_by_name_and_more_by_listing_their_project() {
-        for (count, names) in [(1, vec![1]), (10, vec![10]), (11, vec![0]), (40, vec![0])] {
-            let (_, calls) = checks_of(models("shelf", count));
-            let asked: Vec<usize> = calls.iter().map(|check| check.names.len()).collect();
-            assert_eq!(asked, names, "{count} models");
-            assert!(calls.iter().all(|check| check.models.len() == count));
+    #[test]
+    fn models_of_a_project_are_checked_ten_a_call_however_many_there_are() {
+        for (count, sizes) in [
+            (1, vec![1]),
+            (10, vec![10]),
+            (11, vec![10, 1]),
+            (25, vec![10, 10, 5]),
+        ] {
+            let all = models("shelf", count);
+            let (_, calls) = checks_of(all.clone());
+            let asked: Vec<usize> = calls.iter().map(|check| check.models.len()).collect();
+            assert_eq!(asked, sizes, "{count} models");
+            assert!(calls.iter().flat_map(|check| &check.models).eq(&all));
             assert_eq!(calls[0].project_arn, project_arn("shelf", 1));
         }
         let all = ["dock", "shelf"]
             .into_iter()
             .flat_map(|name| models(name, 3));
         let (_, calls) = checks_of(all);
-        let projects: Vec<&str> = calls.iter().map(|check| &*check.project).collect();
-        assert_eq!(projects, ["dock", "shelf"]);
+        let arns: Vec<&str> = calls.iter().map(|check| &*check.project_arn).collect();
+        assert_eq!(arns, [project_arn("dock", 1), project_arn("shelf", 1)]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_list_is_read_on_for_as_many_pages_as_asking_by_name_would_take_calls() {
-        let arns = models("shelf", 25);
-        let (mut checks, mut calls) = checks_of(arns.clone());
-        let mut next = calls.pop();
-        for (number, token) in ["2", "3"].into_iter().enumerate() {
-            let check = next.unwrap();
-            let (call, results) =
-                checks.take_versions(check, versions(&arns[number..=number], Some(token)));
-            assert_eq!(results.len(), 1);
-            next = call;
-        }
-        // After the third page the project is known to be too large.
-        let (call, results) = checks.take_versions(next.unwrap(), versions(&[], Some("4")));
-        assert!(call.is_none() && results.is_empty());
-        for _ in 0..2 {
-            let calls = checks.calls().into_iter().map(status_check);
-            let calls: Vec<StatusCheck> = calls.collect();
-            let names: Vec<usize> = calls.iter().map(|check| check.names.len()).collect();
-            assert_eq!(names, [10, 10, 3]);
-            for check in calls {
-                let seen = Vec::from_iter(check.models.clone());
-                let (_, results) = checks.take_versions(check, versions(&seen, None));
-                assert_eq!(results.len(), seen.len());
-                results
-                    .into_iter()
-                    .for_each(|(model, _)| checks.check_later(model));
-            }
-            checks.begin_round(Instant::now(), Instant::now() + DEADLINE);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_list_that_has_shown_all_of_its_models_is_not_read_on() {
-        let arns = models("shelf", 25);
-        let (mut checks, mut calls) = checks_of(arns.clone());
-        let (next, results) =
-            checks.take_versions(calls.pop().unwrap(), versions(&arns, Some("2")));
-        assert!(next.is_none());
-        assert_eq!(results.len(), 25);
-        assert!(checks.calls().is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_models_of_a_list_that_is_broken_off_are_looked_at_in_the_next_round() {
-        let start = Instant::now();
-        let arns = models("shelf", 12);
+    #[test]
+    fn each_page_of_a_check_has_its_results_and_what_no_page_shows_is_not_there() {
+        let arns = models("shelf", 3);
         let (mut checks, mut calls) = checks_of(arns.clone());
         let check = calls.pop().unwrap();
-        let (check, results) = checks.take_versions(check, versions(&arns[..5], Some("2")));
-        assert_eq!(results.len(), 5);
-        let (next, results) = checks.take_versions(check.unwrap(), unreadable());
-        assert!(next.is_none() && results.is_empty() && checks.calls().is_empty());
-        assert_eq!(checks.last_failure(&arns[11]).as_deref(), Some("garbage"));
-        assert_eq!(checks.next_round(), Some(start + Duration::from_secs(1)));
-        checks.begin_round(Instant::now(), start + DEADLINE);
-        let [CheckCall::Versions(check)] = &checks.calls()[..] else {
-            panic!("{checks:?}");
-        };
-        assert_eq!(check.names.len(), 7);
+        for number in [0, 1] {
+            // A list that is restarted shows the first model again, which is no news.
+            let page = Ok(versions(&arns[..=number]));
+            let findings = checks.take_versions(check.clone(), page, Pages);
+            assert!(findings.next.is_empty());
+            let seen: Vec<&str> = words(&findings.results).into_keys().collect();
+            assert_eq!(seen, [arns[number].version()]);
+        }
+        let findings = checks.take_versions(check, Ok(Vec::new()), Nothing);
+        assert!(findings.next.is_empty());
+        let words = words(&findings.results);
+        assert_eq!(words.len(), 1);
+        assert!(words["v02"].starts_with(
+            "ResourceNotFoundException: DescribeProjectVersions does not list this model"
+        ));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_lookup_that_is_broken_off_is_made_anew_in_the_next_round() {
+    #[test]
+    fn the_rest_of_a_check_says_nothing_about_a_model_that_is_to_be_checked_again() {
         let arn = model("shelf", 0);
-        let (mut checks, calls) = begin([arn.clone()]);
-        for call in calls {
-            let broken = refused("InvalidPaginationTokenException");
-            let (next, results) = checks.take_projects(project_lookup(call), broken);
-            assert!(next.is_none() && results.is_empty() && checks.calls().is_empty());
-        }
-        let failure = checks.last_failure(&arn);
-        assert_eq!(failure.as_deref(), Some("InvalidPaginationTokenException"));
-        checks.begin_round(Instant::now(), Instant::now() + DEADLINE);
-        assert_eq!(
-            project_lookup(checks.calls().pop().unwrap()).names,
-            ["shelf"]
-        );
+        let (mut checks, mut calls) = checks_of([arn.clone()]);
+        let check = calls.pop().unwrap();
+        let page = Ok(versions(&check.models));
+        let findings = checks.take_versions(check.clone(), page, Pages);
+        assert_eq!(findings.results.len(), 1);
+        checks.check_now(arn.clone());
+        let other = model("shelf", 1);
+        checks.check_now(other.clone());
+        let under_way = status_checks(checks.calls());
+        let findings = checks.take_versions(check, Ok(Vec::new()), Nothing);
+        assert!(findings.results.is_empty() && findings.next.is_empty());
+        let later = status_checks(checks.calls());
+        let checked = under_way.into_iter().chain(later);
+        let mut checked: Vec<ModelArn> = checked.flat_map(|check| check.models).collect();
+        checked.sort();
+        assert_eq!(checked, [arn, other]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_list_that_breaks_off_is_begun_anew_soon_and_later_and_later_where_a_token_repeats() {
-        for (repeats, expected) in [
-            (false, [1, 2, 3, 4, 5, 6, 7]),
-            (true, [1, 3, 7, 15, 31, 61, 91]),
+    #[test]
+    fn a_batch_that_fails_is_taken_apart_so_that_one_model_fails_alone() {
+        for error in [
+            refused("ResourceNotFoundException"),
+            refused("InvalidParameterException"),
+            refused("InternalServerError"),
+            CallError::NoResponse,
+            unreadable(),
         ] {
-            let start = Instant::now();
-            let (mut checks, calls) = checks_of(models("shelf", 12));
-            let mut calls: Vec<CheckCall> = calls.into_iter().map(CheckCall::Versions).collect();
-            let mut rounds = Vec::new();
-            for _ in 0..7 {
-                let check = status_check(calls.pop().unwrap());
-                let (next, results) = if repeats {
-                    let (check, _) = checks.take_versions(check, versions(&[], Some("2")));
-                    checks.take_versions(check.unwrap(), versions(&[], Some("2")))
-                } else {
-                    checks.take_versions(check, unreadable())
-                };
-                assert!(next.is_none() && results.is_empty());
-                let next = checks.next_round().unwrap();
-                rounds.push((next - start).as_secs());
-                tokio::time::sleep_until(next).await;
-                checks.begin_round(next, start + DEADLINE);
-                calls = checks.calls();
-            }
-            assert_eq!(rounds, expected);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_bad_name_among_several_is_looked_at_alone_and_fails_alone() {
-        for code in ["ResourceNotFoundException", "InvalidParameterException"] {
             let (mut checks, mut calls) = checks_of(models("shelf", 3));
-            let (_, results) = checks.take_versions(calls.pop().unwrap(), refused(code));
-            assert!(results.is_empty());
-            let calls = checks.calls();
+            let failed = Err(error.clone());
+            let findings = checks.take_versions(calls.pop().unwrap(), failed, Nothing);
+            assert!(findings.results.is_empty());
+            let calls = status_checks(findings.next);
             assert_eq!(calls.len(), 3);
             let mut all = Vec::new();
-            for call in calls {
-                let check = status_check(call);
-                let answer = match &*check.names[0] {
-                    "v01" => refused(code),
-                    _ => versions(&Vec::from_iter(check.models.clone()), None),
+            for check in calls {
+                let response = match &check.models[..] {
+                    [alone] if *alone == model("shelf", 1) => Err(error.clone()),
+                    [_] => Ok(versions(&check.models)),
+                    several => panic!("{several:?}"),
                 };
-                all.extend(checks.take_versions(check, answer).1);
+                let findings = checks.take_versions(check, response, Nothing);
+                assert!(findings.next.is_empty());
+                all.extend(findings.results);
             }
-            let expected = [("v00", "STOPPING"), ("v01", code), ("v02", "STOPPING")];
-            let expected = expected.map(|(version, word)| (version, word.to_owned()));
+            let stopping = || "STOPPING".to_owned();
+            let expected = [
+                ("v00", stopping()),
+                ("v01", error.to_string()),
+                ("v02", stopping()),
+            ];
             assert_eq!(words(&all), BTreeMap::from(expected));
             assert!(checks.calls().is_empty());
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn any_other_error_fails_all_models_of_its_call_at_once() {
-        let (mut checks, mut calls) = checks_of(models("shelf", 3));
-        let denied = refused("AccessDeniedException");
-        let (_, results) = checks.take_versions(calls.pop().unwrap(), denied);
-        assert_eq!(results.len(), 3);
-        assert!(checks.calls().is_empty() && checks.next_round().is_none());
-
-        let (mut checks, mut calls) = begin([model("dock", 0), model("shelf", 0)]);
-        let denied = refused("AccessDeniedException");
-        let (_, results) = checks.take_projects(project_lookup(calls.pop().unwrap()), denied);
-        assert_eq!(results.len(), 2);
-        assert!(checks.calls().is_empty() && checks.next_round().is_none());
+    #[test]
+    fn only_what_a_failed_batch_has_not_shown_is_checked_alone() {
+        let arns = models("shelf", 3);
+        let (mut checks, mut calls) = checks_of(arns.clone());
+        let check = calls.pop().unwrap();
+        checks.take_versions(check.clone(), Ok(versions(&arns[..2])), Pages);
+        let findings = checks.take_versions(check, Err(CallError::NoResponse), Nothing);
+        assert!(findings.results.is_empty());
+        let calls = status_checks(findings.next);
+        assert!(calls.iter().flat_map(|check| &check.models).eq(&arns[2..]));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_project_or_a_model_that_is_not_listed_is_not_there() {
-        let (mut checks, mut calls) = begin([model("dock", 0), model("shelf", 0)]);
-        let lookup = project_lookup(calls.pop().unwrap());
-        let only_shelf = page(vec![project("shelf", 1, true)], None);
-        let (_, results) = checks.take_projects(lookup, only_shelf);
-        assert!(words(&results)["v00"].starts_with(
-            "ResourceNotFoundException: DescribeProjects finds no Custom Labels project `dock`"
-        ));
-        let check = status_check(checks.calls().pop().unwrap());
-        let (_, results) = checks.take_versions(check, versions(&[], None));
-        assert!(words(&results)["v00"].starts_with(
-            "ResourceNotFoundException: DescribeProjectVersions does not list this model"
-        ));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn of_a_project_that_is_listed_twice_the_created_one_is_asked_first_and_then_the_other() {
-        for deleting_first in [true, false] {
-            let mut projects = vec![project("shelf", 1, false), project("shelf", 2, true)];
-            if !deleting_first {
-                projects.reverse();
+    #[test]
+    fn a_lookup_of_several_projects_that_fails_is_taken_apart() {
+        for error in [refused("InternalServerError"), CallError::NoResponse] {
+            let (mut checks, mut calls) = begin([model("dock", 0), model("shelf", 1)]);
+            let names = lookup(calls.pop().unwrap());
+            let findings = checks.take_projects(names, Err(error.clone()), Nothing);
+            assert!(findings.results.is_empty());
+            let lookups: Vec<Vec<String>> = findings.next.into_iter().map(lookup).collect();
+            assert_eq!(lookups, [["dock"], ["shelf"]]);
+            let mut all = Vec::new();
+            for names in lookups {
+                let response = match &*names[0] {
+                    "dock" => Err(error.clone()),
+                    _ => Ok(created(&names)),
+                };
+                let findings = checks.take_projects(names, response, Nothing);
+                assert!(findings.next.is_empty());
+                all.extend(findings.results);
             }
-            let (mut checks, mut calls) = begin(models("shelf", 2));
-            let lookup = project_lookup(calls.pop().unwrap());
-            let other = projects.pop().unwrap();
-            let (lookup, _) = checks.take_projects(lookup, page(projects, Some("2")));
-            checks.take_projects(lookup.unwrap(), page(vec![other], None));
-
-            let check = status_check(checks.calls().pop().unwrap());
-            assert_eq!(check.project_arn, project_arn("shelf", 2));
-            let (next, results) = checks.take_versions(check, versions(&[model("shelf", 0)], None));
-            assert_eq!(results.len(), 1);
-            let check = next.unwrap();
-            assert_eq!(check.project_arn, project_arn("shelf", 1));
-            let (next, results) = checks.take_versions(check, versions(&[model("shelf", 1)], None));
-            assert!(next.is_none() && results[0].1.is_ok());
+            assert_eq!(words(&all), BTreeMap::from([("v00", error.to_string())]));
+            let calls = status_checks(checks.calls());
+            assert_eq!(calls[0].models, [model("shelf", 1)]);
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_model_that_is_asked_for_while_its_project_is_called_waits_for_the_answer() {
-        let (mut checks, mut calls) = checks_of([model("shelf", 0)]);
-        checks.check_now(model("shelf", 1));
-        assert!(checks.calls().is_empty());
-        checks.take_versions(calls.pop().unwrap(), versions(&[model("shelf", 0)], None));
-        assert_eq!(status_check(checks.calls().pop().unwrap()).names, ["v01"]);
+    #[test]
+    fn a_denial_fails_all_models_of_its_call_at_once() {
+        for code in ["AccessDeniedException", "AccessDenied"] {
+            let (mut checks, mut calls) = checks_of(models("shelf", 3));
+            let denied = Err(refused(code));
+            let findings = checks.take_versions(calls.pop().unwrap(), denied, Nothing);
+            assert!(findings.next.is_empty() && checks.calls().is_empty());
+            assert_eq!(findings.results.len(), 3);
+
+            let (mut checks, mut calls) = begin([model("dock", 0), model("shelf", 0)]);
+            let names = lookup(calls.pop().unwrap());
+            let findings = checks.take_projects(names, Err(refused(code)), Nothing);
+            assert!(findings.next.is_empty() && checks.calls().is_empty());
+            assert_eq!(findings.results.len(), 2);
+            assert_eq!(checks.next_round(), None);
+        }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn whatever_the_answers_each_model_is_in_exactly_one_place() {
+    #[test]
+    fn a_project_that_is_not_listed_is_not_there() {
+        let (mut checks, mut calls) = begin([model("dock", 0), model("shelf", 1)]);
+        let names = lookup(calls.pop().unwrap());
+        let shelf = Ok(vec![project("shelf", 1, ProjectState::Created)]);
+        let findings = checks.take_projects(names.clone(), shelf, Pages);
+        assert!(findings.results.is_empty() && checks.calls().is_empty());
+        let findings = checks.take_projects(names, Ok(Vec::new()), Nothing);
+        let words = words(&findings.results);
+        assert_eq!(words.len(), 1);
+        assert!(words["v00"].starts_with(
+            "ResourceNotFoundException: DescribeProjects finds no Custom Labels project `dock`"
+        ));
+        assert_eq!(status_checks(checks.calls()).len(), 1);
+    }
+
+    #[test]
+    fn of_a_project_that_is_listed_twice_the_created_one_is_asked_first_and_then_the_other() {
+        for created_first in [false, true] {
+            let mut projects = vec![
+                project("shelf", 1, ProjectState::Changing),
+                project("shelf", 2, ProjectState::Created),
+            ];
+            if created_first {
+                projects.reverse();
+            }
+            let (mut checks, mut calls) = begin(models("shelf", 4));
+            let names = lookup(calls.pop().unwrap());
+            for project in projects {
+                checks.take_projects(names.clone(), Ok(vec![project]), Pages);
+            }
+            checks.take_projects(names, Ok(Vec::new()), Nothing);
+
+            let check = status_checks(checks.calls()).pop().unwrap();
+            assert_eq!(check.project_arn, project_arn("shelf", 2));
+            let first = Ok(versions(&[model("shelf", 0)]));
+            let mut findings = checks.take_versions(check, first, Nothing);
+            assert_eq!(findings.results.len(), 1);
+            let check = status_checks(std::mem::take(&mut findings.next))
+                .pop()
+                .unwrap();
+            assert_eq!(check.project_arn, project_arn("shelf", 1));
+            assert_eq!(check.models, models("shelf", 4)[1..]);
+            // The others of the project wait for that one too.
+            checks.check_now(model("shelf", 0));
+            assert!(checks.calls().is_empty());
+            let rest = Ok(versions(&models("shelf", 3)[1..]));
+            let findings = checks.take_versions(check, rest, Nothing);
+            assert!(findings.next.is_empty());
+            let words = words(&findings.results);
+            assert_eq!([&words["v01"], &words["v02"]], ["STOPPING", "STOPPING"]);
+            assert!(words["v03"].starts_with("ResourceNotFoundException"));
+            assert_eq!(checks.calls().len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_project_whose_state_changes_between_two_pages_is_one() {
+        let (mut checks, mut calls) = begin([model("shelf", 0)]);
+        let names = lookup(calls.pop().unwrap());
+        for (state, rest) in [
+            (ProjectState::Created, Pages),
+            (ProjectState::Changing, Nothing),
+        ] {
+            let page = Ok(vec![project("shelf", 1, state)]);
+            checks.take_projects(names.clone(), page, rest);
+        }
+        let check = status_checks(checks.calls()).pop().unwrap();
+        let findings = checks.take_versions(check, Ok(Vec::new()), Nothing);
+        assert!(findings.next.is_empty());
+        assert_eq!(findings.results.len(), 1);
+    }
+
+    #[test]
+    fn models_that_become_due_while_several_are_checked_are_then_checked_together() {
+        let (mut checks, mut calls) = checks_of(models("shelf", 2));
+        checks.check_now(model("shelf", 2));
+        checks.check_now(model("shelf", 3));
+        assert!(checks.calls().is_empty());
+        let check = calls.pop().unwrap();
+        let seen = Ok(versions(&check.models));
+        checks.take_versions(check, seen, Nothing);
+        let [check] = &status_checks(checks.calls())[..] else {
+            panic!("{checks:?}");
+        };
+        assert_eq!(check.models, models("shelf", 4)[2..]);
+    }
+
+    #[test]
+    fn a_check_of_a_single_model_holds_up_no_other() {
+        let (mut checks, mut calls) = checks_of([model("shelf", 0)]);
+        let alone = calls.pop().unwrap();
+        for number in [1, 2] {
+            checks.check_now(model("shelf", number));
+            let [check] = &status_checks(checks.calls())[..] else {
+                panic!("{checks:?}");
+            };
+            assert_eq!(check.models, [model("shelf", number)]);
+        }
+        checks.check_now(model("shelf", 3));
+        checks.check_now(model("shelf", 4));
+        let several = status_checks(checks.calls()).pop().unwrap();
+        assert_eq!(several.models.len(), 2);
+        // Its end is not that of the check of several.
+        let seen = Ok(versions(&alone.models));
+        checks.take_versions(alone, seen, Nothing);
+        checks.check_now(model("shelf", 0));
+        assert!(checks.calls().is_empty());
+        let seen = Ok(versions(&several.models));
+        checks.take_versions(several, seen, Nothing);
+        let alone = status_checks(checks.calls()).pop().unwrap();
+        assert_eq!(alone.models, [model("shelf", 0)]);
+    }
+
+    #[test]
+    fn models_that_wait_are_checked_in_the_next_round() {
+        let start = Instant::now();
+        let mut checks = Checks::new(start);
+        assert_eq!(checks.next_round(), None);
+        models("shelf", 3)
+            .into_iter()
+            .for_each(|it| checks.check_later(it));
+        checks.note_change(start);
+        assert!(checks.calls().is_empty());
+        assert_eq!(checks.next_round(), Some(start + Duration::from_secs(1)));
+        checks.begin_round(start, start + DEADLINE);
+        assert_eq!(checks.next_round(), None);
+        assert_eq!(lookup(checks.calls().pop().unwrap()), ["shelf"]);
+    }
+
+    #[test]
+    fn whatever_the_responses_each_model_is_in_exactly_one_place() {
         for seed in 0..200 {
             let mut rng = Rng::with_seed(seed);
             let all = [("dock", 1), ("hall", 9), ("shelf", 30), ("yard", 12)];
@@ -716,10 +766,12 @@ mod tests {
                 .collect();
             let (mut checks, mut under_way) = begin(all.iter().cloned());
             let mut done = BTreeSet::new();
-            for _ in 0..300 {
-                let locations = locations(&checks, &under_way, &done);
-                assert!(locations.iter().eq(&all), "seed {seed}: {locations:?}");
+            for _ in 0..500 {
+                let places = places(&checks, &done);
+                assert!(places.iter().eq(&all), "seed {seed}: {places:?}");
                 if under_way.is_empty() {
+                    let unseen = checks.projects.values().flat_map(|it| &it.unseen);
+                    assert_eq!(unseen.count(), 0, "seed {seed}");
                     checks.begin_round(Instant::now(), Instant::now() + DEADLINE);
                     under_way.extend(checks.calls());
                     if under_way.is_empty() {
@@ -727,13 +779,17 @@ mod tests {
                     }
                 }
                 let call = under_way.swap_remove(rng.usize(..under_way.len()));
-                let (next, results) = answer(&mut checks, call, &mut rng);
-                under_way.extend(next);
-                for (model, _) in results {
+                let rest = if rng.bool() { Pages } else { Nothing };
+                let (findings, rest) = respond(&mut checks, call.clone(), rest, &mut rng);
+                if rest == Pages {
+                    under_way.push(call);
+                }
+                under_way.extend(findings.next);
+                for result in findings.results {
                     match rng.u8(..4) {
-                        0 => checks.check_now(model),
-                        1 => checks.check_later(model),
-                        _ => drop(done.insert(model)),
+                        0 => checks.check_now(result.model_arn),
+                        1 => checks.check_later(result.model_arn),
+                        _ => drop(done.insert(result.model_arn)),
                     }
                 }
                 under_way.extend(checks.calls());
@@ -742,60 +798,49 @@ mod tests {
         }
     }
 
-    /// All models, once for each place that they are in. The models of a lookup in flight are in
-    /// their projects.
-    fn locations(
-        checks: &Checks,
-        under_way: &[CheckCall],
-        done: &BTreeSet<ModelArn>,
-    ) -> Vec<ModelArn> {
-        let mut locations = Vec::from_iter(done.iter().cloned());
-        locations.extend(checks.waiting.iter().cloned());
+    /// All models, once for each place that they are in.
+    fn places(checks: &Checks, done: &BTreeSet<ModelArn>) -> Vec<ModelArn> {
+        let mut places = Vec::from_iter(done.iter().cloned());
+        places.extend(checks.waiting.iter().cloned());
         for project in checks.projects.values() {
-            locations.extend(project.together.iter().cloned());
-            locations.extend(project.alone.iter().cloned());
+            places.extend(project.due.iter().cloned());
+            places.extend(project.unseen.iter().cloned());
         }
-        for call in under_way {
-            if let CheckCall::Versions(check) = call {
-                locations.extend(check.models.iter().cloned());
-            }
-        }
-        locations.sort();
-        locations
+        places.sort();
+        places
     }
 
-    /// Answers a call in any way that the service may.
-    fn answer(
+    /// Responds to a call in any way that the service may. A failed call has no more pages.
+    fn respond(
         checks: &mut Checks,
-        call: CheckCall,
+        call: ScopePurpose,
+        rest: Rest,
         rng: &mut Rng,
-    ) -> (Option<CheckCall>, Vec<CheckResult>) {
-        let token = rng.bool().then(|| rng.u8(..9).to_string());
-        let fault = rng.u8(..8);
-        match call {
-            CheckCall::Projects(lookup) => {
-                let names = lookup.names.iter().filter(|_| rng.u8(..8) > 0);
-                let projects = names.map(|name| project(name, 1, true)).collect();
-                let page = match fault {
-                    0 => unreadable(),
-                    1 => refused("AccessDeniedException"),
-                    _ => page(projects, token.as_deref()),
-                };
-                let (next, results) = checks.take_projects(lookup, page);
-                (next.map(CheckCall::Projects), results)
+    ) -> (Findings, Rest) {
+        let error = match rng.u8(..8) {
+            0 => Some(unreadable()),
+            1 => Some(refused("AccessDeniedException")),
+            2 => Some(refused("ResourceNotFoundException")),
+            3 => Some(CallError::NoResponse),
+            _ => None,
+        };
+        let rest = match error {
+            Some(_) => Nothing,
+            None => rest,
+        };
+        let findings = match call {
+            ScopePurpose::LookUpProjects(names) => {
+                let mut projects = created(&names);
+                projects.retain(|_| rng.u8(..8) > 0);
+                checks.take_projects(names, error.map_or(Ok(projects), Err), rest)
             }
-            CheckCall::Versions(check) => {
-                let models = check.models.iter().filter(|_| rng.bool());
-                let models: Vec<ModelArn> = models.cloned().collect();
-                let page = match fault {
-                    0 => unreadable(),
-                    1 => refused("ResourceNotFoundException"),
-                    2 => refused("InvalidPaginationTokenException"),
-                    _ => versions(&models, token.as_deref()),
-                };
-                let (next, results) = checks.take_versions(check, page);
-                (next.map(CheckCall::Versions), results)
+            ScopePurpose::CheckVersions(check) => {
+                let mut versions = versions(&check.models);
+                versions.retain(|_| rng.bool());
+                checks.take_versions(check, error.map_or(Ok(versions), Err), rest)
             }
-        }
+            call => panic!("{call:?}"),
+        };
+        (findings, rest)
     }
 }

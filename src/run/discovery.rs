@@ -1,60 +1,24 @@
-//! The models that patterns stand for, found by listing projects and their versions.
+//! The models that patterns match, found by listing projects and their versions.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::Pattern;
-use super::pages::{Continuation, Pages};
+use super::assignment::Pattern;
+use super::purpose::{ProjectList, ScopePurpose, VersionList};
 use crate::arn::{ModelArn, ModelPattern};
-use crate::aws::{
-    CallError, NAMES_PER_CALL, Observation, Operation, Page, Phase, Project, Version,
-};
+use crate::calls::error::CallError;
+use crate::calls::operation::Operation;
+use crate::calls::request::NAMES_PER_CALL;
+use crate::calls::response::{Description, Project, ProjectState, Version};
+use crate::calls::status::Phase;
+use crate::report::Failure;
 
-/// A list of projects that is being read.
-#[derive(Debug, Default)]
-pub(super) struct ProjectList {
-    /// The projects' names; none for all projects.
-    pub(super) names: Vec<String>,
-    pub(super) pages: Pages,
-    /// The searches for which it is read.
-    searches: Range<usize>,
-    /// Why it was last restarted.
-    error: Option<CallError>,
-}
-
-/// A list of a project's versions that is being read.
+/// A model that a pattern matches.
 #[derive(Debug)]
-pub(super) struct VersionList {
-    pub(super) project: Project,
-    pub(super) pages: Pages,
-    /// The searches for which it is read.
-    searches: Range<usize>,
-    /// Why it was last restarted.
-    error: Option<CallError>,
-}
-
-/// A call for the next page of a list.
-#[derive(Debug)]
-pub(super) enum DiscoveryCall {
-    Projects(ProjectList),
-    Versions(VersionList),
-}
-
-/// A call to make, and when.
-#[derive(Debug)]
-pub(super) enum NextCall {
-    Now(DiscoveryCall),
-    After(Duration, DiscoveryCall),
-}
-
-/// What a page has shown.
-#[derive(Debug, Default)]
-pub(super) struct Findings {
-    /// The models that patterns stand for, with their listed status.
-    pub(super) models: Vec<(ModelArn, Observation)>,
-    pub(super) next: Vec<NextCall>,
+pub(super) struct FoundModel {
+    pub(super) model_arn: ModelArn,
+    pub(super) description: Description,
 }
 
 /// One pattern in one scope, and what has been found for it.
@@ -68,7 +32,7 @@ pub(super) struct Search<'a> {
     /// The account of the projects that were listed, if it is not the pattern's.
     pub(super) other_account: Option<String>,
     /// Why the lookup is incomplete, if it is. Models may have been found all the same.
-    pub(super) error: Option<CallError>,
+    pub(super) failure: Option<Failure>,
 }
 
 /// The patterns of one scope.
@@ -94,27 +58,28 @@ impl<'a> Discovery<'a> {
 
     /// Searches for these patterns as well. Returns the first calls: for the projects that the
     /// patterns name, or for all projects if a name has a wildcard.
-    pub(super) fn add(&mut self, patterns: Vec<Pattern<'a>>) -> Vec<DiscoveryCall> {
+    pub(super) fn add(&mut self, patterns: Vec<Pattern<'a>>) -> Vec<ScopePurpose> {
         if patterns.is_empty() {
             return Vec::new();
         }
-        let names = patterns.iter().map(|(_, pattern)| pattern.project_name());
+        let names = patterns.iter().map(|it| it.pattern.project_name());
         let names = names.collect::<Option<BTreeSet<&str>>>();
         let first = self.searches.len();
-        self.searches
-            .extend(patterns.into_iter().map(|(entry, pattern)| Search {
+        let added = patterns
+            .into_iter()
+            .map(|Pattern { entry, pattern }| Search {
                 entry,
                 pattern,
                 has_match: false,
                 other_account: None,
-                error: None,
-            }));
+                failure: None,
+            });
+        self.searches.extend(added);
         let searches = first..self.searches.len();
         let list = |names: &[&str]| {
-            DiscoveryCall::Projects(ProjectList {
+            ScopePurpose::FindProjects(ProjectList {
                 names: names.iter().map(|name| (*name).to_owned()).collect(),
                 searches: searches.clone(),
-                ..ProjectList::default()
             })
         };
         match names {
@@ -126,6 +91,11 @@ impl<'a> Discovery<'a> {
         }
     }
 
+    /// How many patterns there are.
+    pub(super) fn patterns(&self) -> usize {
+        self.searches.len()
+    }
+
     /// The entry index of the first pattern that a model matches.
     pub(super) fn first_match(&self, model_arn: &ModelArn) -> Option<usize> {
         let searches = self.searches.iter();
@@ -133,19 +103,37 @@ impl<'a> Discovery<'a> {
         matches.map(|search| search.entry).min()
     }
 
-    /// Handles a page of projects.
+    /// Handles a page of projects. Returns the calls to make next.
     pub(super) fn take_projects(
         &mut self,
-        mut list: ProjectList,
-        page: Result<Page<Project>, CallError>,
-    ) -> Findings {
-        let (projects, then) = list.pages.take(page);
-        let mut findings = Findings::default();
+        list: ProjectList,
+        projects: Result<Vec<Project>, CallError>,
+    ) -> Vec<ScopePurpose> {
+        let projects = match projects {
+            Ok(projects) => projects,
+            // One of the projects may be what makes the call fail.
+            Err(error) if list.names.len() > 1 && !error.is_denied() => {
+                let alone = list.names.into_iter().map(|name| {
+                    ScopePurpose::FindProjects(ProjectList {
+                        names: vec![name],
+                        searches: list.searches.clone(),
+                    })
+                });
+                return alone.collect();
+            }
+            Err(error) => {
+                self.fail_projects(&list, &error.into());
+                return Vec::new();
+            }
+        };
+        let mut next = Vec::new();
         for project in &projects {
             // A project that was deleted and created again is listed twice, and the new one is the
             // right one.
-            let is_gone = !project.is_created
-                && (projects.iter()).any(|other| other.is_created && other.name == project.name);
+            let is_gone = project.state != ProjectState::Created
+                && projects.iter().any(|other| {
+                    other.state == ProjectState::Created && other.name == project.name
+                });
             let account = project.arn.split(':').nth(4).unwrap_or_default();
             if account != &*self.account {
                 for search in &mut self.searches {
@@ -155,68 +143,54 @@ impl<'a> Discovery<'a> {
             }
             let is_wanted = |it: &mut Search| it.pattern.matches_project(&project.name);
             if !is_gone && self.searches_of(&list.searches).any(is_wanted) {
-                findings
-                    .next
-                    .push(NextCall::Now(DiscoveryCall::Versions(VersionList {
-                        project: project.clone(),
-                        pages: Pages::default(),
-                        searches: list.searches.clone(),
-                        error: None,
-                    })));
+                next.push(ScopePurpose::FindVersions(VersionList {
+                    project: project.clone(),
+                    searches: list.searches.clone(),
+                }));
             }
         }
-        match then {
-            Continuation::End => {}
-            Continuation::NextPage => findings
-                .next
-                .push(NextCall::Now(DiscoveryCall::Projects(list))),
-            Continuation::Restart { pause, error, .. } => {
-                list.error = Some(error);
-                findings
-                    .next
-                    .push(NextCall::After(pause, DiscoveryCall::Projects(list)));
-            }
-            Continuation::Failed(error) => self.fail_projects(&list, &error),
-        }
-        findings
+        next
     }
 
-    /// Handles a page of a project's versions.
+    /// Handles a page of a project's versions. Returns the models that patterns match.
     pub(super) fn take_versions(
         &mut self,
-        mut list: VersionList,
-        page: Result<Page<Version>, CallError>,
-    ) -> Findings {
-        let (versions, then) = list.pages.take(page);
-        let mut findings = Findings::default();
-        let found = versions.into_iter();
-        findings.models = found
-            .filter_map(|version| self.find(&list, version))
-            .collect();
-        match then {
-            Continuation::End => {}
-            Continuation::NextPage => findings
-                .next
-                .push(NextCall::Now(DiscoveryCall::Versions(list))),
-            Continuation::Restart { pause, error, .. } => {
-                list.error = Some(error);
-                findings
-                    .next
-                    .push(NextCall::After(pause, DiscoveryCall::Versions(list)));
+        list: &VersionList,
+        versions: Result<Vec<Version>, CallError>,
+    ) -> Vec<FoundModel> {
+        match versions {
+            Ok(versions) => {
+                let found = versions.into_iter();
+                found
+                    .filter_map(|version| self.find(list, version))
+                    .collect()
             }
-            Continuation::Failed(error) => self.fail_versions(&list, &error),
+            // The project has been deleted since it was listed.
+            Err(error) if error.is_not_found() => Vec::new(),
+            Err(error) => {
+                self.fail_versions(list, &error.into());
+                Vec::new()
+            }
         }
-        findings
     }
 
-    /// Notes that a list could not be finished by the deadline.
-    pub(super) fn fail_at_deadline(&mut self, list: &DiscoveryCall) {
-        let out_of_time = |error: &Option<CallError>| CallError::OutOfTime {
-            last_failure: error.as_ref().map(CallError::to_string),
-        };
-        match list {
-            DiscoveryCall::Projects(list) => self.fail_projects(list, &out_of_time(&list.error)),
-            DiscoveryCall::Versions(list) => self.fail_versions(list, &out_of_time(&list.error)),
+    /// Notes that projects could not be listed.
+    pub(super) fn fail_projects(&mut self, list: &ProjectList, failure: &Failure) {
+        let is_listed = |name: &str| list.names.iter().any(|listed| listed == name);
+        for search in self.searches_of(&list.searches) {
+            let name = search.pattern.project_name();
+            if list.names.is_empty() || name.is_some_and(is_listed) {
+                search.failure.get_or_insert_with(|| failure.clone());
+            }
+        }
+    }
+
+    /// Notes that the versions of a project could not be listed.
+    pub(super) fn fail_versions(&mut self, list: &VersionList, failure: &Failure) {
+        for search in self.searches_of(&list.searches) {
+            if search.pattern.matches_project(&list.project.name) {
+                search.failure.get_or_insert_with(|| failure.clone());
+            }
         }
     }
 
@@ -225,13 +199,13 @@ impl<'a> Discovery<'a> {
         self.searches
     }
 
-    fn find(&mut self, list: &VersionList, version: Version) -> Option<(ModelArn, Observation)> {
-        let is_not_running = version.observation.status.phase() == Phase::NotRunning;
+    fn find(&mut self, list: &VersionList, version: Version) -> Option<FoundModel> {
+        let is_not_running = version.description.status.phase() == Phase::NotRunning;
         let Ok(model_arn) = version.model_arn.parse::<ModelArn>() else {
             // There is no telling whether a pattern matches it.
             if !is_not_running {
-                let error = CallError::unreadable_list(Operation::DescribeProjectVersions);
-                self.fail_versions(list, &error);
+                let error = CallError::unreadable(Operation::DescribeProjectVersions);
+                self.fail_versions(list, &error.into());
             }
             return None;
         };
@@ -242,25 +216,10 @@ impl<'a> Discovery<'a> {
                 is_found = true;
             }
         }
-        (is_found && !is_not_running).then_some((model_arn, version.observation))
-    }
-
-    fn fail_projects(&mut self, list: &ProjectList, error: &CallError) {
-        let is_listed = |name: &str| list.names.iter().any(|listed| listed == name);
-        for search in self.searches_of(&list.searches) {
-            let name = search.pattern.project_name();
-            if list.names.is_empty() || name.is_some_and(is_listed) {
-                search.error.get_or_insert_with(|| error.clone());
-            }
-        }
-    }
-
-    fn fail_versions(&mut self, list: &VersionList, error: &CallError) {
-        for search in self.searches_of(&list.searches) {
-            if search.pattern.matches_project(&list.project.name) {
-                search.error.get_or_insert_with(|| error.clone());
-            }
-        }
+        (is_found && !is_not_running).then_some(FoundModel {
+            model_arn,
+            description: version.description,
+        })
     }
 
     fn searches_of(&mut self, searches: &Range<usize>) -> impl Iterator<Item = &mut Search<'a>> {
@@ -273,9 +232,9 @@ impl<'a> Discovery<'a> {
 mod tests {
     use super::*;
 
-    use tokio::time::Instant;
+    use crate::calls::status::Status;
 
-    use crate::aws::Status;
+    use ProjectState::{Changing, Created};
 
     const ACCOUNT: &str = "123456789012";
 
@@ -286,46 +245,60 @@ mod tests {
         pattern.parse().unwrap()
     }
 
+    /// These patterns, each its own entry.
+    fn entries(patterns: &[ModelPattern]) -> Vec<Pattern<'_>> {
+        let patterns = patterns.iter().enumerate();
+        let patterns = patterns.map(|(entry, pattern)| Pattern { entry, pattern });
+        patterns.collect()
+    }
+
     /// The discovery for these patterns, each its own entry, and the first calls.
-    fn begin(patterns: &[ModelPattern]) -> (Discovery<'_>, Vec<DiscoveryCall>) {
+    fn begin(patterns: &[ModelPattern]) -> (Discovery<'_>, Vec<ProjectList>) {
         let mut discovery = Discovery::new(&ACCOUNT.into());
-        let lists = discovery.add(patterns.iter().enumerate().collect());
+        let calls = discovery.add(entries(patterns));
+        let lists = calls.into_iter().map(projects_of).collect();
         (discovery, lists)
     }
 
-    fn projects_of(list: DiscoveryCall) -> ProjectList {
-        match list {
-            DiscoveryCall::Projects(list) => list,
-            DiscoveryCall::Versions(list) => panic!("{list:?}"),
+    /// The same, with the list of versions of the one project that exists.
+    fn begin_with<'a>(patterns: &'a [ModelPattern], project: &str) -> (Discovery<'a>, VersionList) {
+        let (mut discovery, mut lists) = begin(patterns);
+        let projects = Ok(created(&[project]));
+        let mut next = discovery.take_projects(lists.pop().unwrap(), projects);
+        (discovery, versions_of(next.pop().unwrap()))
+    }
+
+    fn projects_of(call: ScopePurpose) -> ProjectList {
+        match call {
+            ScopePurpose::FindProjects(list) => list,
+            call => panic!("{call:?}"),
         }
     }
 
-    fn versions_of(next: NextCall) -> VersionList {
-        match next {
-            NextCall::Now(DiscoveryCall::Versions(list)) => list,
-            next => panic!("{next:?}"),
+    fn versions_of(call: ScopePurpose) -> VersionList {
+        match call {
+            ScopePurpose::FindVersions(list) => list,
+            call => panic!("{call:?}"),
         }
     }
 
     /// The names of the projects whose versions are listed next.
-    fn next_projects(findings: &Findings) -> Vec<&str> {
-        let next = findings.next.iter().map(|next| match next {
-            NextCall::Now(DiscoveryCall::Versions(list)) => &*list.project.name,
-            next => panic!("{next:?}"),
-        });
-        next.collect()
+    fn next_projects(next: Vec<ScopePurpose>) -> Vec<String> {
+        let lists = next.into_iter().map(versions_of);
+        lists.map(|list| list.project.name).collect()
     }
 
-    fn project(name: &str, number: u32, is_created: bool) -> Project {
+    fn project(name: &str, number: u32, state: ProjectState) -> Project {
         Project {
             name: name.to_owned(),
             arn: format!("arn:aws:rekognition:us-east-1:{ACCOUNT}:project/{name}/{number}"),
-            is_created,
+            state,
         }
     }
 
     fn created(names: &[&str]) -> Vec<Project> {
-        names.iter().map(|name| project(name, 1, true)).collect()
+        let projects = names.iter().map(|name| project(name, 1, Created));
+        projects.collect()
     }
 
     fn version(project: &str, version: &str, status: &str) -> Version {
@@ -338,67 +311,88 @@ mod tests {
     fn described(model_arn: &str, status: &str) -> Version {
         Version {
             model_arn: model_arn.to_owned(),
-            observation: Observation {
+            description: Description {
                 status: Status::new(status),
+                status_message: None,
                 inference_units: None,
-                at: Instant::now(),
             },
         }
     }
 
-    fn page<T>(items: Vec<T>, next_token: Option<&str>) -> Result<Page<T>, CallError> {
-        Ok(Page {
-            items,
-            next_token: next_token.map(str::to_owned),
-        })
-    }
-
-    fn denied<T>() -> Result<Page<T>, CallError> {
-        Err(CallError::Refused {
-            code: "AccessDeniedException".to_owned(),
+    fn refused(code: &str) -> CallError {
+        CallError::Refused {
+            status: 400,
+            code: Some(code.to_owned()),
             message: String::new(),
-        })
+        }
     }
 
-    fn unreadable<T>() -> Result<Page<T>, CallError> {
-        Err(CallError::Unclear {
-            message: "garbage".to_owned(),
-        })
+    fn denied() -> CallError {
+        refused("AccessDeniedException")
     }
 
     /// The names of the versions that were found.
-    fn found(findings: &Findings) -> Vec<&str> {
-        findings
-            .models
+    fn versions_of_models(found: &[FoundModel]) -> Vec<&str> {
+        found
             .iter()
-            .map(|(arn, _)| arn.version())
+            .map(|found| found.model_arn.version())
             .collect()
     }
 
-    /// For each pattern, whether it matches a version, and why its lookup failed.
-    fn ends(discovery: Discovery<'_>) -> Vec<(bool, Option<String>)> {
+    /// What has become of a pattern.
+    #[derive(Debug, PartialEq, Eq)]
+    struct End {
+        has_match: bool,
+        /// Why its lookup failed.
+        failure: Option<String>,
+    }
+
+    const MATCHED: End = End {
+        has_match: true,
+        failure: None,
+    };
+    const UNMATCHED: End = End {
+        has_match: false,
+        failure: None,
+    };
+
+    fn failed(has_match: bool, failure: &str) -> End {
+        End {
+            has_match,
+            failure: Some(failure.to_owned()),
+        }
+    }
+
+    /// What has become of each pattern.
+    fn ends(discovery: Discovery<'_>) -> Vec<End> {
         let searches = discovery.into_searches().into_iter();
-        searches
-            .map(|search| {
-                (
-                    search.has_match,
-                    search.error.map(|error| error.to_string()),
-                )
-            })
-            .collect()
+        let ends = searches.map(|search| End {
+            has_match: search.has_match,
+            failure: search.failure.map(|failure| failure.to_string()),
+        });
+        ends.collect()
+    }
+
+    /// Whether the lookup of each pattern has failed.
+    fn has_failed(discovery: Discovery<'_>) -> Vec<bool> {
+        let ends = ends(discovery).into_iter();
+        ends.map(|end| end.failure.is_some()).collect()
+    }
+
+    /// Eleven patterns, each of which names a project, so that they take two lists.
+    fn eleven() -> Vec<ModelPattern> {
+        let names = (0..11).map(|number| format!("p{number:02}"));
+        names.map(|name| pattern(&name, "*")).collect()
     }
 
     #[test]
     fn patterns_begin_with_the_projects_that_they_name_ten_per_call() {
-        let literal: Vec<ModelPattern> = (0..12)
-            .map(|number| pattern(&format!("p{number:02}"), "*"))
-            .chain([pattern("p03", "v1"), pattern("p11", "v*")])
-            .collect();
-        let (_, lists) = begin(&literal);
-        let names: Vec<Vec<String>> = lists.into_iter().map(|it| projects_of(it).names).collect();
-        let sizes: Vec<usize> = names.iter().map(Vec::len).collect();
-        assert_eq!(sizes, [10, 2]);
-        assert_eq!(names[1], ["p10", "p11"]);
+        let mut patterns = eleven();
+        patterns.extend([pattern("p03", "v1"), pattern("p10", "v*")]);
+        let (_, lists) = begin(&patterns);
+        let sizes: Vec<usize> = lists.iter().map(|list| list.names.len()).collect();
+        assert_eq!(sizes, [10, 1]);
+        assert_eq!(lists[1].names, ["p10"]);
     }
 
     #[test]
@@ -409,7 +403,7 @@ mod tests {
             pattern("*", "v2"),
         ];
         let (_, lists) = begin(&patterns);
-        let [DiscoveryCall::Projects(list)] = &lists[..] else {
+        let [list] = &lists[..] else {
             panic!("{lists:?}");
         };
         assert!(list.names.is_empty());
@@ -417,193 +411,189 @@ mod tests {
         assert!(lists.is_empty() && discovery.add(Vec::new()).is_empty());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn two_patterns_share_the_list_of_a_project_and_each_model_is_found_once() {
+    #[test]
+    fn two_patterns_share_the_list_of_a_project_and_each_model_is_found_once() {
         let patterns = [pattern("s*", "a*"), pattern("shelf", "*1")];
-        let (mut discovery, lists) = begin(&patterns);
-        let mut lists = lists.into_iter().map(projects_of);
-        let projects = page(created(&["dock", "shelf", "stall"]), None);
-        let findings = discovery.take_projects(lists.next().unwrap(), projects);
-        assert_eq!(next_projects(&findings), ["shelf", "stall"]);
-        let shelf = versions_of(findings.next.into_iter().next().unwrap());
+        let (mut discovery, mut lists) = begin(&patterns);
+        let projects = Ok(created(&["dock", "shelf", "stall"]));
+        let mut next = discovery.take_projects(lists.pop().unwrap(), projects);
+        let shelf = versions_of(next.remove(0));
+        assert_eq!(shelf.project.name, "shelf");
+        assert_eq!(next_projects(next), ["stall"]);
         let versions = ["a1", "a2", "b1", "b2"].map(|name| version("shelf", name, "RUNNING"));
-        let findings = discovery.take_versions(shelf, page(versions.into(), None));
-        assert_eq!(found(&findings), ["a1", "a2", "b1"]);
-        assert!(findings.next.is_empty());
+        let found = discovery.take_versions(&shelf, Ok(versions.into()));
+        assert_eq!(versions_of_models(&found), ["a1", "a2", "b1"]);
         let first_match = |name| {
             let version = version("shelf", name, "RUNNING");
             discovery.first_match(&version.model_arn.parse().unwrap())
         };
         let places = ["a1", "a2", "b1", "b2"].map(first_match);
         assert_eq!(places, [Some(0), Some(0), Some(1), None]);
-        assert_eq!(ends(discovery), [(true, None), (true, None)]);
+        assert_eq!(ends(discovery), [MATCHED, MATCHED]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_version_that_is_not_running_is_not_found_but_counts_as_a_match() {
+    #[test]
+    fn a_version_that_is_not_running_is_not_found_but_counts_as_a_match() {
         let patterns = [pattern("shelf", "*")];
-        let (mut discovery, lists) = begin(&patterns);
-        for list in lists {
-            let findings =
-                discovery.take_projects(projects_of(list), page(created(&["shelf"]), None));
-            for next in findings.next {
-                let statuses = [
-                    "RUNNING", "STARTING", "STOPPING", "MELTING", "", "STOPPED", "FAILED",
-                ];
-                let versions = statuses.map(|status| version("shelf", "v1", status));
-                let findings =
-                    discovery.take_versions(versions_of(next), page(versions.into(), None));
-                let found = findings.models.iter().map(|(_, seen)| seen.status.as_str());
-                assert!(found.eq(statuses[..5].iter().copied()));
-            }
-        }
-        assert_eq!(ends(discovery), [(true, None)]);
+        let (mut discovery, list) = begin_with(&patterns, "shelf");
+        let statuses = [
+            "RUNNING", "STARTING", "STOPPING", "MELTING", "", "STOPPED", "FAILED",
+        ];
+        let versions = statuses.map(|status| version("shelf", "v1", status));
+        let found = discovery.take_versions(&list, Ok(versions.into()));
+        let found = found.iter();
+        let found = found.map(|found| found.description.status.as_str());
+        assert!(found.eq(statuses[..5].iter().copied()));
+        assert_eq!(ends(discovery), [MATCHED]);
+        let (mut discovery, list) = begin_with(&patterns, "shelf");
+        let versions = vec![version("shelf", "v1", "STOPPED")];
+        assert!(discovery.take_versions(&list, Ok(versions)).is_empty());
+        assert_eq!(ends(discovery), [MATCHED]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_pattern_that_is_added_later_gets_lists_of_its_own() {
+    #[test]
+    fn a_pattern_that_is_added_later_gets_its_own_lists() {
         let patterns = [pattern("dock", "*"), pattern("shelf", "v1")];
-        let (mut discovery, lists) = begin(&patterns[..1]);
-        for list in lists {
-            discovery.take_projects(projects_of(list), page(Vec::new(), None));
-        }
-        let lists = discovery.add(vec![(7, &patterns[1])]);
-        for list in lists {
-            let list = projects_of(list);
-            assert_eq!(list.names, ["shelf"]);
-            let findings = discovery.take_projects(list, page(created(&["shelf"]), None));
-            for next in findings.next {
-                let versions = vec![version("shelf", "v1", "RUNNING")];
-                let findings = discovery.take_versions(versions_of(next), page(versions, None));
-                assert_eq!(found(&findings), ["v1"]);
-                assert_eq!(discovery.first_match(&findings.models[0].0), Some(7));
-            }
-        }
-        assert_eq!(ends(discovery), [(false, None), (true, None)]);
+        let (mut discovery, mut lists) = begin(&patterns[..1]);
+        discovery.take_projects(lists.pop().unwrap(), Ok(Vec::new()));
+        let mut calls = discovery.add(vec![Pattern {
+            entry: 7,
+            pattern: &patterns[1],
+        }]);
+        let list = projects_of(calls.pop().unwrap());
+        assert_eq!(list.names, ["shelf"]);
+        let mut next = discovery.take_projects(list, Ok(created(&["shelf"])));
+        let versions = Ok(vec![version("shelf", "v1", "RUNNING")]);
+        let found = discovery.take_versions(&versions_of(next.pop().unwrap()), versions);
+        assert_eq!(versions_of_models(&found), ["v1"]);
+        assert_eq!(discovery.first_match(&found[0].model_arn), Some(7));
+        assert_eq!(ends(discovery), [UNMATCHED, MATCHED]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_project_that_cannot_be_listed_fails_the_patterns_that_may_match_its_models() {
+    #[test]
+    fn a_project_that_cannot_be_listed_fails_the_patterns_that_may_match_its_models() {
         let patterns = [
             pattern("dock", "*"),
             pattern("sh*", "*"),
             pattern("shelf", "v1"),
             pattern("*", "v?"),
         ];
-        let (mut discovery, lists) = begin(&patterns);
-        for list in lists {
-            let projects = page(created(&["dock", "shelf"]), None);
-            let findings = discovery.take_projects(projects_of(list), projects);
-            for next in findings.next {
-                let list = versions_of(next);
-                let answer = match &*list.project.name {
-                    "shelf" => denied(),
-                    _ => page(vec![version("dock", "v1", "RUNNING")], None),
-                };
-                discovery.take_versions(list, answer);
-            }
+        let (mut discovery, mut lists) = begin(&patterns);
+        let projects = Ok(created(&["dock", "shelf"]));
+        for next in discovery.take_projects(lists.pop().unwrap(), projects) {
+            let list = versions_of(next);
+            let response = match &*list.project.name {
+                "shelf" => Err(denied()),
+                _ => Ok(vec![version("dock", "v1", "RUNNING")]),
+            };
+            discovery.take_versions(&list, response);
         }
-        let denied = || Some("AccessDeniedException".to_owned());
-        let expected = [
-            (true, None),
-            (false, denied()),
-            (false, denied()),
-            (true, denied()),
-        ];
+        let denied = |has_match| failed(has_match, "AccessDeniedException: ");
+        let expected = [MATCHED, denied(false), denied(false), denied(true)];
         assert_eq!(ends(discovery), expected);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn projects_that_cannot_be_listed_fail_the_patterns_that_name_them() {
-        let patterns: Vec<ModelPattern> = (0..11)
-            .map(|number| pattern(&format!("p{number:02}"), "*"))
-            .collect();
+    #[test]
+    fn projects_that_cannot_be_listed_fail_the_patterns_that_name_them() {
+        let patterns = eleven();
         let (mut discovery, mut lists) = begin(&patterns);
-        let last = projects_of(lists.pop().unwrap());
-        assert!(discovery.take_projects(last, denied()).next.is_empty());
-        let failed = ends(discovery)
-            .into_iter()
-            .map(|(_, error)| error.is_some());
-        assert!(failed.eq((0..11).map(|number| number == 10)));
+        let last = lists.pop().unwrap();
+        assert!(discovery.take_projects(last, Err(denied())).is_empty());
+        let expected: Vec<bool> = (0..11).map(|number| number == 10).collect();
+        assert_eq!(has_failed(discovery), expected);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_list_that_is_interrupted_is_restarted_and_the_deadline_says_why() {
+    #[test]
+    fn projects_that_fail_together_are_listed_one_by_one() {
+        for error in [
+            refused("InternalServerError"),
+            refused("InvalidParameterException"),
+            CallError::NoResponse,
+            CallError::unreadable(Operation::DescribeProjects),
+        ] {
+            let patterns = eleven();
+            let (mut discovery, mut lists) = begin(&patterns);
+            let mut listed = Vec::new();
+            for next in discovery.take_projects(lists.remove(0), Err(error.clone())) {
+                let list = projects_of(next);
+                let response = match &list.names[..] {
+                    [name] if name == "p03" => Err(error.clone()),
+                    [name] => Ok(created(&[name])),
+                    several => panic!("{several:?}"),
+                };
+                listed.extend(next_projects(discovery.take_projects(list, response)));
+            }
+            assert_eq!(listed.len(), 9);
+            let expected: Vec<bool> = (0..11).map(|number| number == 3).collect();
+            assert_eq!(has_failed(discovery), expected, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn projects_that_are_denied_together_fail_together() {
+        let patterns = eleven();
+        let (mut discovery, mut lists) = begin(&patterns);
+        let first = lists.remove(0);
+        assert!(discovery.take_projects(first, Err(denied())).is_empty());
+        let expected: Vec<bool> = (0..11).map(|number| number < 10).collect();
+        assert_eq!(has_failed(discovery), expected);
+    }
+
+    #[test]
+    fn a_project_that_is_gone_when_its_versions_are_listed_has_none() {
         let patterns = [pattern("shelf", "*")];
-        let (mut discovery, mut lists) = begin(&patterns);
-        let list = projects_of(lists.pop().unwrap());
-        let mut findings = discovery.take_projects(list, unreadable());
-        let Some(NextCall::After(pause, DiscoveryCall::Projects(list))) = findings.next.pop()
-        else {
-            panic!("{findings:?}");
-        };
-        assert_eq!(pause, Duration::from_secs(1));
-        let mut findings = discovery.take_projects(list, page(created(&["shelf"]), None));
-        let list = versions_of(findings.next.pop().unwrap());
-        let first = page(vec![version("shelf", "v1", "RUNNING")], Some("2"));
-        let mut findings = discovery.take_versions(list, first);
-        assert_eq!(found(&findings), ["v1"]);
-        let list = versions_of(findings.next.pop().unwrap());
-        assert_eq!(list.pages.token(), Some("2"));
-        let mut findings = discovery.take_versions(list, unreadable());
-        let Some(NextCall::After(_, list)) = findings.next.pop() else {
-            panic!("{findings:?}");
-        };
-        discovery.fail_at_deadline(&list);
-        assert_eq!(ends(discovery), [(true, Some("garbage".to_owned()))]);
+        let (mut discovery, list) = begin_with(&patterns, "shelf");
+        let gone = Err(refused("ResourceNotFoundException"));
+        assert!(discovery.take_versions(&list, gone).is_empty());
+        assert_eq!(ends(discovery), [UNMATCHED]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_unreadable_arn_fails_the_patterns_of_its_project_unless_it_is_not_running() {
+    #[test]
+    fn a_lookup_tells_of_its_first_failure_and_keeps_what_it_found() {
+        let patterns = [pattern("shelf", "*")];
+        let (mut discovery, list) = begin_with(&patterns, "shelf");
+        let versions = Ok(vec![version("shelf", "v1", "RUNNING")]);
+        assert_eq!(discovery.take_versions(&list, versions).len(), 1);
+        discovery.take_versions(&list, Err(denied()));
+        discovery.fail_versions(&list, &Failure::out_of_time(None));
+        let expected = [failed(true, "AccessDeniedException: ")];
+        assert_eq!(ends(discovery), expected);
+    }
+
+    #[test]
+    fn an_unreadable_arn_fails_the_patterns_of_its_project_unless_it_is_not_running() {
         for (status, is_failure) in [("RUNNING", true), ("MELTING", true), ("STOPPED", false)] {
             let patterns = [pattern("shelf", "v1"), pattern("dock", "*")];
-            let (mut discovery, lists) = begin(&patterns);
-            for list in lists {
-                let projects = page(created(&["shelf"]), None);
-                let findings = discovery.take_projects(projects_of(list), projects);
-                for next in findings.next {
-                    let versions = vec![
-                        described("arn:of:something:else", status),
-                        version("shelf", "v1", "RUNNING"),
-                    ];
-                    let findings = discovery.take_versions(versions_of(next), page(versions, None));
-                    assert_eq!(found(&findings), ["v1"]);
-                }
-            }
-            let failed = ends(discovery)
-                .into_iter()
-                .map(|(_, error)| error.is_some());
-            assert!(failed.eq([is_failure, false]), "{status}");
+            let (mut discovery, list) = begin_with(&patterns, "shelf");
+            let versions = vec![
+                described("arn:of:something:else", status),
+                version("shelf", "v1", "RUNNING"),
+            ];
+            let found = discovery.take_versions(&list, Ok(versions));
+            assert_eq!(versions_of_models(&found), ["v1"]);
+            assert_eq!(has_failed(discovery), [is_failure, false], "{status}");
         }
     }
 
     #[test]
     fn of_projects_with_the_same_name_only_the_created_one_is_listed_if_there_is_one() {
-        for (created, expected) in [
-            ([true, false], &[1][..]),
-            ([false, true], &[2]),
-            ([false, false], &[1, 2]),
-            ([true, true], &[1, 2]),
+        for (states, expected) in [
+            ([Created, Changing], &[1][..]),
+            ([Changing, Created], &[2]),
+            ([Changing, Changing], &[1, 2]),
+            ([Created, Created], &[1, 2]),
         ] {
             let patterns = [pattern("*", "*")];
             let (mut discovery, mut lists) = begin(&patterns);
             let namesakes = vec![
-                project("shelf", 1, created[0]),
-                project("shelf", 2, created[1]),
+                project("shelf", 1, states[0]),
+                project("shelf", 2, states[1]),
             ];
-            let list = projects_of(lists.pop().unwrap());
-            let findings = discovery.take_projects(list, page(namesakes, None));
-            let listed = findings
-                .next
-                .into_iter()
-                .map(|next| versions_of(next).project);
-            let expected = expected
-                .iter()
-                .map(|number| project("shelf", *number, false).arn);
-            assert!(
-                listed.map(|project| project.arn).eq(expected),
-                "{created:?}"
-            );
+            let next = discovery.take_projects(lists.pop().unwrap(), Ok(namesakes));
+            let listed = next.into_iter().map(|next| versions_of(next).project.arn);
+            let expected = expected.iter();
+            let expected = expected.map(|number| project("shelf", *number, Created).arn);
+            assert!(listed.eq(expected), "{states:?}");
         }
     }
 
@@ -611,15 +601,10 @@ mod tests {
     fn projects_of_another_account_are_noted_and_their_versions_not_listed() {
         let patterns = [pattern("shelf", "*")];
         let (mut discovery, mut lists) = begin(&patterns);
-        let mut foreign = project("shelf", 1, true);
+        let mut foreign = project("shelf", 1, Created);
         foreign.arn = foreign.arn.replace(ACCOUNT, "210987654321");
-        let list = projects_of(lists.pop().unwrap());
-        assert!(
-            discovery
-                .take_projects(list, page(vec![foreign], None))
-                .next
-                .is_empty()
-        );
+        let next = discovery.take_projects(lists.pop().unwrap(), Ok(vec![foreign]));
+        assert!(next.is_empty());
         let search = discovery.into_searches().pop().unwrap();
         assert_eq!(search.other_account.as_deref(), Some("210987654321"));
     }

@@ -1,265 +1,338 @@
-//! A run: from entries to scopes, and on to the report. It does not know the SDK.
+//! A run: one loop over one queue of calls, and around it values that decide. It does not know the
+//! SDK.
 //!
-//! - [`accounts`] is what a wildcard in the account stands for, and [`plan`] splits a run into
-//!   parts.
-//! - [`scopes`] starts a scope for each account and region, and [`scope`] is the loop of one scope.
+//! - [`assignment`] is what the run is asked to do, [`purpose`] what a call is for, and [`pending`]
+//!   which calls are under way.
+//! - [`accounts`] is what a wildcard in the account matches, and [`plan`] splits a run into parts.
+//! - [`scopes`] has the accounts and regions, and [`scope`] the models of one account and region.
 //! - [`model`] is the table for one model, from what is known about it to the next step.
 //! - [`discovery`] finds the models of patterns, [`checks`] decides which call checks which models,
 //!   and [`cadence`] when. [`pages`] is how a list is read.
+//! - [`tally`] collects the results.
 
 mod accounts;
+mod assignment;
 mod cadence;
 mod checks;
 mod discovery;
 mod model;
 mod pages;
+mod pending;
 mod plan;
+mod purpose;
 mod scope;
 mod scopes;
 mod tally;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use time::OffsetDateTime;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::time::{Instant, sleep_until};
 
-use crate::arn::{AccountId, InvalidModelArn, ModelArn, ModelPattern, Target};
-use crate::aws::{Aws, Caller};
-use crate::report::Report;
-use crate::request::Entry;
-use crate::settings::Settings;
-use accounts::AccountList;
-use model::Rules;
+use crate::arn::{AccountId, ModelPattern, Target};
+use crate::aws::{Aws, Clients};
+use crate::calls::error::CallError;
+use crate::calls::queue::{CallId, Queue};
+use crate::calls::response::Response;
+use crate::report::{Failure, Report};
+use accounts::{AccountList, FoundAccount};
+pub(crate) use assignment::Assignment;
+use assignment::{NamedModel, Pattern, ScopeKey, Targets};
+use pending::{Pending, Unfinished};
 pub use plan::{NotPlanned, Plan, PlannedRun};
+use purpose::Purpose;
 use scopes::Scopes;
 use tally::Tally;
 
-/// The account and the region in which models are called.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct ScopeKey {
-    partition: Arc<str>,
-    account: Arc<str>,
-    region: Arc<str>,
-}
-
-/// The index of a pattern's entry, and the pattern.
-type Pattern<'a> = (usize, &'a ModelPattern);
-
-/// What a scope is to stop, each with the index of its entry.
-#[derive(Clone, Debug, Default)]
-struct Targets<'a> {
-    models: Vec<(usize, ModelArn)>,
-    patterns: Vec<Pattern<'a>>,
-}
-
-/// What a run is asked to do.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Assignment<'a> {
-    pub(crate) entries: &'a [Entry],
-    pub(crate) dry_run: bool,
-    /// Narrows the run to these of the accounts that a wildcard stands for.
-    pub(crate) accounts: Option<&'a [AccountId]>,
-}
+/// The time that one line of the report takes, with the share of a processor that comes with the
+/// smallest memory: most of it goes into the line in the log.
+const TIME_PER_LINE: Duration = Duration::from_millis(2);
+/// The time that everything else takes after the calls have ended.
+const TIME_PER_RUN: Duration = Duration::from_secs(1);
+/// The divisor for the largest part of a run that is kept for the report.
+const LARGEST_SHARE: u32 = 3;
 
 /// One run.
 #[derive(Debug)]
 pub(crate) struct Run<'a> {
-    caller: Caller,
-    settings: &'a Settings,
     assignment: Assignment<'a>,
-    rules: Rules,
-    /// The function's own account, in which it needs no role.
-    own_account: &'a str,
-    now: OffsetDateTime,
+    clients: Clients,
+    pending: Pending<'a>,
+    accounts: AccountList<'a>,
+    scopes: Scopes<'a>,
+    tally: Tally<'a>,
+    /// What a wildcard in the region can match.
+    regions: Vec<Arc<str>>,
+    goal: Goal,
+    /// When it began, and when Lambda ends the invocation.
+    begun: Instant,
+    end: Instant,
+}
+
+/// What is done with the accounts that wildcards match.
+#[derive(Debug)]
+enum Goal {
+    /// Their models are stopped.
+    Stop,
+    /// They are collected.
+    Plan(Vec<AccountId>),
 }
 
 impl<'a> Run<'a> {
-    /// A run with these settings, of a function in this account, at a time that decides which
-    /// exemptions have expired.
-    pub(crate) fn new(
-        settings: &'a Settings,
-        assignment: Assignment<'a>,
-        own_account: &'a str,
-        now: OffsetDateTime,
-        caller: Caller,
-    ) -> Self {
-        Self {
-            caller,
-            settings,
-            assignment,
-            rules: Rules {
-                dry_run: assignment.dry_run,
-                confirm_stopped: settings.confirm_stopped,
-            },
-            own_account,
-            now,
-        }
-    }
-
     /// Stops the models of all entries and reports on each: models at the first entry that is their
     /// own ARN, or else at the first pattern that found them; those of a pattern in the order of
     /// their ARNs, followed by the lookups of that pattern that failed. Each outcome is logged as
     /// soon as it is known.
-    pub(crate) async fn run(&self, aws: &Aws) -> Report {
-        self.caller
-            .deadline
-            .expect_lines(self.assignment.entries.len());
-        let mut tally = Tally::new(&self.caller.request_id);
+    pub(crate) async fn run(assignment: Assignment<'a>, aws: &Aws, end: Instant) -> Report {
+        let mut run = Self::new(assignment, aws, Goal::Stop, end);
+        run.add_entries();
+        run.make_calls().await;
+        run.end()
+    }
+
+    /// Splits a run into as few parts as possible, each with at most this many accounts. No model
+    /// is checked or stopped.
+    ///
+    /// # Errors
+    /// Accounts that could not be listed, and a plan that is too large for Step Functions.
+    pub(crate) async fn plan(
+        assignment: Assignment<'a>,
+        accounts_per_run: usize,
+        aws: &Aws,
+        end: Instant,
+    ) -> Result<Plan, NotPlanned> {
+        let mut run = Self::new(assignment, aws, Goal::Plan(Vec::new()), end);
+        let wildcards = assignment.wildcards();
+        run.accounts = AccountList::begin(assignment, wildcards, &mut run.pending);
+        run.make_calls().await;
+        run.give_up();
+        let listed = run.accounts.end().1;
+        match (listed, run.goal) {
+            (Ok(()), Goal::Plan(accounts)) => plan::plan(&assignment, accounts, accounts_per_run),
+            (Ok(()), Goal::Stop) => plan::plan(&assignment, Vec::new(), accounts_per_run),
+            (Err(failure), _) => Err(NotPlanned::not_listed(&failure)),
+        }
+    }
+
+    /// A run without anything to do yet.
+    fn new(assignment: Assignment<'a>, aws: &Aws, goal: Goal, end: Instant) -> Self {
+        let settings = assignment.settings;
+        let queue = Queue::new(settings.max_concurrency.get(), fastrand::Rng::new());
+        let mut pending = Pending::new(queue, assignment.request_id);
+        let regions = settings.regions.iter();
+        Self {
+            assignment,
+            clients: aws.clients(),
+            accounts: AccountList::begin(assignment, Vec::new(), &mut pending),
+            pending,
+            scopes: Scopes::new(assignment),
+            tally: Tally::new(assignment.request_id),
+            regions: regions.map(|region| Arc::from(&**region)).collect(),
+            goal,
+            begun: Instant::now(),
+            end,
+        }
+    }
+
+    /// Adds the scopes of all entries, and the first calls for them.
+    fn add_entries(&mut self) {
         let mut literal: BTreeMap<ScopeKey, Targets> = BTreeMap::new();
-        let mut wildcard_patterns = Vec::new();
-        for (index, entry) in self.entries() {
-            match self.target(entry) {
+        for (entry, written) in self.assignment.entries() {
+            match self.assignment.target(written) {
                 Ok(Target::Pattern(pattern)) => {
-                    tally.note_pattern(index, pattern);
-                    match pattern.account() {
-                        None => wildcard_patterns.push((index, pattern)),
-                        Some(account) => {
-                            self.add_to_scopes(&mut literal, (index, pattern), account);
+                    let pattern = Pattern { entry, pattern };
+                    self.tally.note_pattern(pattern);
+                    if let Some(account) = pattern.pattern.account() {
+                        for key in scopes_of(pattern.pattern, account, &self.regions) {
+                            literal.entry(key).or_default().patterns.push(pattern);
                         }
                     }
                 }
                 Ok(Target::Model(model_arn)) => {
                     let targets = literal.entry(ScopeKey::of_model(model_arn)).or_default();
-                    targets.models.push((index, model_arn.clone()));
+                    targets.models.push(NamedModel {
+                        entry,
+                        model_arn: model_arn.clone(),
+                    });
                 }
-                Err(invalid) => tally.invalid(index, &entry.text, &invalid),
+                Err(invalid) => self.tally.invalid(entry, &written.text, &invalid),
             }
         }
-        let mut scopes = Scopes::new(self, aws);
+        let wildcards = self.assignment.wildcards();
         for (key, targets) in literal {
-            scopes.add(key, targets, !wildcard_patterns.is_empty());
+            match wildcards[..] {
+                [] => self.scopes.add(key, targets, &mut self.pending),
+                _ => self.scopes.add_extensible(key, targets, &mut self.pending),
+            }
         }
-        if !wildcard_patterns.is_empty() {
-            self.sweep(aws, wildcard_patterns, &mut scopes, &mut tally)
-                .await;
+        self.accounts = AccountList::begin(self.assignment, wildcards, &mut self.pending);
+    }
+
+    /// Makes all calls, until there are none left to make or the report is due.
+    async fn make_calls(&mut self) {
+        let mut in_flight = FuturesUnordered::new();
+        while !self.is_done() {
+            let (now, due) = (Instant::now(), self.due());
+            for scope in self.pending.queue.fire(now) {
+                self.scopes.wake(scope, &mut self.pending, now, due);
+            }
+            loop {
+                while let Some(call) = self.pending.queue.next(now, due) {
+                    let attempt = self.clients.attempt(call.scope, call.request);
+                    in_flight.push(attempt.map(move |result| (call.id, result)));
+                }
+                if !self.begin_scope(now) {
+                    break;
+                }
+            }
+            let next = self.pending.queue.due().unwrap_or(due);
+            tokio::select! {
+                biased;
+                () = sleep_until(due) => break,
+                Some((call, result)) = in_flight.next() => self.take(call, result),
+                () = sleep_until(next) => {}
+            }
         }
-        while let Some(end) = scopes.next().await {
-            tally.add(end);
+    }
+
+    fn is_done(&self) -> bool {
+        self.accounts.is_complete() && self.scopes.are_done()
+    }
+
+    /// When the report is due: so long before the invocation ends that what still needs a line can
+    /// have one.
+    fn due(&self) -> Instant {
+        let lines = self.scopes.lines() + self.accounts.lines();
+        let lines = TIME_PER_LINE.saturating_mul(u32::try_from(lines).unwrap_or(u32::MAX));
+        let most = self.end.saturating_duration_since(self.begun) / LARGEST_SHARE;
+        self.end - TIME_PER_RUN.saturating_add(lines).min(most)
+    }
+
+    /// Begins the next scope, if its calls could be made. Returns whether it has.
+    fn begin_scope(&mut self, now: Instant) -> bool {
+        if !self.pending.queue.has_room() {
+            return false;
         }
-        let accounts = scopes.accounts();
-        // A pattern that matches nothing in some of the accounts may match in others.
-        let covers_all_accounts = self.assignment.accounts.is_none();
-        let (models, unmatched_patterns) = tally.into_reports(covers_all_accounts);
+        let Some(opened) = self.scopes.begin_next(&mut self.pending, now) else {
+            return false;
+        };
+        self.clients.open(opened.id, opened.region, opened.session);
+        true
+    }
+
+    /// Handles the end of an attempt.
+    fn take(&mut self, id: CallId, result: Result<Response, CallError>) {
+        let now = Instant::now();
+        let Some(step) = self.pending.ended(id, result, now) else {
+            return;
+        };
+        let (result, rest) = (step.result, step.rest);
+        match step.purpose {
+            Purpose::Session(account) => self.scopes.take_session(account, result),
+            Purpose::Accounts(list) => {
+                let found = self.accounts.take(&list, result, rest, &mut self.pending);
+                self.take_accounts(found);
+                if self.accounts.is_complete() {
+                    self.scopes.close(now);
+                }
+            }
+            Purpose::Scope(scope, purpose) => {
+                let pending = &mut self.pending;
+                self.scopes.take(scope, purpose, result, rest, pending, now);
+            }
+        }
+        self.note_ended();
+    }
+
+    fn take_accounts(&mut self, found: Vec<FoundAccount<'a>>) {
+        for FoundAccount { id, patterns } in found {
+            if let Goal::Plan(accounts) = &mut self.goal {
+                accounts.push(id);
+                continue;
+            }
+            let mut of_scopes: BTreeMap<ScopeKey, Vec<Pattern>> = BTreeMap::new();
+            for pattern in patterns {
+                for key in scopes_of(pattern.pattern, id.as_str(), &self.regions) {
+                    of_scopes.entry(key).or_default().push(pattern);
+                }
+            }
+            for (key, patterns) in of_scopes {
+                self.scopes.extend(key, patterns, &mut self.pending);
+            }
+        }
+    }
+
+    /// Notes the results of the scopes that have ended.
+    fn note_ended(&mut self) {
+        for (id, end) in self.scopes.take_ended() {
+            self.pending.queue.close(id);
+            self.clients.close(id);
+            self.tally.add(end);
+        }
+    }
+
+    /// Gives up what has not ended, and reports.
+    fn end(mut self) -> Report {
+        let now = Instant::now();
+        self.give_up();
+        self.scopes.end(now);
+        self.note_ended();
+        let (patterns, listed) = self.accounts.end();
+        if let Err(failure) = listed {
+            for pattern in patterns {
+                self.tally.fail_list(pattern, &failure);
+            }
+        }
+        let accounts = self.scopes.accounts();
+        let reports = self.tally.into_reports(self.assignment.accounts.is_some());
         Report::new(
-            models,
-            unmatched_patterns,
+            reports.models,
+            reports.lookups,
+            reports.unmatched_patterns,
             accounts,
             self.assignment.dry_run,
-            self.settings.inference_unit_hour_price,
+            self.assignment.settings.inference_unit_hour_price,
         )
     }
 
-    /// The entries of the run, without duplicates. A run that `accounts` narrows has only those
-    /// with a wildcard in the account.
-    fn entries(&self) -> impl Iterator<Item = (usize, &'a Entry)> {
-        let mut known = HashSet::new();
-        let is_narrowed = self.assignment.accounts.is_some();
-        let entries = self.assignment.entries.iter().enumerate();
-        entries.filter(move |(_, entry)| {
-            (!is_narrowed || entry.has_account_wildcard()) && known.insert(&entry.text)
-        })
-    }
-
-    /// What an entry stands for.
-    ///
-    /// # Errors
-    /// Why the entry is invalid.
-    fn target(&self, entry: &'a Entry) -> Result<&'a Target, InvalidModelArn> {
-        match &entry.target {
-            Ok(Target::Pattern(pattern))
-                if pattern.account().is_none() && self.settings.member_role.is_none() =>
-            {
-                Err(InvalidModelArn::needs_member_role(pattern))
-            }
-            target => target.as_ref().map_err(Clone::clone),
-        }
-    }
-
-    /// Starts scopes for these patterns in each account of the organization, as the pages of its
-    /// list arrive.
-    async fn sweep(
-        &self,
-        aws: &Aws,
-        patterns: Vec<Pattern<'a>>,
-        scopes: &mut Scopes<'_, 'a>,
-        tally: &mut Tally<'a>,
-    ) {
-        let organizations = aws.organizations(self.caller.clone());
-        let mut list = AccountList::new(self, &organizations, patterns.clone());
-        loop {
-            tokio::select! {
-                biased;
-                accounts = list.next() => {
-                    let Some(accounts) = accounts else {
-                        break;
-                    };
-                    for (account, patterns) in accounts {
-                        let mut targets = BTreeMap::new();
-                        for pattern in patterns {
-                            self.add_to_scopes(&mut targets, pattern, account.as_str());
-                        }
-                        for (key, targets) in targets {
-                            scopes.extend(key, targets);
-                        }
-                    }
+    /// Gives up all calls that are not over.
+    fn give_up(&mut self) {
+        for Unfinished {
+            purpose,
+            last_failure,
+        } in self.pending.give_up()
+        {
+            match purpose {
+                Purpose::Session(account) => {
+                    let failure = Failure::out_of_time(last_failure);
+                    self.scopes.fail_account(account, failure);
                 }
-                Some(end) = scopes.next() => tally.add(end),
-            }
-        }
-        scopes.close();
-        if let Err(error) = list.end() {
-            patterns
-                .iter()
-                .for_each(|(entry, pattern)| tally.fail_list(*entry, pattern, &error));
-        }
-    }
-
-    /// Adds a pattern to its scopes in an account.
-    fn add_to_scopes(
-        &self,
-        scopes: &mut BTreeMap<ScopeKey, Targets<'a>>,
-        pattern: Pattern<'a>,
-        account: &str,
-    ) {
-        for key in self.scopes_of(pattern.1, account) {
-            scopes.entry(key).or_default().patterns.push(pattern);
-        }
-    }
-
-    /// The key of the tag that exempts a model; empty if exemptions are off.
-    fn tag_key(&self) -> &str {
-        self.settings
-            .keep_running_tag
-            .as_deref()
-            .unwrap_or_default()
-    }
-
-    /// The scopes of a pattern in an account: one for each region that it stands for.
-    fn scopes_of(&self, pattern: &ModelPattern, account: &str) -> Vec<ScopeKey> {
-        let (partition, account): (Arc<str>, Arc<str>) =
-            (pattern.partition().into(), account.into());
-        let scope = |region: &str| ScopeKey {
-            partition: Arc::clone(&partition),
-            account: Arc::clone(&account),
-            region: region.into(),
-        };
-        match pattern.region() {
-            Some(region) => vec![scope(region)],
-            None => {
-                let regions = self.settings.regions.iter();
-                let regions = regions.filter(|region| pattern.matches_region(region));
-                regions.map(|region| scope(region)).collect()
+                Purpose::Accounts(_) => self.accounts.fail(Failure::out_of_time(last_failure)),
+                Purpose::Scope(scope, purpose) => {
+                    self.scopes.give_up(scope, purpose, last_failure);
+                }
             }
         }
     }
 }
 
-impl ScopeKey {
-    fn of_model(model_arn: &ModelArn) -> Self {
-        Self {
-            partition: model_arn.partition().into(),
-            account: model_arn.account().into(),
-            region: model_arn.region().into(),
+/// The scopes of a pattern in an account: one for each region that it matches.
+fn scopes_of(pattern: &ModelPattern, account: &str, regions: &[Arc<str>]) -> Vec<ScopeKey> {
+    let (partition, account): (Arc<str>, Arc<str>) = (pattern.partition().into(), account.into());
+    let scope = |region: Arc<str>| ScopeKey {
+        partition: Arc::clone(&partition),
+        account: Arc::clone(&account),
+        region,
+    };
+    match pattern.region() {
+        Some(region) => vec![scope(region.into())],
+        None => {
+            let regions = regions.iter();
+            let regions = regions.filter(|region| pattern.matches_region(region));
+            regions.map(|region| scope(Arc::clone(region))).collect()
         }
     }
 }

@@ -8,12 +8,15 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::aws::{CallError, Observation, Phase, Status};
+use crate::calls::error::CallError;
+use crate::calls::response::Description;
+use crate::calls::retry;
+use crate::calls::status::{Phase, Status};
 use crate::exemption::Exemption;
 use crate::report::{Failure, Outcome};
 
-/// The longest pause before the next stop of a model that is running but could not be stopped.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// What it means for a model that its tags could not be read.
+const TAGS_UNREAD: &str = "its tags could not be read, so it was left alone";
 
 /// What to do with all the models of a run.
 #[derive(Clone, Copy, Debug)]
@@ -39,13 +42,27 @@ pub(super) enum Next {
     Done(Outcome),
 }
 
+/// What the service said about a model, and when.
+#[derive(Clone, Debug)]
+struct Seen {
+    description: Description,
+    at: Instant,
+}
+
+/// Whether a status check has shown anything new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum News {
+    Changed,
+    Unchanged,
+}
+
 /// What is known about one model.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Model {
     /// Whether the tag that may exempt it has yet to be read.
     tag_is_unread: bool,
     /// What the service last said about it.
-    seen: Option<Observation>,
+    seen: Option<Seen>,
     /// Whether that is out of date: a stop may or may not have had its effect.
     is_in_doubt: bool,
     /// Whether a stop has been accepted, in this run or shortly before.
@@ -63,15 +80,15 @@ impl Model {
         Self::default()
     }
 
-    /// A model that a pattern found, with its listed status; `may_be_exempt` is whether exemptions
-    /// are on.
-    pub(super) fn found(observation: Observation, may_be_exempt: bool) -> Self {
-        Self {
+    /// A model that a pattern found, as it was listed; `may_be_exempt` is whether exemptions are
+    /// on.
+    pub(super) fn found(description: Description, may_be_exempt: bool, now: Instant) -> Self {
+        let mut model = Self {
             tag_is_unread: may_be_exempt,
-            is_accepted: observation.status.phase() == Phase::Stopping,
-            seen: Some(observation),
             ..Self::default()
-        }
+        };
+        model.see(description, now);
+        model
     }
 
     /// The next step.
@@ -102,9 +119,9 @@ impl Model {
     /// The pause before the next stop of a model that the service refused to stop but reports as
     /// running. The first time there is no pause: most likely the model has only just started.
     fn pause(&self) -> Duration {
-        match self.refusals.checked_sub(2) {
-            Some(exponent) => Duration::from_secs(1 << exponent.min(5)).min(LONGEST_PAUSE),
-            None => Duration::ZERO,
+        match self.refusals {
+            0 | 1 => Duration::ZERO,
+            refusals => retry::pause(refusals - 1, 0.0),
         }
     }
 
@@ -120,8 +137,7 @@ impl Model {
         let value = match value {
             Ok(value) => value,
             Err(error) => {
-                let failure = Failure::from(error)
-                    .context("its tags could not be read, so it was left alone");
+                let failure = Failure::from(error).context(TAGS_UNREAD);
                 self.outcome = Some(Outcome::Failed(failure));
                 return Exemption::None;
             }
@@ -145,16 +161,21 @@ impl Model {
     }
 
     /// Handles the response to a stop.
-    pub(super) fn handle_stop(&mut self, answer: Result<Option<Status>, CallError>) {
-        match answer {
+    pub(super) fn handle_stop(
+        &mut self,
+        response: Result<Option<Status>, CallError>,
+        now: Instant,
+    ) {
+        match response {
             Ok(Some(status)) if status.phase() == Phase::Stopping => {
                 self.refusal = None;
                 self.refusals = 0;
-                self.see(Observation {
+                let description = Description {
                     status,
+                    status_message: None,
                     inference_units: None,
-                    at: Instant::now(),
-                });
+                };
+                self.see(description, now);
                 return;
             }
             Ok(status) => {
@@ -165,102 +186,114 @@ impl Model {
             Err(error) if error.leaves_doubt() => {
                 self.refusal = Some(Failure::from(error).to_string());
             }
-            Err(error) => return self.fail(error),
+            Err(error) => {
+                self.fail(error);
+                return;
+            }
         }
         self.refusals += 1;
         self.is_in_doubt = true;
     }
 
-    /// Handles the result of a status check. Returns whether that is news.
-    pub(super) fn handle_check(&mut self, answer: Result<Observation, CallError>) -> bool {
-        match answer {
-            Ok(observation) => {
-                let before = self.seen.as_ref().map(|seen| &seen.status);
-                let is_news = before != Some(&observation.status);
+    /// Handles the result of a status check.
+    pub(super) fn handle_check(
+        &mut self,
+        response: Result<Description, CallError>,
+        now: Instant,
+    ) -> News {
+        match response {
+            Ok(description) => {
+                let before = self.seen.as_ref().map(|seen| &seen.description.status);
+                let news = match before == Some(&description.status) {
+                    true => News::Unchanged,
+                    false => News::Changed,
+                };
                 self.is_in_doubt = false;
-                self.see(observation);
-                is_news
+                self.see(description, now);
+                news
+            }
+            // Only what is not running can be deleted.
+            Err(error) if error.is_not_found() && self.is_accepted => {
+                self.outcome = Some(Outcome::Stopped);
+                News::Changed
             }
             Err(error) => {
                 self.fail(error);
-                true
+                News::Changed
             }
         }
     }
 
     /// The outcome of a model that is unfinished at the deadline, given why the last call for it
     /// failed.
-    pub(super) fn out_of_time(&mut self, last_failure: Option<String>) -> Outcome {
-        let error = CallError::OutOfTime { last_failure };
+    pub(super) fn out_of_time(&self, last_failure: Option<String>, now: Instant) -> Outcome {
         if self.tag_is_unread {
-            let failure =
-                Failure::from(error).context("its tags could not be read, so it was left alone");
-            return Outcome::Failed(failure);
+            let failure = Failure::out_of_time(last_failure);
+            return Outcome::Failed(failure.context(TAGS_UNREAD));
         }
-        Outcome::Failed(self.failure(error))
-    }
-
-    /// What the service last said about it.
-    pub(super) fn into_seen(self) -> Option<Observation> {
-        self.seen
-    }
-
-    fn phase(&self) -> Option<Phase> {
-        self.seen.as_ref().map(|seen| seen.status.phase())
-    }
-
-    /// Notes what the service says. The inference units stay the same until it reports others.
-    fn see(&mut self, observation: Observation) {
-        let known = self.seen.take().and_then(|seen| seen.inference_units);
-        self.is_accepted |= observation.status.phase() == Phase::Stopping;
-        self.seen = Some(Observation {
-            inference_units: observation.inference_units.or(known),
-            ..observation
-        });
-    }
-
-    fn fail(&mut self, error: CallError) {
-        self.outcome = Some(Outcome::Failed(self.failure(error)));
-    }
-
-    /// What the error of a call for this model means.
-    fn failure(&self, error: CallError) -> Failure {
-        let phase = self.phase();
-        let last_failure = match error {
-            CallError::OutOfTime { last_failure } => last_failure,
-            error if phase == Some(Phase::Stopping) => {
-                return Failure::from(error)
-                    .context("its stop was accepted, but could not be confirmed");
-            }
-            error => return Failure::from(error),
+        let Some(seen) = &self.seen else {
+            let last_failure = last_failure.or_else(|| self.refusal.clone());
+            return Outcome::Failed(Failure::out_of_time(last_failure));
         };
-        match (phase, &self.seen) {
-            (Some(Phase::Starting), Some(seen)) => {
-                Failure::still_starting(seen.at.elapsed()).with_last_failure(last_failure)
-            }
-            (Some(Phase::Stopping), Some(seen)) => {
-                Failure::not_confirmed(seen.at.elapsed()).with_last_failure(last_failure)
-            }
-            (_, seen) => {
-                let last_failure = last_failure.or_else(|| self.refusal.clone());
-                let failure = Failure::from(CallError::OutOfTime { last_failure });
-                let Some(seen) = seen.as_ref().filter(|_| phase == Some(Phase::Running)) else {
-                    return failure;
-                };
+        let ago = now.saturating_duration_since(seen.at);
+        Outcome::Failed(match seen.description.status.phase() {
+            Phase::Starting => Failure::still_starting(ago).with_last_failure(last_failure),
+            Phase::Stopping => Failure::not_confirmed(ago).with_last_failure(last_failure),
+            Phase::Running => {
                 let running = match self.is_accepted {
                     true => "its stop was accepted, but it was running",
                     false => "it was running",
                 };
-                let ago = seen.at.elapsed().as_secs();
-                failure.context(&format!(
-                    "{running} when it was last seen, {ago} s before the deadline"
+                let last_failure = last_failure.or_else(|| self.refusal.clone());
+                Failure::out_of_time(last_failure).context(&format!(
+                    "{running} when it was last seen, {} s before the deadline",
+                    ago.as_secs()
                 ))
             }
-        }
+            Phase::NotRunning | Phase::Unknown => {
+                Failure::out_of_time(last_failure.or_else(|| self.refusal.clone()))
+            }
+        })
+    }
+
+    /// What the service last said about it.
+    pub(super) fn into_description(self) -> Option<Description> {
+        self.seen.map(|seen| seen.description)
+    }
+
+    fn phase(&self) -> Option<Phase> {
+        let seen = self.seen.as_ref();
+        seen.map(|seen| seen.description.status.phase())
+    }
+
+    /// Notes what the service says. The inference units stay the same until it reports others.
+    fn see(&mut self, mut description: Description, now: Instant) {
+        let known = self
+            .seen
+            .take()
+            .and_then(|seen| seen.description.inference_units);
+        description.inference_units = description.inference_units.or(known);
+        self.is_accepted |= description.status.phase() == Phase::Stopping;
+        self.seen = Some(Seen {
+            description,
+            at: now,
+        });
+    }
+
+    /// Fails with the error of a call.
+    fn fail(&mut self, error: CallError) {
+        let failure = Failure::from(error);
+        self.outcome = Some(Outcome::Failed(match self.phase() {
+            Some(Phase::Stopping) => {
+                failure.context("its stop was accepted, but could not be confirmed")
+            }
+            _ => failure,
+        }));
     }
 
     fn unexpected_status(&self) -> Outcome {
-        let status = self.seen.as_ref().map_or("", |seen| seen.status.as_str());
+        let seen = self.seen.as_ref();
+        let status = seen.map_or("", |seen| seen.description.status.as_str());
         Outcome::Failed(Failure::unexpected_status(status))
     }
 }
@@ -268,6 +301,8 @@ impl Model {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::calls::response::InferenceUnits;
 
     const STOP: Rules = Rules {
         dry_run: false,
@@ -284,7 +319,7 @@ mod tests {
 
     /// The response to a call for a model.
     #[derive(Clone, Copy)]
-    enum Answer {
+    enum Response {
         /// To a stop, with this status.
         Stop(&'static str),
         /// To a stop, without a status.
@@ -302,54 +337,71 @@ mod tests {
         /// Tags refused with this code.
         TagRefused(&'static str),
     }
-    use Answer::{
+    use Response::{
         Check, CheckRefused, Stop, StopRefused, StopUnreadable, StopWithout, Tag, TagRefused,
     };
 
-    fn observation(status: &str) -> Observation {
-        Observation {
+    const IN_USE: Response = StopRefused("ResourceInUseException");
+    const IS_GONE: Response = CheckRefused("ResourceNotFoundException");
+    const CHECK_DENIED: Response = CheckRefused("AccessDeniedException");
+    const TAG_DENIED: Response = TagRefused("AccessDeniedException");
+
+    fn description(status: &str) -> Description {
+        Description {
             status: Status::new(status),
+            status_message: None,
             inference_units: None,
-            at: Instant::now(),
         }
     }
 
     fn refused(code: &str) -> CallError {
         CallError::Refused {
-            code: code.to_owned(),
+            status: 400,
+            code: Some(code.to_owned()),
             message: "by script".to_owned(),
         }
     }
 
     fn unreadable() -> CallError {
-        CallError::Unclear {
+        CallError::Unreadable {
             message: "garbage".to_owned(),
         }
     }
 
-    fn named(answers: &[Answer]) -> Model {
-        after(Model::named(), answers)
+    fn named(responses: &[Response]) -> Model {
+        after(Model::named(), responses)
     }
 
     /// A model that a pattern found in this status, with exemptions off.
-    fn found(status: &str, answers: &[Answer]) -> Model {
-        after(Model::found(observation(status), false), answers)
+    fn found(status: &str, responses: &[Response]) -> Model {
+        after(
+            Model::found(description(status), false, Instant::now()),
+            responses,
+        )
     }
 
     /// A model that a pattern found in this status, and that a tag may exempt.
-    fn tagged(status: &str, answers: &[Answer]) -> Model {
-        after(Model::found(observation(status), true), answers)
+    fn tagged(status: &str, responses: &[Response]) -> Model {
+        after(
+            Model::found(description(status), true, Instant::now()),
+            responses,
+        )
     }
 
-    fn after(mut model: Model, answers: &[Answer]) -> Model {
-        for answer in answers {
-            match *answer {
-                Stop(status) => model.handle_stop(Ok(Some(Status::new(status)))),
-                StopWithout => model.handle_stop(Ok(None)),
-                StopRefused(code) => model.handle_stop(Err(refused(code))),
-                StopUnreadable => model.handle_stop(Err(unreadable())),
-                Check(status) => drop(model.handle_check(Ok(observation(status)))),
-                CheckRefused(code) => drop(model.handle_check(Err(refused(code)))),
+    fn after(mut model: Model, responses: &[Response]) -> Model {
+        let now = Instant::now();
+        for response in responses {
+            match *response {
+                Stop(status) => model.handle_stop(Ok(Some(Status::new(status))), now),
+                StopWithout => model.handle_stop(Ok(None), now),
+                StopRefused(code) => model.handle_stop(Err(refused(code)), now),
+                StopUnreadable => model.handle_stop(Err(unreadable()), now),
+                Check(status) => {
+                    model.handle_check(Ok(description(status)), now);
+                }
+                CheckRefused(code) => {
+                    model.handle_check(Err(refused(code)), now);
+                }
                 Tag(value) => {
                     let value = value.map(str::to_owned);
                     model.handle_tag("keep", Ok(value), OffsetDateTime::UNIX_EPOCH);
@@ -382,9 +434,9 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test]
     #[rustfmt::skip]
-    async fn a_model_given_by_its_arn_is_stopped_and_the_response_decides() {
+    fn a_model_given_by_its_arn_is_stopped_and_the_response_decides() {
         check(&[
             (named(&[]), STOP, "stop"),
             (named(&[]), UNCONFIRMED, "stop"),
@@ -394,6 +446,10 @@ mod tests {
             (named(&[Stop("STOPPING"), Check("STOPPING")]), STOP, "wait"),
             (named(&[Stop("STOPPING"), Check("STOPPED")]), STOP, "stopped"),
             (named(&[Stop("STOPPING"), Check("FAILED")]), STOP, "stopped"),
+            // It is gone after its stop was accepted, so that it cannot be running.
+            (named(&[Stop("STOPPING"), IS_GONE]), STOP, "stopped"),
+            (named(&[StopWithout, IS_GONE]), STOP, "stopped"),
+            (named(&[StopUnreadable, IS_GONE]), STOP, "ResourceNotFoundException"),
             // The response is something else.
             (named(&[StopWithout]), STOP, "check"),
             (named(&[Stop("STOPPED")]), STOP, "check"),
@@ -405,57 +461,57 @@ mod tests {
             (named(&[StopUnreadable, Check("STOPPED")]), STOP, "already_stopped"),
             (named(&[StopUnreadable, Check("RUNNING")]), STOP, "stop"),
             // The stop is refused.
-            (named(&[StopRefused("ResourceInUseException")]), STOP, "check"),
-            (named(&[StopRefused("ResourceInUseException")]), UNCONFIRMED, "check"),
+            (named(&[IN_USE]), STOP, "check"),
+            (named(&[IN_USE]), UNCONFIRMED, "check"),
             (named(&[StopRefused("AccessDeniedException")]), STOP, "AccessDeniedException"),
             (named(&[StopRefused("ResourceNotFoundException")]), STOP, "ResourceNotFoundException"),
             (named(&[StopRefused("InvalidParameterException")]), STOP, "InvalidParameterException"),
         ]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test]
     #[rustfmt::skip]
-    async fn a_stop_that_is_refused_as_in_use_is_resolved_by_the_status() {
-        let in_use = StopRefused("ResourceInUseException");
+    fn a_stop_that_is_refused_as_in_use_is_resolved_by_the_status() {
         check(&[
-            (named(&[in_use, Check("STARTING")]), STOP, "wait"),
-            (named(&[in_use, Check("STARTING")]), UNCONFIRMED, "wait"),
-            (named(&[in_use, Check("STARTING"), Check("RUNNING")]), STOP, "stop"),
-            (named(&[in_use, Check("STARTING"), Check("FAILED")]), STOP, "already_stopped"),
-            (named(&[in_use, Check("STOPPING")]), STOP, "wait"),
-            (named(&[in_use, Check("STOPPING")]), UNCONFIRMED, "stopping"),
-            (named(&[in_use, Check("STOPPING"), Check("STOPPED")]), STOP, "stopped"),
-            (named(&[in_use, Check("STOPPED")]), STOP, "already_stopped"),
-            (named(&[in_use, Check("TRAINING_IN_PROGRESS")]), STOP, "already_stopped"),
-            (named(&[in_use, Check("MELTING")]), STOP, "UnexpectedStatus"),
-            (named(&[in_use, Check("")]), STOP, "UnexpectedStatus"),
-            (named(&[in_use, CheckRefused("AccessDeniedException")]), STOP, "AccessDeniedException"),
-            (named(&[in_use, CheckRefused("ResourceNotFoundException")]), STOP, "ResourceNotFoundException"),
+            (named(&[IN_USE, Check("STARTING")]), STOP, "wait"),
+            (named(&[IN_USE, Check("STARTING")]), UNCONFIRMED, "wait"),
+            (named(&[IN_USE, Check("STARTING"), Check("RUNNING")]), STOP, "stop"),
+            (named(&[IN_USE, Check("STARTING"), Check("FAILED")]), STOP, "already_stopped"),
+            (named(&[IN_USE, Check("STOPPING")]), STOP, "wait"),
+            (named(&[IN_USE, Check("STOPPING")]), UNCONFIRMED, "stopping"),
+            (named(&[IN_USE, Check("STOPPING"), Check("STOPPED")]), STOP, "stopped"),
+            (named(&[IN_USE, Check("STOPPED")]), STOP, "already_stopped"),
+            (named(&[IN_USE, Check("TRAINING_IN_PROGRESS")]), STOP, "already_stopped"),
+            (named(&[IN_USE, Check("MELTING")]), STOP, "UnexpectedStatus"),
+            (named(&[IN_USE, Check("")]), STOP, "UnexpectedStatus"),
+            (named(&[IN_USE, CHECK_DENIED]), STOP, "AccessDeniedException"),
+            (named(&[IN_USE, IS_GONE]), STOP, "ResourceNotFoundException"),
         ]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_running_model_that_could_not_be_stopped_is_stopped_after_growing_pauses() {
+    #[test]
+    fn a_running_model_that_could_not_be_stopped_is_stopped_after_growing_pauses() {
         let mut model = named(&[]);
-        let pauses = (0..9).map(|_| {
-            let in_use = [StopRefused("ResourceInUseException"), Check("RUNNING")];
-            model = after(model.clone(), &in_use);
-            text(&model.next(STOP))
+        let pauses = (0..13).map(|_| {
+            let refused = [IN_USE, Check("RUNNING")];
+            model = after(model.clone(), &refused);
+            match model.next(STOP) {
+                Next::Stop(pause) => pause.as_millis(),
+                next => panic!("{next:?}"),
+            }
         });
-        let pauses = pauses.collect::<Vec<_>>();
-        #[rustfmt::skip]
-        assert_eq!(pauses, [
-            "stop", "stop in 1s", "stop in 2s", "stop in 4s", "stop in 8s", "stop in 16s",
-            "stop in 30s", "stop in 30s", "stop in 30s",
-        ]);
+        let pauses = Vec::from_iter(pauses);
+        assert_eq!(pauses[..4], [0, 100, 150, 225]);
+        assert!(pauses.is_sorted(), "{pauses:?}");
+        assert_eq!(pauses[11..], [5000, 5000]);
         // An accepted stop resets the pauses.
         model = after(model, &[Stop("STOPPING"), Check("RUNNING")]);
         assert_eq!(text(&model.next(STOP)), "stop");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test]
     #[rustfmt::skip]
-    async fn a_model_that_runs_again_after_an_accepted_stop_is_stopped_again() {
+    fn a_model_that_runs_again_after_an_accepted_stop_is_stopped_again() {
         check(&[
             (named(&[Stop("STOPPING"), Check("RUNNING")]), STOP, "stop"),
             (named(&[Stop("STOPPING"), Check("RUNNING"), Stop("STOPPING")]), STOP, "wait"),
@@ -466,9 +522,9 @@ mod tests {
         ]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test]
     #[rustfmt::skip]
-    async fn a_model_that_a_pattern_found_starts_from_its_listed_status() {
+    fn a_model_that_a_pattern_found_starts_from_its_listed_status() {
         check(&[
             (found("RUNNING", &[]), STOP, "stop"),
             (found("RUNNING", &[]), UNCONFIRMED, "stop"),
@@ -477,15 +533,16 @@ mod tests {
             (found("STOPPING", &[]), STOP, "wait"),
             (found("STOPPING", &[]), UNCONFIRMED, "stopping"),
             (found("STOPPING", &[Check("STOPPED")]), STOP, "stopped"),
+            (found("STOPPING", &[IS_GONE]), STOP, "stopped"),
             (found("MELTING", &[]), STOP, "UnexpectedStatus"),
-            (found("RUNNING", &[StopRefused("ResourceInUseException")]), STOP, "check"),
-            (found("RUNNING", &[StopRefused("ResourceInUseException"), Check("STOPPED")]), STOP, "already_stopped"),
+            (found("RUNNING", &[IN_USE]), STOP, "check"),
+            (found("RUNNING", &[IN_USE, Check("STOPPED")]), STOP, "already_stopped"),
         ]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test]
     #[rustfmt::skip]
-    async fn a_tag_is_read_before_anything_else_and_exempts_as_its_value_says() {
+    fn a_tag_is_read_before_anything_else_and_exempts_as_its_value_says() {
         check(&[
             (tagged("RUNNING", &[]), STOP, "read the tag"),
             (tagged("STARTING", &[]), STOP, "read the tag"),
@@ -502,16 +559,16 @@ mod tests {
             (tagged("RUNNING", &[Tag(Some("soon"))]), STOP, "kept"),
             (tagged("RUNNING", &[Tag(Some("true"))]), DRY_RUN, "kept"),
             (tagged("RUNNING", &[Tag(None)]), DRY_RUN, "would_stop"),
-            (tagged("RUNNING", &[TagRefused("AccessDeniedException")]), STOP, "AccessDeniedException"),
-            (tagged("RUNNING", &[TagRefused("AccessDeniedException")]), DRY_RUN, "AccessDeniedException"),
+            (tagged("RUNNING", &[TAG_DENIED]), STOP, "AccessDeniedException"),
+            (tagged("RUNNING", &[TAG_DENIED]), DRY_RUN, "AccessDeniedException"),
         ]);
         let kept = tagged("RUNNING", &[Tag(Some("soon"))]);
         assert_eq!(kept.kept_reason(), Some("tag keep=soon"));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[test]
     #[rustfmt::skip]
-    async fn a_dry_run_checks_and_stops_nothing() {
+    fn a_dry_run_checks_and_stops_nothing() {
         check(&[
             (named(&[]), DRY_RUN, "check"),
             (named(&[Check("RUNNING")]), DRY_RUN, "would_stop"),
@@ -519,7 +576,7 @@ mod tests {
             (named(&[Check("STOPPING")]), DRY_RUN, "would_stop"),
             (named(&[Check("STOPPED")]), DRY_RUN, "already_stopped"),
             (named(&[Check("MELTING")]), DRY_RUN, "UnexpectedStatus"),
-            (named(&[CheckRefused("AccessDeniedException")]), DRY_RUN, "AccessDeniedException"),
+            (named(&[CHECK_DENIED]), DRY_RUN, "AccessDeniedException"),
             (found("RUNNING", &[]), DRY_RUN, "would_stop"),
             (found("STARTING", &[]), DRY_RUN, "would_stop"),
             (found("MELTING", &[]), DRY_RUN, "UnexpectedStatus"),
@@ -529,27 +586,33 @@ mod tests {
     #[tokio::test(start_paused = true)]
     #[rustfmt::skip]
     async fn the_failure_of_a_model_at_the_deadline_depends_on_what_was_last_seen() {
-        let in_use = StopRefused("ResourceInUseException");
         let failed = Some("HTTP 502 without an error code");
+        let in_use = "failed with: ResourceInUseException: by script";
+        let check_failed = "7 s before the deadline; the last status check failed with: HTTP 502";
+        let starting = "StillStarting: it was STARTING when it was last seen, 7 s before";
+        let running = "DeadlineExceeded: it was running when it was last seen, 7 s before the \
+                       deadline: it was not reached";
+        let again = "its stop was accepted, but it was running when it was last seen, 7 s before";
+        let unread = "DeadlineExceeded: its tags could not be read, so it was left alone";
         let table: [(Model, Option<&str>, &str); 14] = [
             (named(&[]), None, "DeadlineExceeded: it was not reached"),
             (named(&[]), failed, "failed with: HTTP 502"),
-            (named(&[in_use]), None, "failed with: ResourceInUseException: by script"),
-            (named(&[in_use, Check("RUNNING")]), None, "failed with: ResourceInUseException: by script"),
-            (named(&[in_use, Check("RUNNING")]), failed, "failed with: HTTP 502"),
+            (named(&[IN_USE]), None, in_use),
+            (named(&[IN_USE, Check("RUNNING")]), None, in_use),
+            (named(&[IN_USE, Check("RUNNING")]), failed, "failed with: HTTP 502"),
             (named(&[Stop("RUNNING")]), None, "the status `RUNNING`"),
-            (found("RUNNING", &[]), None, "DeadlineExceeded: it was running when it was last seen, 7 s before the deadline: it was not reached"),
-            (named(&[in_use, Check("STARTING")]), None, "StillStarting: it was STARTING when it was last seen, 7 s before"),
-            (found("STARTING", &[]), failed, "7 s before the deadline; the last status check failed with: HTTP 502"),
+            (found("RUNNING", &[]), None, running),
+            (named(&[IN_USE, Check("STARTING")]), None, starting),
+            (found("STARTING", &[]), failed, "a retry stops it; the last status check failed with: HTTP 502"),
             (named(&[Stop("STOPPING")]), None, "NotConfirmed: its stop was accepted"),
-            (found("STOPPING", &[]), failed, "7 s before the deadline; the last status check failed with: HTTP 502"),
-            (named(&[Stop("STOPPING"), Check("RUNNING")]), None, "its stop was accepted, but it was running when it was last seen, 7 s before the deadline: "),
+            (found("STOPPING", &[]), failed, check_failed),
+            (named(&[Stop("STOPPING"), Check("RUNNING")]), None, again),
             (named(&[Stop("STOPPING"), Check("STARTING")]), None, "StillStarting"),
-            (tagged("RUNNING", &[]), failed, "DeadlineExceeded: its tags could not be read, so it was left alone"),
+            (tagged("RUNNING", &[]), failed, unread),
         ];
-        tokio::time::advance(Duration::from_secs(7)).await;
-        for (row, (mut model, last_failure, expected)) in table.into_iter().enumerate() {
-            let outcome = model.out_of_time(last_failure.map(str::to_owned));
+        let now = Instant::now() + Duration::from_secs(7);
+        for (row, (model, last_failure, expected)) in table.into_iter().enumerate() {
+            let outcome = model.out_of_time(last_failure.map(str::to_owned), now);
             let Outcome::Failed(failure) = outcome else {
                 panic!("row {row}: {outcome:?}");
             };
@@ -558,9 +621,9 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_failed_check_after_an_accepted_stop_says_that_the_stop_was_accepted() {
-        let model = named(&[Stop("STOPPING"), CheckRefused("AccessDeniedException")]);
+    #[test]
+    fn a_failed_check_after_an_accepted_stop_says_that_the_stop_was_accepted() {
+        let model = named(&[Stop("STOPPING"), CHECK_DENIED]);
         let Next::Done(Outcome::Failed(failure)) = model.next(STOP) else {
             panic!("{model:?}");
         };
@@ -569,28 +632,37 @@ mod tests {
         assert_eq!(failure.to_string(), expected);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn inference_units_stay_the_same_until_a_check_reports_others() {
-        let units = |units| Observation {
-            inference_units: units,
-            ..observation("STOPPING")
+    #[test]
+    fn inference_units_stay_the_same_until_a_check_reports_others() {
+        let now = Instant::now();
+        let units = |min| InferenceUnits { min, max: None };
+        let said = |known: Option<u32>| Description {
+            inference_units: known.map(units),
+            ..description("STOPPING")
         };
         let mut model = named(&[]);
         for (seen, known) in [(Some(2), 2), (None, 2), (Some(3), 3)] {
-            model.handle_check(Ok(units(seen)));
-            let seen = model.clone().into_seen().unwrap();
-            assert_eq!(seen.inference_units, Some(known));
+            model.handle_check(Ok(said(seen)), now);
+            let seen = model.clone().into_description().unwrap();
+            assert_eq!(seen.inference_units, Some(units(known)));
         }
-        model.handle_stop(Ok(Some(Status::new("STOPPING"))));
-        assert_eq!(model.into_seen().unwrap().inference_units, Some(3));
+        model.handle_stop(Ok(Some(Status::new("STOPPING"))), now);
+        let seen = model.into_description().unwrap();
+        assert_eq!(seen.inference_units, Some(units(3)));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_check_is_news_if_the_status_has_changed() {
+    #[test]
+    fn a_check_is_news_if_the_status_has_changed() {
+        let now = Instant::now();
         let mut model = named(&[Stop("STOPPING")]);
-        let statuses = ["STOPPING", "RUNNING", "RUNNING", "STOPPED"];
-        let news = statuses.map(|status| model.handle_check(Ok(observation(status))));
-        assert_eq!(news, [false, true, false, true]);
-        assert!(model.handle_check(Err(unreadable())));
+        for (status, news) in [
+            ("STOPPING", News::Unchanged),
+            ("RUNNING", News::Changed),
+            ("RUNNING", News::Unchanged),
+            ("STOPPED", News::Changed),
+        ] {
+            assert_eq!(model.handle_check(Ok(description(status)), now), news);
+        }
+        assert_eq!(model.handle_check(Err(unreadable()), now), News::Changed);
     }
 }

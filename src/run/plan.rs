@@ -6,10 +6,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::accounts::AccountList;
-use super::{Pattern, Run};
-use crate::arn::{AccountId, Target};
-use crate::aws::Aws;
+use super::assignment::Assignment;
+use crate::arn::AccountId;
 use crate::report::Failure;
 use crate::request::{Entry, MOST_ACCOUNTS_PER_RUN};
 
@@ -48,79 +46,47 @@ impl fmt::Display for NotPlanned {
 
 impl std::error::Error for NotPlanned {}
 
-impl<'a> Run<'a> {
-    /// Splits the run into as few parts as possible, each with at most this many accounts. No model
-    /// is checked or stopped.
-    ///
-    /// # Errors
-    /// Accounts that could not be listed, and a plan that is too large for Step Functions.
-    pub(crate) async fn plan(
-        &self,
-        aws: &Aws,
-        accounts_per_run: usize,
-    ) -> Result<Plan, NotPlanned> {
-        let (mut wildcard_entries, mut literal_entries) = (Vec::new(), Vec::new());
-        let mut patterns = Vec::new();
-        for (index, entry) in self.entries() {
-            match self.target(entry) {
-                Ok(Target::Pattern(pattern)) if pattern.account().is_none() => {
-                    patterns.push((index, pattern));
-                    wildcard_entries.push(entry);
-                }
-                _ => literal_entries.push(entry),
-            }
-        }
-        let is_of_accounts = !patterns.is_empty();
-        let mut accounts = self.list_accounts(aws, patterns).await?;
-        if is_of_accounts && accounts.is_empty() {
-            return Err(NotPlanned(
-                "no account in the organization's list matches a wildcard: check the patterns, the \
-                 `accounts` of the request, ORGANIZATIONAL_UNITS and EXCLUDED_ACCOUNTS"
-                    .to_owned(),
-            ));
-        }
-        accounts.sort_unstable();
-        let of_entries = |accounts, entries: &[&Entry]| PlannedRun {
-            model_arns: entries
-                .iter()
-                .map(|entry| Arc::clone(&entry.text))
-                .collect(),
-            dry_run: self.assignment.dry_run,
-            accounts,
-        };
-        let whole = of_entries(Some(accounts), &wildcard_entries);
-        let literal = (!literal_entries.is_empty()).then(|| of_entries(None, &literal_entries));
-        plan(literal, whole, accounts_per_run)
-    }
-
-    async fn list_accounts(
-        &self,
-        aws: &Aws,
-        patterns: Vec<Pattern<'a>>,
-    ) -> Result<Vec<AccountId>, NotPlanned> {
-        let mut accounts = Vec::new();
-        if patterns.is_empty() {
-            return Ok(accounts);
-        }
-        let organizations = aws.organizations(self.caller.clone());
-        let mut list = AccountList::new(self, &organizations, patterns);
-        while let Some(page) = list.next().await {
-            accounts.extend(page.into_iter().map(|(account, _)| account));
-        }
-        match list.end() {
-            Ok(()) => Ok(accounts),
-            Err(error) => {
-                let failure = Failure::from(error);
-                Err(NotPlanned(format!(
-                    "the accounts of the organization could not be listed: {failure}"
-                )))
-            }
-        }
+impl NotPlanned {
+    /// The error of a plan without the accounts that it is for.
+    pub(super) fn not_listed(failure: &Failure) -> Self {
+        Self(format!(
+            "the accounts of the organization could not be listed: {failure}"
+        ))
     }
 }
 
+/// The plan of an assignment whose wildcards match these accounts, given in any order.
+pub(super) fn plan(
+    assignment: &Assignment,
+    mut accounts: Vec<AccountId>,
+    accounts_per_run: usize,
+) -> Result<Plan, NotPlanned> {
+    let is_wild = |entry: &&Entry| entry.has_account_wildcard() && assignment.target(entry).is_ok();
+    let entries = assignment.entries().map(|(_, entry)| entry);
+    let (wild, literal): (Vec<&Entry>, Vec<&Entry>) = entries.partition(is_wild);
+    if !wild.is_empty() && accounts.is_empty() {
+        return Err(NotPlanned(
+            "no account in the organization's list matches a wildcard: check the patterns, the \
+             `accounts` of the request, ORGANIZATIONAL_UNITS and EXCLUDED_ACCOUNTS"
+                .to_owned(),
+        ));
+    }
+    accounts.sort_unstable();
+    let of_entries = |accounts, entries: &[&Entry]| PlannedRun {
+        model_arns: entries
+            .iter()
+            .map(|entry| Arc::clone(&entry.text))
+            .collect(),
+        dry_run: assignment.dry_run,
+        accounts,
+    };
+    let whole = of_entries(Some(accounts), &wild);
+    let literal = (!literal.is_empty()).then(|| of_entries(None, &literal));
+    split(literal, whole, accounts_per_run)
+}
+
 /// The plan of these runs, the second of which is split.
-fn plan(
+fn split(
     literal: Option<PlannedRun>,
     whole: PlannedRun,
     accounts_per_run: usize,
@@ -201,7 +167,7 @@ mod tests {
             (11, 10, vec![10, 1]),
             (3, 1, vec![1, 1, 1]),
         ] {
-            let plan = plan(None, run("*", Some(accounts(number))), per_run).unwrap();
+            let plan = split(None, run("*", Some(accounts(number))), per_run).unwrap();
             let runs = plan
                 .runs
                 .iter()
@@ -213,7 +179,7 @@ mod tests {
     #[test]
     fn ten_thousand_accounts_fit_with_25_per_run_and_with_one_the_error_says_what_would() {
         let pattern = "arn:aws:rekognition:*:*:project/*/version/*/*";
-        let planned = |per_run| plan(None, run(pattern, Some(accounts(10_000))), per_run);
+        let planned = |per_run| split(None, run(pattern, Some(accounts(10_000))), per_run);
         assert_eq!(planned(25).unwrap().runs.len(), 400);
         let message = planned(1).unwrap_err().to_string();
         let fitting = message
@@ -233,7 +199,7 @@ mod tests {
     #[test]
     fn the_error_of_a_plan_that_cannot_fit_says_so() {
         let entry = "a".repeat(LARGEST_PLAN);
-        let message = plan(Some(run(&entry, None)), run("*", Some(accounts(1))), 1).unwrap_err();
+        let message = split(Some(run(&entry, None)), run("*", Some(accounts(1))), 1).unwrap_err();
         assert!(
             message.to_string().contains("no `accounts_per_run` would"),
             "{message}"

@@ -1,321 +1,618 @@
-//! The scopes of a run: started a few at a time, once their accounts have been entered, so that
-//! memory grows with the running models and the accounts, and hardly with accounts times regions.
+//! The accounts of a run, and the scopes in them.
 //!
-//! 1. An account that needs a role waits to be entered; its scopes are values.
-//! 2. Its scopes wait to be started.
-//! 3. A scope that has started is a future, until it ends. The next one starts when the first call
-//!    of a started scope has had its turn, or waits for a region that does not answer: a scope that
-//!    hangs does not keep others from starting.
+//! 1. An account that needs a role waits for its session, and with it its scopes. One AssumeRole
+//!    serves all of them.
+//! 2. A scope that has not begun is no more than its key and its targets. It begins when its calls
+//!    can be made, so that memory grows with the running models and the accounts, and hardly with
+//!    accounts times regions.
+//! 3. A scope that has begun is dropped when it has nothing left to do.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::panic::AssertUnwindSafe;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
-use tokio::sync::mpsc::error::SendError;
-use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
+use super::assignment::{Assignment, Pattern, ScopeKey, Targets};
+use super::pending::Pending;
+use super::purpose::{Purpose, Rest, ScopePurpose};
 use super::scope::{Scope, ScopeReport};
-use super::{Pattern, Run, ScopeKey, Targets};
-use crate::aws::{Aws, CallError, Caller, Session, Sts};
-
-/// How many scopes may be waiting for the turn of their first call.
-const MOST_STARTING: usize = 32;
+use crate::calls::error::CallError;
+use crate::calls::request::{Request, ScopeId};
+use crate::calls::response::{Response, Session};
+use crate::report::Failure;
 
 /// How a scope has ended.
+#[derive(Debug)]
 pub(super) enum ScopeEnd<'a> {
     /// Calls were made.
     Called(ScopeReport<'a>),
     /// Nothing is known about its targets.
-    Failed {
-        key: ScopeKey,
-        targets: Targets<'a>,
-        error: CallError,
-        /// Whether the whole account could not be entered, whatever the region.
-        is_account_failure: bool,
-    },
+    Failed(FailedScope<'a>),
 }
 
-/// A scope that has not started yet.
-struct PendingScope<'a> {
-    key: ScopeKey,
-    targets: Targets<'a>,
-    /// Patterns that arrive later.
-    later_patterns: Option<UnboundedReceiver<Vec<Pattern<'a>>>>,
+/// A scope about whose targets nothing is known.
+#[derive(Debug)]
+pub(super) struct FailedScope<'a> {
+    pub(super) key: ScopeKey,
+    pub(super) targets: Targets<'a>,
+    pub(super) failure: Failure,
+    pub(super) extent: Extent,
+}
+
+/// What has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// The whole account, whatever the region.
+    Account,
+    Region,
 }
 
 /// A partition and an account.
-type AccountKey = (Arc<str>, Arc<str>);
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct AccountKey {
+    partition: Arc<str>,
+    account: Arc<str>,
+}
 
-/// An account, which is entered once for all its scopes.
-enum AccountState<'a> {
-    /// It has not been entered yet, and these scopes wait for that.
-    Pending(Vec<PendingScope<'a>>),
-    /// It has been entered, and calls are made by this caller.
-    Entered(Caller),
-    /// It cannot be entered.
-    Unreachable(CallError),
+/// An account.
+#[derive(Debug)]
+struct Account {
+    role_arn: Option<String>,
+    state: AccountState,
+}
+
+#[derive(Debug)]
+enum AccountState {
+    /// Its role is being assumed, and these scopes wait for that.
+    Waiting(Vec<ScopeId>),
+    /// Calls are made in this session, or as the function itself.
+    Open(Option<Session>),
+    /// Its role cannot be assumed.
+    Unreachable(Failure),
+}
+
+/// A scope that has not ended.
+#[derive(Debug)]
+enum ScopeState<'a> {
+    Pending(PendingScope<'a>),
+    Begun(Box<Scope<'a>>),
+}
+
+/// A scope that has not begun.
+#[derive(Debug)]
+struct PendingScope<'a> {
+    /// The index of its account.
+    account: usize,
+    key: ScopeKey,
+    targets: Targets<'a>,
+}
+
+/// Where the calls of a scope that begins are made.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) id: ScopeId,
+    pub(super) region: Arc<str>,
+    pub(super) session: Option<Session>,
 }
 
 /// The scopes of a run.
-pub(super) struct Scopes<'run, 'a> {
-    run: &'run Run<'a>,
-    aws: &'run Aws,
-    sts: Option<Arc<Sts>>,
-    accounts: HashMap<AccountKey, AccountState<'a>>,
-    /// The accounts that the run tried to enter, or in which a scope has started.
-    attempted: HashSet<AccountKey>,
-    /// Accounts to be entered, and accounts that are being entered.
-    to_enter: VecDeque<(AccountKey, Session)>,
-    entering: FuturesUnordered<BoxFuture<'run, (AccountKey, Result<Caller, CallError>)>>,
-    /// Scopes to be started, and scopes that are running.
-    ready: VecDeque<(Caller, PendingScope<'a>)>,
-    starting: Arc<Semaphore>,
-    running: FuturesUnordered<BoxFuture<'run, ScopeEnd<'a>>>,
-    /// Scopes that have ended without having started.
-    ended: VecDeque<ScopeEnd<'a>>,
-    /// Where to send patterns for scopes that accept them.
-    pattern_senders: HashMap<ScopeKey, UnboundedSender<Vec<Pattern<'a>>>>,
-    /// Whether the deadline has passed.
-    is_over: bool,
+#[derive(Debug)]
+pub(super) struct Scopes<'a> {
+    assignment: Assignment<'a>,
+    accounts: Vec<Account>,
+    indices: HashMap<AccountKey, usize>,
+    scopes: HashMap<ScopeId, ScopeState<'a>>,
+    last_id: u32,
+    /// The scopes that can begin.
+    ready: VecDeque<ScopeId>,
+    /// The scopes that more patterns may be added to, which do not end before that is settled.
+    extensible: HashMap<ScopeKey, ScopeId>,
+    ended: Vec<(ScopeId, ScopeEnd<'a>)>,
+    /// How many lines the log may still need for all of them.
+    lines: usize,
 }
 
-impl<'run, 'a: 'run> Scopes<'run, 'a> {
-    pub(super) fn new(run: &'run Run<'a>, aws: &'run Aws) -> Self {
+impl<'a> Scopes<'a> {
+    pub(super) fn new(assignment: Assignment<'a>) -> Self {
         Self {
-            run,
-            aws,
-            sts: None,
-            accounts: HashMap::new(),
-            attempted: HashSet::new(),
-            to_enter: VecDeque::new(),
-            entering: FuturesUnordered::new(),
+            assignment,
+            accounts: Vec::new(),
+            indices: HashMap::new(),
+            scopes: HashMap::new(),
+            last_id: ScopeId::FUNCTION.0,
             ready: VecDeque::new(),
-            starting: Arc::new(Semaphore::new(MOST_STARTING)),
-            running: FuturesUnordered::new(),
-            ended: VecDeque::new(),
-            pattern_senders: HashMap::new(),
-            is_over: false,
+            extensible: HashMap::new(),
+            ended: Vec::new(),
+            lines: 0,
         }
     }
 
-    /// Adds a scope, which may still be extended if it `accepts_patterns`.
-    pub(super) fn add(&mut self, key: ScopeKey, targets: Targets<'a>, accepts_patterns: bool) {
-        let later_patterns = accepts_patterns.then(|| {
-            let (sender, later_patterns) = mpsc::unbounded_channel();
-            self.pattern_senders.insert(key.clone(), sender);
-            later_patterns
-        });
-        let patterns = targets.patterns.len();
-        self.run.caller.deadline.expect_lines(patterns);
+    /// Adds a scope, and has its account's role assumed if that is needed.
+    pub(super) fn add(&mut self, key: ScopeKey, targets: Targets<'a>, pending: &mut Pending) {
+        self.insert(key, targets, pending);
+    }
+
+    /// The same, for a scope to which [`Scopes::extend`] may add patterns until [`Scopes::close`].
+    pub(super) fn add_extensible(
+        &mut self,
+        key: ScopeKey,
+        targets: Targets<'a>,
+        pending: &mut Pending,
+    ) {
+        let id = self.insert(key.clone(), targets, pending);
+        self.extensible.insert(key, id);
+    }
+
+    /// Has these patterns looked up in a scope: in the one that is extensible, if there is one.
+    pub(super) fn extend(
+        &mut self,
+        key: ScopeKey,
+        patterns: Vec<Pattern<'a>>,
+        pending: &mut Pending,
+    ) {
+        let extensible = self.extensible.get(&key).copied();
+        match extensible.and_then(|id| self.scopes.get_mut(&id)) {
+            Some(ScopeState::Pending(scope)) => {
+                self.lines += patterns.len();
+                scope.targets.patterns.extend(patterns);
+            }
+            Some(ScopeState::Begun(scope)) => {
+                self.lines += patterns.len();
+                scope.add_patterns(patterns, pending);
+            }
+            None => {
+                let targets = Targets {
+                    models: Vec::new(),
+                    patterns,
+                };
+                self.insert(key, targets, pending);
+            }
+        }
+    }
+
+    /// Notes that no more patterns will be added.
+    pub(super) fn close(&mut self, now: Instant) {
+        for id in std::mem::take(&mut self.extensible).into_values() {
+            self.end_if_done(id, now);
+        }
+    }
+
+    /// Whether all scopes have ended.
+    pub(super) fn are_done(&self) -> bool {
+        self.scopes.is_empty()
+    }
+
+    /// How many lines the log may still need for them.
+    pub(super) fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// In how many accounts the scopes are.
+    pub(super) fn accounts(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// The scopes that have ended since the last time.
+    pub(super) fn take_ended(&mut self) -> Vec<(ScopeId, ScopeEnd<'a>)> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// Begins the next scope, if there is one that can begin.
+    pub(super) fn begin_next(&mut self, pending: &mut Pending, now: Instant) -> Option<Opened> {
+        let id = self.ready.pop_front()?;
+        let Some(ScopeState::Pending(scope)) = self.scopes.remove(&id) else {
+            return None;
+        };
+        let account = self.accounts.get(scope.account)?;
+        let session = match &account.state {
+            AccountState::Open(session) => session.clone(),
+            AccountState::Waiting(_) | AccountState::Unreachable(_) => None,
+        };
+        let region = Arc::clone(&scope.key.region);
+        let PendingScope { key, targets, .. } = scope;
+        pending.queue.open(id, &region);
+        self.lines -= targets.lines();
+        let scope = Scope::begin(self.assignment, id, key, targets, pending, now);
+        self.lines += scope.lines();
+        self.scopes.insert(id, ScopeState::Begun(Box::new(scope)));
+        Some(Opened {
+            id,
+            region,
+            session,
+        })
+    }
+
+    /// Handles the end of the call that assumes an account's role.
+    pub(super) fn take_session(&mut self, index: usize, result: Result<Response, CallError>) {
+        let Some(account) = self.accounts.get_mut(index) else {
+            return;
+        };
+        match result.and_then(Response::into_session) {
+            Ok(session) => {
+                let open = AccountState::Open(Some(session));
+                if let AccountState::Waiting(ids) = std::mem::replace(&mut account.state, open) {
+                    self.ready.extend(ids);
+                }
+            }
+            Err(error) => {
+                let role_arn = account.role_arn.as_deref().unwrap_or("its role");
+                let failure = Failure::unreachable(role_arn, &error);
+                self.fail_account(index, failure);
+            }
+        }
+    }
+
+    /// Handles the end of a call of a scope, or a page of a list.
+    pub(super) fn take(
+        &mut self,
+        id: ScopeId,
+        purpose: ScopePurpose,
+        result: Result<Response, CallError>,
+        rest: Rest,
+        pending: &mut Pending,
+        now: Instant,
+    ) {
+        if let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) {
+            self.lines -= scope.lines();
+            scope.take(purpose, result, rest, pending, now);
+            self.lines += scope.lines();
+            self.end_if_done(id, now);
+        }
+    }
+
+    /// Has a scope do what it wanted to be woken for.
+    pub(super) fn wake(&mut self, id: ScopeId, pending: &mut Pending, now: Instant, due: Instant) {
+        if let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) {
+            scope.wake(pending, now, due);
+        }
+    }
+
+    /// Notes that a call of a scope did not end in time.
+    pub(super) fn give_up(
+        &mut self,
+        id: ScopeId,
+        purpose: ScopePurpose,
+        last_failure: Option<String>,
+    ) {
+        if let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) {
+            scope.give_up(purpose, last_failure);
+        }
+    }
+
+    /// Ends all scopes, because time has run out.
+    pub(super) fn end(&mut self, now: Instant) {
+        for (id, scope) in std::mem::take(&mut self.scopes) {
+            let end = match scope {
+                ScopeState::Begun(scope) => ScopeEnd::Called(scope.end(now)),
+                ScopeState::Pending(scope) => ScopeEnd::Failed(FailedScope {
+                    key: scope.key,
+                    targets: scope.targets,
+                    failure: Failure::out_of_time(None),
+                    extent: Extent::Region,
+                }),
+            };
+            self.ended.push((id, end));
+        }
+    }
+
+    fn insert(&mut self, key: ScopeKey, targets: Targets<'a>, pending: &mut Pending) -> ScopeId {
+        self.last_id += 1;
+        let id = ScopeId(self.last_id);
+        self.lines += targets.lines();
+        let index = self.account(&key, pending);
         let scope = PendingScope {
+            account: index,
             key,
             targets,
-            later_patterns,
         };
-        let account = (
-            Arc::clone(&scope.key.partition),
-            Arc::clone(&scope.key.account),
-        );
-        match self.accounts.get_mut(&account) {
-            Some(AccountState::Pending(scopes)) => scopes.push(scope),
-            Some(AccountState::Entered(caller)) => self.ready.push_back((caller.clone(), scope)),
-            Some(AccountState::Unreachable(error)) => self.ended.push_back(scope.fail(error, true)),
-            None => match self.session(&account) {
-                Some(session) => {
-                    self.accounts
-                        .insert(account.clone(), AccountState::Pending(vec![scope]));
-                    self.to_enter.push_back((account, session));
+        self.scopes.insert(id, ScopeState::Pending(scope));
+        match self
+            .accounts
+            .get_mut(index)
+            .map(|account| &mut account.state)
+        {
+            Some(AccountState::Waiting(ids)) => ids.push(id),
+            Some(AccountState::Unreachable(failure)) => {
+                let failure = failure.clone();
+                self.fail(id, failure);
+            }
+            Some(AccountState::Open(_)) | None => self.ready.push_back(id),
+        }
+        id
+    }
+
+    /// The index of a scope's account. The first time, its role is assumed if it needs one.
+    fn account(&mut self, key: &ScopeKey, pending: &mut Pending) -> usize {
+        let account_key = AccountKey {
+            partition: Arc::clone(&key.partition),
+            account: Arc::clone(&key.account),
+        };
+        let next = self.accounts.len();
+        let index = *self.indices.entry(account_key).or_insert(next);
+        if index == next {
+            let role_arn = self.assignment.role(&key.partition, &key.account);
+            let state = match &role_arn {
+                Some(role_arn) => {
+                    let request = Request::AssumeRole {
+                        role_arn: role_arn.clone(),
+                        external_id: self.assignment.settings.member_external_id.clone(),
+                    };
+                    pending.push(request, Purpose::Session(index));
+                    AccountState::Waiting(Vec::new())
                 }
-                None => {
-                    let caller = self.run.caller.clone();
-                    self.accounts
-                        .insert(account, AccountState::Entered(caller.clone()));
-                    self.ready.push_back((caller, scope));
-                }
-            },
+                None => AccountState::Open(None),
+            };
+            self.accounts.push(Account { role_arn, state });
         }
+        index
     }
 
-    /// Has these patterns looked up in a scope: in the one that accepts them, if there is one.
-    pub(super) fn extend(&mut self, key: ScopeKey, mut targets: Targets<'a>) {
-        if let Some(sender) = self.pattern_senders.get(&key) {
-            let patterns = targets.patterns.len();
-            self.run.caller.deadline.expect_lines(patterns);
-            match sender.send(targets.patterns) {
-                Ok(()) => return,
-                Err(SendError(patterns)) => targets.patterns = patterns,
-            }
-        }
-        self.add(key, targets, false);
-    }
-
-    /// Notes that no scope will be extended any more.
-    pub(super) fn close(&mut self) {
-        self.pattern_senders.clear();
-    }
-
-    /// Waits for the next scope to end; none if all have ended.
-    ///
-    /// Cancel safe: nothing is lost if this is dropped before it completes.
-    pub(super) async fn next(&mut self) -> Option<ScopeEnd<'a>> {
-        loop {
-            if self.is_over {
-                self.fail_pending();
-            }
-            if let Some(end) = self.ended.pop_front() {
-                return Some(end);
-            }
-            self.enter_accounts();
-            if self.is_done() {
-                return None;
-            }
-            tokio::select! {
-                biased;
-                () = self.run.caller.deadline.passed(), if !self.is_over => self.is_over = true,
-                Some((account, caller)) = self.entering.next() => self.entered(account, caller),
-                Ok(turn) = Arc::clone(&self.starting).acquire_owned(), if !self.ready.is_empty() => {
-                    self.begin_next(turn);
-                }
-                Some(end) = self.running.next() => return Some(end),
-                () = room_changed(self.sts.as_deref()), if !self.to_enter.is_empty() => {}
+    /// Fails all scopes of an account, those that are added later as well.
+    pub(super) fn fail_account(&mut self, index: usize, failure: Failure) {
+        let Some(account) = self.accounts.get_mut(index) else {
+            return;
+        };
+        let unreachable = AccountState::Unreachable(failure.clone());
+        if let AccountState::Waiting(ids) = std::mem::replace(&mut account.state, unreachable) {
+            for id in ids {
+                self.fail(id, failure.clone());
             }
         }
     }
 
-    /// The number of accounts in which calls were made or attempted.
-    pub(super) fn accounts(&self) -> usize {
-        self.attempted.len()
-    }
-
-    fn is_done(&self) -> bool {
-        self.to_enter.is_empty()
-            && self.entering.is_empty()
-            && self.ready.is_empty()
-            && self.running.is_empty()
-    }
-
-    /// The session in which calls to an account are made, unless they are made as the function
-    /// itself.
-    fn session(&mut self, (partition, account): &AccountKey) -> Option<Session> {
-        let settings = self.run.settings;
-        let role = settings.member_role.as_deref()?;
-        if **account == *self.run.own_account {
-            return None;
+    fn fail(&mut self, id: ScopeId, failure: Failure) {
+        if let Some(ScopeState::Pending(scope)) = self.scopes.remove(&id) {
+            self.lines -= scope.targets.lines();
+            let end = ScopeEnd::Failed(FailedScope {
+                key: scope.key,
+                targets: scope.targets,
+                failure,
+                extent: Extent::Account,
+            });
+            self.ended.push((id, end));
         }
-        let sts = self.sts.get_or_insert_with(|| {
-            let external_id = settings.member_external_id.clone();
-            self.aws.sts(self.run.caller.clone(), external_id)
+    }
+
+    fn end_if_done(&mut self, id: ScopeId, now: Instant) {
+        let Some(ScopeState::Begun(scope)) = self.scopes.get(&id) else {
+            return;
+        };
+        if !scope.is_done() || self.extensible.get(&scope.key) == Some(&id) {
+            return;
+        }
+        if let Some(ScopeState::Begun(scope)) = self.scopes.remove(&id) {
+            self.lines -= scope.lines();
+            self.ended.push((id, ScopeEnd::Called(scope.end(now))));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::env::VarError;
+
+    use time::OffsetDateTime;
+
+    use super::super::assignment::NamedModel;
+    use crate::arn::ModelPattern;
+    use crate::calls::queue::{CallId, Queue};
+    use crate::calls::response::Page;
+    use crate::calls::retry::ATTEMPT_LIMIT;
+    use crate::calls::status::Status;
+    use crate::settings::Settings;
+
+    const HERE: &str = "123456789012";
+    const THERE: &str = "210987654321";
+    const REGIONS: [&str; 3] = ["ap-south-1", "eu-west-1", "us-east-1"];
+
+    fn settings() -> Settings {
+        let settings = Settings::read(|name| match name {
+            "MEMBER_ROLE" => Ok("stopper".to_owned()),
+            "CONFIRM_STOPPED" => Ok("false".to_owned()),
+            _ => Err(VarError::NotPresent),
         });
-        Some(
-            self.aws
-                .session(sts, format!("arn:{partition}:iam::{account}:role/{role}")),
-        )
+        settings.unwrap()
     }
 
-    /// Enters as many accounts as will soon have their turn.
-    fn enter_accounts(&mut self) {
-        let room = self.sts.as_ref().map_or(0, |sts| sts.room());
-        let accounts = self.to_enter.drain(..room.min(self.to_enter.len()));
-        for (account, session) in accounts {
-            let caller = &self.run.caller;
-            self.attempted.insert(account.clone());
-            self.entering.push(Box::pin(async move {
-                let begun = session.begin().await;
-                (account, begun.map(|()| caller.in_session(session)))
-            }));
+    fn assignment(settings: &Settings) -> Assignment<'_> {
+        Assignment {
+            settings,
+            entries: &[],
+            dry_run: false,
+            accounts: None,
+            own_account: HERE,
+            request_id: "request-1",
+            now: OffsetDateTime::UNIX_EPOCH,
         }
     }
 
-    fn entered(&mut self, account: AccountKey, caller: Result<Caller, CallError>) {
-        let entered = match &caller {
-            Ok(caller) => AccountState::Entered(caller.clone()),
-            Err(error) => AccountState::Unreachable(error.clone()),
+    fn pending() -> Pending<'static> {
+        let queue = Queue::new(8, fastrand::Rng::with_seed(7));
+        Pending::new(queue, "request-1")
+    }
+
+    fn key(account: &str, region: &str) -> ScopeKey {
+        ScopeKey {
+            partition: "aws".into(),
+            account: account.into(),
+            region: region.into(),
+        }
+    }
+
+    fn all() -> ModelPattern {
+        "arn:aws:rekognition:*:*:project/*/version/*/*"
+            .parse()
+            .unwrap()
+    }
+
+    fn patterns(pattern: &ModelPattern) -> Targets<'_> {
+        Targets {
+            models: Vec::new(),
+            patterns: vec![Pattern { entry: 0, pattern }],
+        }
+    }
+
+    /// The call that is made next.
+    fn next(pending: &mut Pending, now: Instant) -> Option<CallId> {
+        let attempt = pending.queue.next(now, now + ATTEMPT_LIMIT)?;
+        Some(attempt.id)
+    }
+
+    /// Responds to the call that assumes an account's role, the only one that is made.
+    fn assume_role(
+        scopes: &mut Scopes,
+        pending: &mut Pending,
+        response: Result<Response, CallError>,
+        now: Instant,
+    ) {
+        let call = next(pending, now).unwrap();
+        assert_eq!(next(pending, now), None);
+        let step = pending.ended(call, response, now).unwrap();
+        let Purpose::Session(account) = step.purpose else {
+            panic!("{step:?}");
         };
-        let Some(AccountState::Pending(scopes)) = self.accounts.insert(account, entered) else {
-            return;
+        scopes.take_session(account, step.result);
+    }
+
+    /// Responds to all calls of scopes: there are no projects, and stops are accepted.
+    fn respond(scopes: &mut Scopes, pending: &mut Pending, now: Instant) {
+        while let Some(attempt) = pending.queue.next(now, now + ATTEMPT_LIMIT) {
+            let response = match attempt.request {
+                Request::StopProjectVersion { .. } => Response::Stop(Some(Status::new("STOPPING"))),
+                Request::DescribeProjects { .. } => Response::Projects(Page {
+                    items: Vec::new(),
+                    next_token: None,
+                }),
+                request => panic!("{request:?}"),
+            };
+            let call = attempt.id;
+            let step = pending.ended(call, Ok(response), now).unwrap();
+            let Purpose::Scope(id, purpose) = step.purpose else {
+                panic!("{step:?}");
+            };
+            scopes.take(id, purpose, step.result, step.rest, pending, now);
+        }
+    }
+
+    #[test]
+    fn the_role_of_an_account_is_assumed_once_for_all_its_scopes() {
+        let (settings, all, now) = (settings(), all(), Instant::now());
+        let mut pending = pending();
+        let mut scopes = Scopes::new(assignment(&settings));
+        for region in REGIONS {
+            scopes.add(key(THERE, region), patterns(&all), &mut pending);
+        }
+        assert!(scopes.begin_next(&mut pending, now).is_none());
+        let session = Session {
+            access_key_id: "key".to_owned(),
+            secret_access_key: "secret".to_owned(),
+            session_token: "token".to_owned(),
         };
-        for scope in scopes {
-            match &caller {
-                Ok(caller) => self.ready.push_back((caller.clone(), scope)),
-                Err(error) => self.ended.push_back(scope.fail(error, true)),
+        let response = Ok(Response::Session(session));
+        assume_role(&mut scopes, &mut pending, response, now);
+        for region in REGIONS {
+            let opened = scopes.begin_next(&mut pending, now).unwrap();
+            assert_eq!(&*opened.region, region);
+            assert_eq!(opened.session.unwrap().access_key_id, "key");
+        }
+        assert!(scopes.begin_next(&mut pending, now).is_none());
+        assert_eq!(scopes.lines(), 3);
+        respond(&mut scopes, &mut pending, now);
+        assert_eq!(scopes.take_ended().len(), 3);
+        assert_eq!((scopes.lines(), scopes.accounts()), (0, 1));
+        assert!(scopes.are_done());
+    }
+
+    #[test]
+    fn an_account_whose_role_cannot_be_assumed_fails_all_its_scopes_later_ones_too() {
+        let (settings, all, now) = (settings(), all(), Instant::now());
+        let mut pending = pending();
+        let mut scopes = Scopes::new(assignment(&settings));
+        scopes.add(key(THERE, REGIONS[0]), patterns(&all), &mut pending);
+        scopes.add_extensible(key(THERE, REGIONS[1]), patterns(&all), &mut pending);
+        let panicked = Err(CallError::Panicked);
+        assume_role(&mut scopes, &mut pending, panicked, now);
+        scopes.add(key(THERE, REGIONS[2]), patterns(&all), &mut pending);
+        scopes.extend(
+            key(THERE, REGIONS[1]),
+            patterns(&all).patterns,
+            &mut pending,
+        );
+        let ended = scopes.take_ended();
+        assert_eq!(ended.len(), 4);
+        for (_, end) in ended {
+            let ScopeEnd::Failed(failed) = end else {
+                panic!("{end:?}");
+            };
+            let role_arn = format!("arn:aws:iam::{THERE}:role/stopper");
+            let failure = Failure::unreachable(&role_arn, &CallError::Panicked);
+            assert_eq!((failed.failure, failed.extent), (failure, Extent::Account));
+        }
+        assert!(scopes.are_done() && next(&mut pending, now).is_none());
+        assert_eq!((scopes.lines(), scopes.accounts()), (0, 1));
+    }
+
+    #[test]
+    fn a_scope_that_may_be_extended_does_not_end_before_that_is_settled() {
+        let (settings, all, now) = (settings(), all(), Instant::now());
+        let mut pending = pending();
+        let mut scopes = Scopes::new(assignment(&settings));
+        let here = || key(HERE, "us-east-1");
+        let model_arn = "arn:aws:rekognition:us-east-1:123456789012:project/shelf/version/v1/1";
+        let targets = Targets {
+            models: vec![NamedModel {
+                entry: 0,
+                model_arn: model_arn.parse().unwrap(),
+            }],
+            patterns: Vec::new(),
+        };
+        scopes.add_extensible(here(), targets, &mut pending);
+        assert_eq!(scopes.lines(), 1);
+        // Patterns are added before it has begun, while it is busy and when it has nothing to do.
+        scopes.extend(here(), patterns(&all).patterns, &mut pending);
+        let opened = scopes.begin_next(&mut pending, now).unwrap();
+        assert!(opened.session.is_none());
+        scopes.extend(here(), patterns(&all).patterns, &mut pending);
+        assert_eq!(scopes.lines(), 3);
+        respond(&mut scopes, &mut pending, now);
+        assert_eq!(scopes.lines(), 2);
+        scopes.extend(here(), patterns(&all).patterns, &mut pending);
+        respond(&mut scopes, &mut pending, now);
+        assert!(!scopes.are_done() && scopes.take_ended().is_empty());
+        scopes.close(now);
+        let [(id, ScopeEnd::Called(report))] = &scopes.take_ended()[..] else {
+            panic!("{scopes:?}");
+        };
+        assert_eq!(*id, opened.id);
+        assert_eq!((report.models.len(), report.searches.len()), (1, 3));
+        assert_eq!(scopes.lines(), 0);
+        assert!(scopes.are_done());
+    }
+
+    #[test]
+    fn a_scope_that_has_not_begun_by_the_deadline_fails_alone() {
+        let (settings, all, now) = (settings(), all(), Instant::now());
+        let mut pending = pending();
+        let mut scopes = Scopes::new(assignment(&settings));
+        scopes.add(key(HERE, REGIONS[0]), patterns(&all), &mut pending);
+        scopes.add(key(HERE, REGIONS[1]), patterns(&all), &mut pending);
+        let begun = scopes.begin_next(&mut pending, now).unwrap();
+        scopes.end(now);
+        let ended = scopes.take_ended();
+        assert_eq!(ended.len(), 2);
+        for (id, end) in ended {
+            match end {
+                ScopeEnd::Called(_) => assert_eq!(id, begun.id),
+                ScopeEnd::Failed(failed) => {
+                    assert_ne!(id, begun.id);
+                    assert_eq!(failed.key, key(HERE, REGIONS[1]));
+                    assert_eq!(failed.failure, Failure::out_of_time(None));
+                    assert_eq!(failed.extent, Extent::Region);
+                }
             }
         }
-    }
-
-    /// Starts the next scope, with this permit.
-    fn begin_next(&mut self, turn: OwnedSemaphorePermit) {
-        let Some((
-            caller,
-            PendingScope {
-                key,
-                targets,
-                later_patterns,
-            },
-        )) = self.ready.pop_front()
-        else {
-            return;
-        };
-        let (run, aws) = (self.run, self.aws);
-        self.attempted
-            .insert((Arc::clone(&key.partition), Arc::clone(&key.account)));
-        let after_panic = PendingScope {
-            key: key.clone(),
-            targets: targets.clone(),
-            later_patterns: None,
-        };
-        let scope = async move {
-            let max_concurrency = run.settings.max_concurrency.get();
-            let service = aws.rekognition(&key.region, caller, max_concurrency);
-            Scope::new(run, &service, key, targets, later_patterns, turn)
-                .run()
-                .await
-        };
-        let scope = AssertUnwindSafe(scope).catch_unwind();
-        self.running.push(Box::pin(scope.map(|report| match report {
-            Ok(report) => ScopeEnd::Called(report),
-            Err(_) => after_panic.fail(&CallError::Panicked, false),
-        })));
-    }
-
-    /// Fails everything that has not started by the deadline.
-    fn fail_pending(&mut self) {
-        let error = CallError::OutOfTime { last_failure: None };
-        for (account, _) in std::mem::take(&mut self.to_enter) {
-            self.entered(account, Err(error.clone()));
-        }
-        let ready = std::mem::take(&mut self.ready);
-        self.ended.extend(
-            ready
-                .into_iter()
-                .map(|(_, scope)| scope.fail(&error, false)),
-        );
-    }
-}
-
-impl<'a> PendingScope<'a> {
-    fn fail(mut self, error: &CallError, is_account_failure: bool) -> ScopeEnd<'a> {
-        if let Some(mut later_patterns) = self.later_patterns {
-            later_patterns.close();
-            let patterns = std::iter::from_fn(|| later_patterns.try_recv().ok());
-            self.targets.patterns.extend(patterns.flatten());
-        }
-        ScopeEnd::Failed {
-            key: self.key,
-            targets: self.targets,
-            error: error.clone(),
-            is_account_failure,
-        }
-    }
-}
-
-/// Waits until there may be more room for calls to STS.
-async fn room_changed(sts: Option<&Sts>) {
-    match sts {
-        Some(sts) => sts.room_changed().await,
-        None => std::future::pending().await,
+        assert!(scopes.are_done());
     }
 }

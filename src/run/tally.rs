@@ -3,20 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::ScopeKey;
+use super::assignment::{Pattern, ScopeKey};
 use super::discovery::Search;
-use super::scopes::ScopeEnd;
+use super::scope::ScopeModel;
+use super::scopes::{Extent, FailedScope, ScopeEnd};
 use crate::arn::{InvalidModelArn, ModelPattern};
-use crate::aws::CallError;
-use crate::report::{Failure, ModelReport};
-
-/// The position of a report among the others: by its entry, then models before failures of the
-/// entry itself, and then by its text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Position {
-    entry: usize,
-    is_failed_entry: bool,
-}
+use crate::report::{FailedLookup, Failure, ModelReport};
 
 /// What has been found for a pattern in all its scopes.
 #[derive(Debug)]
@@ -24,7 +16,6 @@ struct PatternTally<'a> {
     pattern: &'a ModelPattern,
     /// Whether it matches a version anywhere, in any status.
     has_match: bool,
-    has_failed: bool,
     /// The account of the projects that were listed, if it is not the pattern's.
     other_account: Option<String>,
 }
@@ -32,29 +23,38 @@ struct PatternTally<'a> {
 /// The reports of a run.
 #[derive(Debug)]
 pub(super) struct Tally<'a> {
-    request_id: Arc<str>,
-    reports: Vec<(Position, ModelReport)>,
+    request_id: &'a str,
+    models: Vec<ScopeModel>,
+    lookups: Vec<FailedLookup>,
+    /// The lookups that have failed, each by its entry and its text.
+    failed: HashSet<(usize, String)>,
     patterns: BTreeMap<usize, PatternTally<'a>>,
-    /// The failures of patterns that have been reported.
-    failures: HashSet<(usize, String)>,
+}
+
+/// All reports of a run, in order, and the patterns that match no version.
+#[derive(Debug)]
+pub(super) struct Reports {
+    pub(super) models: Vec<ModelReport>,
+    pub(super) lookups: Vec<FailedLookup>,
+    pub(super) unmatched_patterns: Vec<String>,
 }
 
 impl<'a> Tally<'a> {
-    pub(super) fn new(request_id: &Arc<str>) -> Self {
+    pub(super) fn new(request_id: &'a str) -> Self {
         Self {
-            request_id: Arc::clone(request_id),
-            reports: Vec::new(),
+            request_id,
+            models: Vec::new(),
+            lookups: Vec::new(),
+            failed: HashSet::new(),
             patterns: BTreeMap::new(),
-            failures: HashSet::new(),
         }
     }
 
     /// Notes a pattern, which may turn out to be unmatched.
-    pub(super) fn note_pattern(&mut self, entry: usize, pattern: &'a ModelPattern) {
+    pub(super) fn note_pattern(&mut self, Pattern { entry, pattern }: Pattern<'a>) {
         let tally = PatternTally {
             pattern,
             has_match: false,
-            has_failed: false,
             other_account: None,
         };
         self.patterns.insert(entry, tally);
@@ -62,120 +62,125 @@ impl<'a> Tally<'a> {
 
     /// Notes an invalid entry.
     pub(super) fn invalid(&mut self, entry: usize, text: &str, invalid: &InvalidModelArn) {
-        self.fail(entry, text, Failure::from(invalid));
+        self.fail_model(entry, text, Failure::from(invalid));
     }
 
     /// Notes the end of a scope.
     pub(super) fn add(&mut self, end: ScopeEnd<'a>) {
         match end {
             ScopeEnd::Called(report) => {
-                let position = |entry| Position {
-                    entry,
-                    is_failed_entry: false,
-                };
-                let models = report.models.into_iter();
-                self.reports
-                    .extend(models.map(|(entry, report)| (position(entry), report)));
+                self.models.extend(report.models);
                 for search in report.searches {
                     self.add_search(&report.key, search);
                 }
             }
-            ScopeEnd::Failed {
+            ScopeEnd::Failed(FailedScope {
                 key,
                 targets,
-                error,
-                is_account_failure,
-            } => {
-                for (entry, model_arn) in targets.models {
-                    let report = ModelReport::failed(model_arn.as_str(), error.clone().into());
-                    self.report(entry, false, report);
+                failure,
+                extent,
+            }) => {
+                for named in targets.models {
+                    self.fail_model(named.entry, named.model_arn.as_str(), failure.clone());
                 }
-                for (entry, pattern) in targets.patterns {
-                    let text = match is_account_failure {
-                        true => pattern.with_account(&key.account),
-                        false => pattern.with_location(&key.account, &key.region),
-                    };
-                    self.fail_lookup(entry, text, &error);
+                for pattern in targets.patterns {
+                    self.fail_lookup(pattern, &key, extent, failure.clone());
                 }
             }
         }
     }
 
-    /// Notes that not all accounts that a pattern stands for are known.
-    pub(super) fn fail_list(&mut self, entry: usize, pattern: &ModelPattern, error: &CallError) {
-        self.note(entry, |tally| tally.has_failed = true);
-        let failure = Failure::from(error.clone())
-            .context("the accounts of the organization could not be listed");
-        self.fail(entry, pattern.as_str(), failure);
+    /// Notes that not all accounts that a pattern matches are known.
+    pub(super) fn fail_list(&mut self, Pattern { entry, pattern }: Pattern<'a>, failure: &Failure) {
+        let failure = failure.clone();
+        self.add_lookup(FailedLookup {
+            pattern: pattern.as_str().to_owned(),
+            failure: failure.context("the accounts of the organization could not be listed"),
+            entry,
+            account: None,
+            region: None,
+        });
     }
 
     /// All reports, in order, and the unmatched patterns, each of which is logged as a warning.
-    /// There are none of these if the run did not cover all accounts.
-    pub(super) fn into_reports(
-        mut self,
-        covers_all_accounts: bool,
-    ) -> (Vec<ModelReport>, Vec<String>) {
-        self.reports.sort_by(|(one, first), (other, second)| {
-            one.cmp(other)
-                .then_with(|| first.model_arn.cmp(&second.model_arn))
+    /// There are none of these if the request named some of the accounts: a pattern that matches
+    /// nothing in these may match in others.
+    pub(super) fn into_reports(mut self, is_narrowed: bool) -> Reports {
+        self.models.sort_by(|one, other| {
+            let place = (other.entry, &other.report.model_arn);
+            (one.entry, &one.report.model_arn).cmp(&place)
         });
+        self.lookups
+            .sort_by(|one, other| (one.entry, &one.pattern).cmp(&(other.entry, &other.pattern)));
+        let failed: HashSet<usize> = self.lookups.iter().map(|it| it.entry).collect();
         let mut unmatched_patterns = Vec::new();
-        for tally in self.patterns.into_values() {
-            if tally.has_match || tally.has_failed || !covers_all_accounts {
+        for (entry, tally) in self.patterns {
+            if tally.has_match || failed.contains(&entry) || is_narrowed {
                 continue;
             }
             tracing::warn!(
-                requestId = &*self.request_id,
+                requestId = self.request_id,
                 pattern = tally.pattern.as_str(),
                 other_account = tally.other_account,
                 "the pattern matches no model version"
             );
             unmatched_patterns.push(tally.pattern.as_str().to_owned());
         }
-        let reports = self.reports.into_iter().map(|(_, report)| report);
-        (reports.collect(), unmatched_patterns)
+        let models = self.models.into_iter().map(|model| model.report);
+        Reports {
+            models: models.collect(),
+            lookups: self.lookups,
+            unmatched_patterns,
+        }
     }
 
     fn add_search(&mut self, key: &ScopeKey, search: Search<'a>) {
-        self.note(search.entry, |tally| {
+        if let Some(tally) = self.patterns.get_mut(&search.entry) {
             tally.has_match |= search.has_match;
             tally.other_account = tally.other_account.take().or(search.other_account);
-        });
-        if let Some(error) = search.error {
-            let text = match error {
-                CallError::Unreachable { .. } => search.pattern.with_account(&key.account),
-                _ => search.pattern.with_location(&key.account, &key.region),
+        }
+        if let Some(failure) = search.failure {
+            let pattern = Pattern {
+                entry: search.entry,
+                pattern: search.pattern,
             };
-            self.fail_lookup(search.entry, text, &error);
+            self.fail_lookup(pattern, key, Extent::Region, failure);
         }
     }
 
     /// Notes a failed lookup of a pattern, each only once.
-    fn fail_lookup(&mut self, entry: usize, text: String, error: &CallError) {
-        self.note(entry, |tally| tally.has_failed = true);
-        let failure = Failure::from(error.clone()).context("the pattern could not be looked up");
-        if self.failures.insert((entry, text.clone())) {
-            self.fail(entry, &text, failure);
-        }
-    }
-
-    fn note(&mut self, entry: usize, note: impl FnOnce(&mut PatternTally<'a>)) {
-        if let Some(tally) = self.patterns.get_mut(&entry) {
-            note(tally);
-        }
-    }
-
-    fn fail(&mut self, entry: usize, text: &str, failure: Failure) {
-        self.report(entry, true, ModelReport::failed(text, failure));
-    }
-
-    fn report(&mut self, entry: usize, is_failed_entry: bool, report: ModelReport) {
-        report.log(&self.request_id);
-        let position = Position {
-            entry,
-            is_failed_entry,
+    fn fail_lookup(
+        &mut self,
+        Pattern { entry, pattern }: Pattern<'a>,
+        key: &ScopeKey,
+        extent: Extent,
+        failure: Failure,
+    ) {
+        let text = match extent {
+            Extent::Account => pattern.with_account(&key.account),
+            Extent::Region => pattern.with_location(&key.account, &key.region),
         };
-        self.reports.push((position, report));
+        let has_region = extent == Extent::Region && pattern.region().is_none();
+        if self.failed.insert((entry, text.clone())) {
+            self.add_lookup(FailedLookup {
+                pattern: text,
+                failure,
+                entry,
+                account: Some(Arc::clone(&key.account)),
+                region: has_region.then(|| Arc::clone(&key.region)),
+            });
+        }
+    }
+
+    fn add_lookup(&mut self, lookup: FailedLookup) {
+        lookup.log(self.request_id);
+        self.lookups.push(lookup);
+    }
+
+    fn fail_model(&mut self, entry: usize, text: &str, failure: Failure) {
+        let report = ModelReport::failed(text, failure);
+        report.log(self.request_id);
+        self.models.push(ScopeModel { entry, report });
     }
 }
 
@@ -183,20 +188,30 @@ impl<'a> Tally<'a> {
 mod tests {
     use super::*;
 
+    use super::super::assignment::{NamedModel, Targets};
     use super::super::scope::ScopeReport;
-    use super::super::{Pattern, Targets};
     use crate::arn::ModelArn;
-    use crate::report::Outcome;
+    use crate::calls::error::CallError;
+    use crate::report::{Code, Outcome};
 
     const HERE: &str = "123456789012";
     const THERE: &str = "210987654321";
 
     fn tally<'a>(patterns: &[Pattern<'a>]) -> Tally<'a> {
-        let mut tally = Tally::new(&"request-1".into());
-        for (entry, pattern) in patterns {
-            tally.note_pattern(*entry, pattern);
-        }
+        let mut tally = Tally::new("request-1");
+        patterns.iter().for_each(|it| tally.note_pattern(*it));
         tally
+    }
+
+    fn entry(entry: usize, pattern: &ModelPattern) -> Pattern<'_> {
+        Pattern { entry, pattern }
+    }
+
+    fn patterns(patterns: Vec<Pattern<'_>>) -> Targets<'_> {
+        Targets {
+            models: Vec::new(),
+            patterns,
+        }
     }
 
     fn key(account: &str, region: &str) -> ScopeKey {
@@ -218,30 +233,17 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn denied() -> CallError {
-        CallError::Refused {
-            code: "AccessDeniedException".to_owned(),
-            message: String::new(),
-        }
+    fn denied() -> Failure {
+        Failure::new(Code::Service("AccessDeniedException".to_owned()), "")
     }
 
-    fn unreachable() -> CallError {
-        CallError::Unreachable {
-            message: "the role could not be assumed".to_owned(),
-        }
-    }
-
-    fn search<'a>(
-        (entry, pattern): Pattern<'a>,
-        has_match: bool,
-        error: Option<CallError>,
-    ) -> Search<'a> {
+    fn search(pattern: Pattern<'_>, has_match: bool, failure: Option<Failure>) -> Search<'_> {
         Search {
-            entry,
-            pattern,
+            entry: pattern.entry,
+            pattern: pattern.pattern,
             has_match,
             other_account: None,
-            error,
+            failure,
         }
     }
 
@@ -251,34 +253,39 @@ mod tests {
         models: &[(usize, &str)],
         searches: Vec<Search<'a>>,
     ) -> ScopeEnd<'a> {
-        let report = |version| ModelReport::new(&model(version), Outcome::Stopped, None);
-        let models = models.iter();
+        let models = models.iter().map(|(entry, version)| ScopeModel {
+            entry: *entry,
+            report: ModelReport::new(&model(version), Outcome::Stopped, None),
+        });
         ScopeEnd::Called(ScopeReport {
             key,
-            models: models
-                .map(|(entry, version)| (*entry, report(version)))
-                .collect(),
+            models: models.collect(),
             searches,
         })
     }
 
-    fn failed<'a>(key: ScopeKey, targets: Targets<'a>, is_account_failure: bool) -> ScopeEnd<'a> {
-        let error = if is_account_failure {
-            unreachable()
-        } else {
-            denied()
+    fn failed(key: ScopeKey, targets: Targets<'_>, extent: Extent) -> ScopeEnd<'_> {
+        let failure = match extent {
+            Extent::Account => Failure::unreachable("the role", &CallError::NoResponse),
+            Extent::Region => denied(),
         };
-        ScopeEnd::Failed {
+        ScopeEnd::Failed(FailedScope {
             key,
             targets,
-            error,
-            is_account_failure,
-        }
+            failure,
+            extent,
+        })
     }
 
     /// The ARNs or entries of the reports, in order.
     fn texts(reports: &[ModelReport]) -> Vec<&str> {
         reports.iter().map(|report| &*report.model_arn).collect()
+    }
+
+    /// The patterns of the failed lookups, in order.
+    fn lookups(reports: &Reports) -> Vec<&str> {
+        let lookups = reports.lookups.iter();
+        lookups.map(|lookup| &*lookup.pattern).collect()
     }
 
     #[test]
@@ -294,30 +301,30 @@ mod tests {
                 called(
                     key(HERE, "eu-west-1"),
                     &[(1, "v5")],
-                    vec![search((3, &all), true, Some(denied()))],
+                    vec![search(entry(3, &all), true, Some(denied()))],
                 ),
                 called(
                     key(HERE, "ap-south-1"),
                     &[(3, "v0")],
-                    vec![search((3, &all), true, Some(denied()))],
+                    vec![search(entry(3, &all), true, Some(denied()))],
                 ),
             ]
         };
         let invalid = "x".parse::<ModelArn>().unwrap_err();
         for rotation in 0..3 {
-            let mut tally = tally(&[(3, &all)]);
+            let mut tally = tally(&[entry(3, &all)]);
             let mut ends = Vec::from(ends());
             ends.rotate_left(rotation);
             ends.into_iter().for_each(|end| tally.add(end));
             tally.invalid(2, "x", &invalid);
-            let (reports, unmatched) = tally.into_reports(true);
+            let reports = tally.into_reports(false);
             let models = ["v9", "v5", "v0", "v1", "v2"].map(model);
             let [v9, v5, v0, v1, v2] = models.each_ref().map(ModelArn::as_str);
             let south = all.with_location(HERE, "ap-south-1");
             let west = all.with_location(HERE, "eu-west-1");
-            let expected = [v9, v5, "x", v0, v1, v2, &south, &west];
-            assert_eq!(texts(&reports), expected);
-            assert!(unmatched.is_empty());
+            assert_eq!(texts(&reports.models), [v9, v5, "x", v0, v1, v2]);
+            assert_eq!(lookups(&reports), [south, west]);
+            assert!(reports.unmatched_patterns.is_empty());
         }
     }
 
@@ -326,7 +333,7 @@ mod tests {
         let nowhere = pattern("*", HERE);
         let somewhere = pattern("us-*", HERE);
         let in_part = pattern("eu-*", HERE);
-        let patterns = [(0, &nowhere), (1, &somewhere), (2, &in_part)];
+        let patterns = [entry(0, &nowhere), entry(1, &somewhere), entry(2, &in_part)];
         let mut tally = tally(&patterns);
         let [nowhere_search, somewhere_search, in_part_search] = patterns;
         let searches = vec![
@@ -341,67 +348,80 @@ mod tests {
         tally.add(called(key(HERE, "us-west-2"), &[], searches));
         let searches = vec![search(in_part_search, false, Some(denied()))];
         tally.add(called(key(HERE, "eu-west-1"), &[], searches));
-        let (reports, unmatched) = tally.into_reports(true);
-        assert_eq!(unmatched, [nowhere.as_str()]);
-        assert_eq!(texts(&reports), [in_part.with_location(HERE, "eu-west-1")]);
+        let reports = tally.into_reports(false);
+        assert_eq!(reports.unmatched_patterns, [nowhere.as_str()]);
+        let expected = [in_part.with_location(HERE, "eu-west-1")];
+        assert_eq!(lookups(&reports), expected);
+        assert!(reports.models.is_empty());
     }
 
     #[test]
-    fn an_account_that_cannot_be_entered_fails_each_of_its_entries_once() {
+    fn a_run_of_some_of_the_accounts_has_no_unmatched_pattern() {
         let all = pattern("*", "*");
-        let mut tally = tally(&[(1, &all)]);
+        let reports = tally(&[entry(0, &all)]).into_reports(true);
+        assert!(reports.unmatched_patterns.is_empty());
+    }
+
+    #[test]
+    fn an_account_whose_role_cannot_be_assumed_fails_each_of_its_entries_once() {
+        let all = pattern("*", "*");
+        let mut tally = tally(&[entry(1, &all)]);
         for region in ["eu-west-1", "us-east-1"] {
-            let targets = Targets {
-                models: Vec::new(),
-                patterns: vec![(1, &all)],
-            };
-            tally.add(failed(key(THERE, region), targets, true));
+            let targets = patterns(vec![entry(1, &all)]);
+            tally.add(failed(key(THERE, region), targets, Extent::Account));
         }
         let targets = Targets {
-            models: vec![(0, model("v1")), (2, model("v2"))],
+            models: [(0, "v1"), (2, "v2")]
+                .map(|(entry, version)| NamedModel {
+                    entry,
+                    model_arn: model(version),
+                })
+                .into(),
             patterns: Vec::new(),
         };
-        tally.add(failed(key(HERE, "us-east-1"), targets, true));
-        let (reports, unmatched) = tally.into_reports(true);
+        tally.add(failed(key(HERE, "us-east-1"), targets, Extent::Account));
+        let reports = tally.into_reports(false);
         let models = [model("v1"), model("v2")];
         let account = format!("arn:aws:rekognition:*:{THERE}:project/*/version/*/*");
+        assert_eq!(lookups(&reports), [account]);
         assert_eq!(
-            texts(&reports),
-            [models[0].as_str(), &account, models[1].as_str()]
+            reports.lookups[0].failure.code.as_str(),
+            "AccountUnreachable"
         );
-        for report in reports {
+        assert_eq!(
+            texts(&reports.models),
+            [models[0].as_str(), models[1].as_str()]
+        );
+        for report in reports.models {
             let Outcome::Failed(failure) = report.outcome else {
                 panic!("{report:?}");
             };
             assert_eq!(failure.code.as_str(), "AccountUnreachable");
         }
-        assert!(unmatched.is_empty());
+        assert!(reports.unmatched_patterns.is_empty());
     }
 
     #[test]
     fn a_scope_fails_for_each_region_and_a_list_of_accounts_once_for_the_entry() {
         let all = pattern("*", "*");
-        let mut tally = tally(&[(0, &all)]);
+        let mut tally = tally(&[entry(0, &all)]);
         for region in ["us-east-1", "eu-west-1"] {
-            let targets = Targets {
-                models: Vec::new(),
-                patterns: vec![(0, &all)],
-            };
-            tally.add(failed(key(THERE, region), targets, false));
+            let targets = patterns(vec![entry(0, &all)]);
+            tally.add(failed(key(THERE, region), targets, Extent::Region));
         }
-        tally.fail_list(0, &all, &denied());
-        let (reports, _) = tally.into_reports(true);
+        tally.fail_list(entry(0, &all), &denied());
+        let reports = tally.into_reports(false);
         let west = all.with_location(THERE, "eu-west-1");
         let east = all.with_location(THERE, "us-east-1");
-        assert_eq!(texts(&reports), [all.as_str(), &west, &east]);
-        let Outcome::Failed(failure) = &reports[0].outcome else {
-            panic!("{reports:?}");
-        };
+        assert_eq!(lookups(&reports), [all.as_str(), &west, &east]);
+        assert!(reports.models.is_empty());
+        let error = &reports.lookups[0].failure.message;
         assert!(
-            failure
-                .message
-                .starts_with("the accounts of the organization could not be listed"),
-            "{failure}"
+            error.starts_with("the accounts of the organization could not be listed"),
+            "{error}"
         );
+        let regions = reports.lookups.iter().map(|it| it.region.as_deref());
+        let expected = [None, Some("eu-west-1"), Some("us-east-1")];
+        assert_eq!(Vec::from_iter(regions), expected);
     }
 }

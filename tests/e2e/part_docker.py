@@ -30,6 +30,8 @@ NETWORK = "rekognition-stopper-e2e"
 # What each event has to do, on models that all run: outcomes by model.
 ALL = {SHELF_AUDIT: "stopped", SHELF_AUDIT_KEPT: "kept", WELD_SEAMS: "stopped"}
 OUTCOMES = {
+    "alarm-action.json": ALL,
+    "budget-alert-sns.json": ALL,
     "dry-run.json": {SHELF_AUDIT: "would_stop", SHELF_AUDIT_KEPT: "kept"},
     "model-arns.json": {SHELF_AUDIT: "stopped", WELD_SEAMS: "stopped"},
     "put-events.json": {BOTTLE_CAPS: "stopped"},

@@ -19,7 +19,8 @@ from tools import ACCOUNT, LOGS, REGION, ROOT, WORK, check, check_equal, run
 ARN = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/shelf-audit/version/shelf-audit.2026-10-01T09.12.33/1759309953000"
 PATTERN = f"arn:aws:rekognition:eu-west-1:{ACCOUNT}:project/*/version/*/*"
 
-ALL_ACCOUNTS = "arn:aws:rekognition:*:*:project/*/version/*/*"
+IN_ALL_ACCOUNTS = "arn:aws:rekognition:*:*:"
+ALL_ACCOUNTS = f"{IN_ALL_ACCOUNTS}project/*/version/*/*"
 MEMBER = "222222222222"
 # A stack with a state machine.
 MACHINE = {"AccountsPerRun": "25", "MemberRole": "r"}
@@ -40,6 +41,12 @@ VALUES = {
             ARN.replace("1759309953000", "17593?9953000"),
             ALL_ACCOUNTS,
             ALL_ACCOUNTS.replace("*:*:project", "eu-*:1234????????:project"),
+            *(f"{IN_ALL_ACCOUNTS}{it}" for it in [
+                "*", "?roject/shelf", "proj*", "project*", "project/*", "project/shelf-*", "project/shelf-audit/*",
+                "project/shelf-audit/v*", "project/shelf-audit/version/*", "project/shelf-audit/version/v1/*",
+                "project/shelf-audit/version/v1/17*", "project/*-test/version/*/*",
+            ]),
+            f"{IN_ALL_ACCOUNTS}project/*,{IN_ALL_ACCOUNTS}*,{ARN}",
         ],
         [
             "",
@@ -58,6 +65,13 @@ VALUES = {
             ARN.rsplit("/", 1)[0],
             ARN.rsplit("/", 3)[0],
             ARN.replace("shelf-audit/version", "shelf audit/version"),
+            *(f"{IN_ALL_ACCOUNTS}{it}" for it in [
+                "", "project/shelf-audit", "project/shelf-audit/", "project/shelf-audit/17*", "project//*", "Project/*",
+                "projects/*", "project/shelf-audit/w*", "project/shelf-audit/version/v1/x*",
+                "project/shelf-audit/version/v1/17/*", "collection/*", "project/* ", f"project/{'p' * 256}*",
+            ]),
+            f"{IN_ALL_ACCOUNTS}project/*,",
+            f"{IN_ALL_ACCOUNTS}project/*;{ARN}",
         ],
     ),
     "DryRun": BOOLEAN,
@@ -553,14 +567,16 @@ def commands_of(text):
                 yield words[: words.index("&&")] if "&&" in words else words
 
 
-def the_policy_names_the_models_their_projects_and_nothing_else(session):
+def the_policy_names_the_models_and_otherwise_only_lets_models_be_found(session):
     other = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/bottle-caps/version/bottle-caps.1/1789404005000"
-    statements = Stack(ModelArns=f"{ARN},{PATTERN}").role_statements()
+    here = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project"
+    statements = Stack(ModelArns=f"{ARN},{PATTERN},{here}/weld-*").role_statements()
     allowed = {
         ("StopProjectVersion", ARN),
         ("ListTagsForResource", ARN),
-        ("DescribeProjectVersions", f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/shelf-audit/1700000000000"),
-        ("DescribeProjectVersions", f"arn:aws:rekognition:eu-west-1:{ACCOUNT}:project/bottle-caps/1700000000000"),
+        ("StopProjectVersion", f"{here}/weld-seams/version/weld-seams.1/1787209319000"),
+        ("DescribeProjectVersions", f"{here}/shelf-audit/1700000000000"),
+        ("DescribeProjectVersions", f"{here}/bottle-caps/1700000000000"),
         ("DescribeProjects", "*"),
     }
     refused = {
@@ -568,14 +584,16 @@ def the_policy_names_the_models_their_projects_and_nothing_else(session):
         ("ListTagsForResource", other),
         ("StartProjectVersion", ARN),
         ("DeleteProjectVersion", ARN),
-        ("DescribeProjectVersions", f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/bottle-caps/1700000000000"),
-        ("DescribeProjectVersions", f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/shelf-audit-2/1700000000000"),
+        ("DeleteProject", f"{here}/shelf-audit/1700000000000"),
         ("StopProjectVersion", ARN.replace(ACCOUNT, "210987654321")),
     }
     for action, resource in allowed:
         check(allows(statements, f"rekognition:{action}", resource), f"{action} is refused on {resource}")
     for action, resource in refused:
         check(not allows(statements, f"rekognition:{action}", resource), f"{action} is allowed on {resource}")
+    everywhere = {action for it in statements if it["Resource"] == "*" for action in as_list(it["Action"])}
+    finding = {"rekognition:DescribeProjects", "rekognition:DescribeProjectVersions"}
+    check_equal({it for it in everywhere if it.startswith("rekognition:")}, finding, "what is allowed on everything")
     # Every resource of the policy is an ARN as IAM takes it.
     for resource in [it for statement in statements for it in as_list(statement["Resource"])]:
         check(resource == "*" or "." in resource.split(":")[0] or resource.startswith("arn:"), f"{resource} is no ARN")
@@ -884,7 +902,7 @@ STEPS = [
     the_definition_is_the_amazon_states_language,
     a_run_is_retried_for_longer_than_a_model_takes_to_start,
     a_failed_run_leaves_a_sentence_that_a_mail_and_a_state_can_carry,
-    the_policy_names_the_models_their_projects_and_nothing_else,
+    the_policy_names_the_models_and_otherwise_only_lets_models_be_found,
     only_a_member_role_leads_out_of_the_account,
     the_member_role_lets_the_function_alone_stop_models,
     the_longest_list_of_models_fits_into_the_policy_of_the_role,

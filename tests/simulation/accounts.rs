@@ -80,13 +80,15 @@ fn nothing_unasked(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// Rows are in the order of the list, and those of a pattern in the order of their ARNs.
+/// Models are in the order of the list, and those of a pattern in the order of their ARNs; so are
+/// lookups.
 fn in_order(view: &View, wrong: &mut Vec<String>) {
-    let mut last = ((None, false), "");
+    let mut last = (false, (None, false), "");
     for row in &view.rows {
-        let place = (view.wanted.place_of(&row.model_arn), row.model_arn.as_str());
+        let place = view.wanted.place_of(&row.model_arn);
+        let place = (row.is_lookup, place, row.model_arn.as_str());
         if place < last {
-            wrong.push(format!("{} stands after {}", row.model_arn, last.1));
+            wrong.push(format!("{} stands after {}", row.model_arn, last.2));
         }
         last = place;
     }
@@ -114,8 +116,8 @@ fn unmatched(view: &View, wrong: &mut Vec<String>) {
 
 fn summary(view: &View, wrong: &mut Vec<String>) {
     let count = |outcome: &str| {
-        let rows = view.rows.iter();
-        rows.filter(|row| row.outcome == outcome).count()
+        let models = view.rows.iter().filter(|row| !row.is_lookup);
+        models.filter(|row| row.outcome == outcome).count()
     };
     let units = |is_counted: &dyn Fn(&Row) -> bool| -> u32 {
         let rows = view.rows.iter();
@@ -127,7 +129,13 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
     let accounts = view.accounts();
     let found_accounts = found["accounts"].as_u64().unwrap_or_default() as usize;
     let accounts = found_accounts.clamp(*accounts.start(), *accounts.end());
-    let mut right = json!({ "accounts": accounts, "models": view.rows.len() });
+    let failed_lookups = view.rows.iter().filter(|row| row.is_lookup).count();
+    let models = view.rows.len() - failed_lookups;
+    let mut right = json!({
+        "accounts": accounts,
+        "models": models,
+        "failed_lookups": failed_lookups
+    });
     for outcome in [
         "stopped",
         "stopping",
@@ -157,11 +165,11 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
     if *found != right {
         wrong.push(format!("the summary is {found} and should be {right}"));
     }
-    let is_good = matches!(view.run.answer, Some(Ok(_)));
-    if is_good != (count("failed") == 0) {
+    let is_successful = matches!(view.run.answer, Some(Ok(_)));
+    let failures = count("failed") + failed_lookups;
+    if is_successful != (failures == 0) {
         wrong.push(format!(
-            "is the run good? {is_good}, with {} failures",
-            count("failed")
+            "is the run successful? {is_successful}, with {failures} failures"
         ));
     }
 }
@@ -174,9 +182,11 @@ fn metrics(view: &View, wrong: &mut Vec<String>) {
         true => 0,
         false => count("inference_units_stopped"),
     };
-    let succeeded = match view.night.dry_run || view.night.accounts().is_some() {
-        true => json!(null),
-        false => json!(u64::from(count("failed") == 0)),
+    let is_configured = view.night.list.in_environment().is_some();
+    let is_narrowed = view.night.accounts().is_some();
+    let succeeded = match is_configured && !view.night.dry_run && !is_narrowed {
+        true => json!(u64::from(count("failed") + count("failed_lookups") == 0)),
+        false => json!(null),
     };
     let right = json!({
         "RunsSucceeded": succeeded,
@@ -184,6 +194,7 @@ fn metrics(view: &View, wrong: &mut Vec<String>) {
         "ModelsAlreadyStopped": count("already_stopped"),
         "ModelsKept": count("kept"),
         "ModelsFailed": count("failed"),
+        "LookupsFailed": count("failed_lookups"),
         "InferenceUnitsStopped": saved,
     });
     let [record] = &view.run.metrics[..] else {

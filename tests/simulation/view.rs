@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rekognition_emulator::FaultKind;
 use rekognition_stopper::handler::Error;
-use rekognition_stopper::report::Report;
+use rekognition_stopper::report::{FailedLookup, Report};
 use serde_json::Value;
 
 use super::night::{Model, Night};
@@ -23,10 +23,12 @@ pub enum Phase {
     Unknown,
 }
 
-/// One row of the report, as it is in the answer.
+/// One model of the report, or one lookup that failed.
 #[derive(Debug)]
 pub struct Row {
+    /// The model's ARN, the entry or the pattern.
     pub model_arn: String,
+    pub is_lookup: bool,
     pub outcome: String,
     pub status: Option<String>,
     /// Of a failure; empty if there is none.
@@ -42,6 +44,7 @@ pub struct View<'a> {
     /// Which of the other accounts can be reached, if it is a night over an organization.
     pub reach: Option<Reach<'a>>,
     pub report: Value,
+    /// The models, and then the lookups.
     pub rows: Vec<Row>,
 }
 
@@ -50,10 +53,13 @@ impl<'a> View<'a> {
     pub fn new(night: &'a Night, run: &'a Run) -> Result<Self, String> {
         let report = match &run.answer {
             None => return Err("there is no answer".to_owned()),
-            Some(Ok(report) | Err(Error::NotAllStopped(report))) => json(report),
+            Some(Ok(report) | Err(Error::NotAllStopped(report))) => report,
             Some(Err(error)) => return Err(format!("the answer is {error:?}")),
         };
+        let lookups = report.lookups.iter().map(Row::of_lookup);
+        let report = json(report);
         let rows = report["models"].as_array().unwrap().iter().map(row);
+        let rows = rows.chain(lookups).collect();
         let organization = night.organization.as_ref();
         let reach = organization.map(|organization| Reach::new(night, organization, &run.weather));
         let places = reach.as_ref().map_or_else(Places::default, Reach::places);
@@ -66,7 +72,7 @@ impl<'a> View<'a> {
                 None => wanted,
             },
             reach,
-            rows: rows.collect(),
+            rows,
             report,
         })
     }
@@ -163,6 +169,19 @@ pub fn phase(status: &str) -> Phase {
     }
 }
 
+impl Row {
+    fn of_lookup(lookup: &FailedLookup) -> Self {
+        Self {
+            model_arn: lookup.pattern.clone(),
+            is_lookup: true,
+            outcome: "failed".to_owned(),
+            status: None,
+            code: lookup.failure.code.to_string(),
+            message: lookup.failure.message.clone(),
+        }
+    }
+}
+
 fn json(report: &Report) -> Value {
     serde_json::to_value(report).unwrap()
 }
@@ -171,6 +190,7 @@ fn row(model: &Value) -> Row {
     let text = |field: &str| model[field].as_str().map(str::to_owned);
     Row {
         model_arn: text("model_arn").unwrap(),
+        is_lookup: false,
         outcome: text("outcome").unwrap(),
         status: text("status"),
         code: text("code").unwrap_or_default(),

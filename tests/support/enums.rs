@@ -6,7 +6,7 @@ use std::iter::successors;
 use regex::Regex;
 use rekognition_stopper::report::{Code, Failure, Outcome};
 
-const OPERATIONS: &str = include_str!("../../src/aws/operation.rs");
+const OPERATIONS: &str = include_str!("../../src/calls/operation.rs");
 
 /// The names of all outcomes.
 pub fn outcomes() -> BTreeSet<String> {
@@ -61,6 +61,6 @@ pub fn operations() -> BTreeSet<String> {
         .captures_iter(OPERATIONS)
         .map(|name| name[1].to_owned())
         .collect();
-    assert!(!names.is_empty(), "no operations in src/aws/operation.rs");
+    assert!(!names.is_empty(), "no operations in src/calls/operation.rs");
     names
 }

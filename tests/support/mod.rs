@@ -6,7 +6,9 @@
 pub mod enums;
 pub mod log;
 pub mod process;
+pub mod runs;
 pub mod runtime_api;
+pub mod troubled;
 pub mod wire;
 
 use std::env::VarError;
@@ -191,7 +193,7 @@ pub async fn stop(emulator: &Emulator, entries: &[&str]) -> Result<Report, Error
     invoke(&handler, json!({ "model_arns": entries }), PLENTY).await
 }
 
-/// The report of a run, good or not.
+/// The report of a run, successful or not.
 pub fn report(result: Result<Report, Error>) -> Report {
     match result {
         Ok(report) | Err(Error::NotAllStopped(report)) => report,
@@ -212,16 +214,36 @@ pub fn outcomes(report: &Report) -> Vec<&str> {
     report.models.iter().map(outcome).collect()
 }
 
-/// The message of the one model that failed.
+/// The error of the one model or lookup that failed.
 pub fn failure(report: &Report) -> &str {
-    let mut failed = report
-        .models
-        .iter()
-        .filter_map(|model| match &model.outcome {
-            Outcome::Failed(failure) => Some(&*failure.message),
-            _ => None,
-        });
-    let message = failed.next().unwrap();
+    let models = report.models.iter();
+    let models = models.filter_map(|model| match &model.outcome {
+        Outcome::Failed(failure) => Some(failure),
+        _ => None,
+    });
+    let mut failed = models.chain(report.lookups.iter().map(|lookup| &lookup.failure));
+    let failure = failed.next().unwrap();
     assert_eq!(failed.next(), None);
-    message
+    &failure.message
+}
+
+/// The lookups that failed, in order: the pattern of each, and the code.
+pub fn lookups(report: &Report) -> Vec<(&str, &str)> {
+    let lookups = report.lookups.iter();
+    lookups
+        .map(|lookup| (&*lookup.pattern, lookup.failure.code.as_str()))
+        .collect()
+}
+
+/// A summary that has these counts, and 0 for all others.
+pub fn summary(counts: Value) -> Value {
+    let mut summary = json!({
+        "accounts": 0, "models": 0, "stopped": 0, "stopping": 0, "already_stopped": 0, "kept": 0,
+        "would_stop": 0, "failed": 0, "failed_lookups": 0, "inference_units_stopped": 0,
+    });
+    let Value::Object(counts) = counts else {
+        panic!("{counts}");
+    };
+    summary.as_object_mut().unwrap().extend(counts);
+    summary
 }

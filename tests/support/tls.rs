@@ -1,4 +1,5 @@
-//! Certificates of a private authority, and what stands between the function and the emulator: TLS and proxies.
+//! Certificates of a private authority, and what stands between the function and the emulator: TLS
+//! and proxies.
 
 // Each program uses only part of this.
 #![allow(dead_code)]
@@ -6,6 +7,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
@@ -14,6 +16,7 @@ use rcgen::{
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -81,6 +84,11 @@ pub struct TlsFront {
 impl TlsFront {
     /// In front of the server at `url`, with a certificate of this authority.
     pub async fn start(url: &str, authority: &Authority) -> Self {
+        Self::start_slow(url, authority, Duration::ZERO).await
+    }
+
+    /// The same, and each handshake begins after this time.
+    pub async fn start_slow(url: &str, authority: &Authority, pause: Duration) -> Self {
         let acceptor = TlsAcceptor::from(Arc::new(authority.server_config()));
         let behind = url.replace("http://", "");
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -91,6 +99,7 @@ impl TlsFront {
                 stream.set_nodelay(true).unwrap();
                 let (acceptor, behind) = (acceptor.clone(), behind.clone());
                 tokio::spawn(async move {
+                    sleep(pause).await;
                     // A client that does not trust the certificate disconnects, and reports that
                     // itself.
                     let mut stream = acceptor.accept(stream).await?;

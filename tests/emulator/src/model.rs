@@ -24,6 +24,7 @@ pub struct Model {
     pub(crate) arn: VersionArn,
     pub(crate) status: String,
     pub(crate) inference_units: u32,
+    pub(crate) max_inference_units: Option<u32>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) start_takes: Option<Duration>,
     pub(crate) stop_takes: Option<Duration>,
@@ -42,6 +43,7 @@ impl Model {
             arn: VersionArn::parse(arn)?,
             status: "TRAINING_COMPLETED".to_owned(),
             inference_units: 1,
+            max_inference_units: None,
             tags: BTreeMap::new(),
             start_takes: None,
             stop_takes: None,
@@ -65,6 +67,12 @@ impl Model {
     /// `MinInferenceUnits` of the description, until StartProjectVersion names another number.
     pub fn inference_units(mut self, units: u32) -> Self {
         self.inference_units = units;
+        self
+    }
+
+    /// `MaxInferenceUnits` of the description, which has none otherwise.
+    pub fn max_inference_units(mut self, units: u32) -> Self {
+        self.max_inference_units = Some(units);
         self
     }
 
@@ -100,7 +108,7 @@ impl Model {
     }
 
     /// Gives the description what training leaves in one, results and manifests, with so many
-    /// manifests that it has at least this many bytes of JSON. Real ones have about 2,500.
+    /// manifests that it has about this many bytes of JSON. Real ones have about 2,500.
     pub fn description_bytes(mut self, bytes: usize) -> Self {
         self.description_bytes = bytes;
         self

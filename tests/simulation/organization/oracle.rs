@@ -16,6 +16,8 @@ use crate::simulation::wanted::{Kind, account_of, is_wild, region_of};
 /// A row that is, or may be, in the report.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Expected {
+    /// Whether it is a lookup: all models come first.
+    is_lookup: bool,
     /// Its entry, and whether it is a failure of that entry: the order of the rows.
     entry: usize,
     is_failed_entry: bool,
@@ -107,7 +109,8 @@ impl Expected {
             "" => &*row.outcome,
             code => code,
         };
-        self.text == row.model_arn && self.right.as_ref().is_none_or(|it| it.contains(says))
+        let is_it = self.text == row.model_arn && self.is_lookup == row.is_lookup;
+        is_it && self.right.as_ref().is_none_or(|it| it.contains(says))
     }
 }
 
@@ -115,7 +118,10 @@ fn expected(view: &View, reach: &Reach) -> Vec<Expected> {
     let mut all = Vec::new();
     for (entry, (text, kind)) in view.wanted.entries.iter().enumerate() {
         match kind {
-            Kind::Invalid => all.push(failure(entry, text, &["InvalidModelArn"], true)),
+            Kind::Invalid => all.push(Expected {
+                is_lookup: false,
+                ..failure(entry, text, &["InvalidModelArn"], true)
+            }),
             Kind::Model => all.push(named(view, reach, entry, text)),
             Kind::Pattern => all.extend(pattern(view, reach, entry, text)),
         }
@@ -131,6 +137,7 @@ fn expected(view: &View, reach: &Reach) -> Vec<Expected> {
 
 fn failure(entry: usize, text: &str, codes: &[&'static str], must_be_there: bool) -> Expected {
     Expected {
+        is_lookup: true,
         entry,
         is_failed_entry: true,
         text: text.to_owned(),
@@ -169,6 +176,7 @@ fn named(view: &View, reach: &Reach, entry: usize, arn: &str) -> Expected {
         }),
     };
     Expected {
+        is_lookup: false,
         entry,
         is_failed_entry: false,
         text: arn.to_owned(),
@@ -258,6 +266,7 @@ fn found(view: &View, reach: &Reach, model: &Model) -> Vec<Expected> {
     }
     let must_be_there = is_certain && entries.len() == 1;
     let rows = entries.into_iter().map(|entry| Expected {
+        is_lookup: false,
         entry,
         is_failed_entry: false,
         text: model.arn.clone(),

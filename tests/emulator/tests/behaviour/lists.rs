@@ -134,7 +134,7 @@ async fn a_description_can_be_as_long_as_that_of_a_trained_model() {
     let caller = Caller::new(&emulator);
     let list = caller.call("DescribeProjectVersions", body).await.json();
     let length = list["ProjectVersionDescriptions"][0].to_string().len();
-    assert!((2500..2750).contains(&length), "{length}");
+    assert!((2400..2700).contains(&length), "{length}");
 
     let sdk = Sdk::new(&emulator).rekognition;
     let list = sdk.describe_project_versions().project_arn(project).send();

@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use tokio::time::Instant;
-
 /// The status of a model, verbatim, even one that this version of the SDK does not know.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Status(Cow<'static, str>);
@@ -73,16 +71,4 @@ impl fmt::Debug for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// What a response says about a model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observation {
-    /// Its status.
-    pub status: Status,
-    /// `MinInferenceUnits`: what is billed while it runs. Absent if it was never started, and in
-    /// the response to a stop.
-    pub inference_units: Option<u32>,
-    /// When the response arrived.
-    pub at: Instant,
 }

@@ -1,0 +1,110 @@
+//! The operations that this program calls, and the services they belong to.
+//!
+//! A new operation is a variant here, with its request and its response, an attempt in `aws/`, and
+//! what a run does with the response.
+
+use std::time::Duration;
+
+/// An operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Operation {
+    StopProjectVersion,
+    ListTagsForResource,
+    DescribeProjects,
+    DescribeProjectVersions,
+    AssumeRole,
+    ListAccounts,
+    ListAccountsForParent,
+    ListOrganizationalUnitsForParent,
+}
+
+/// A service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    Rekognition,
+    Sts,
+    Organizations,
+}
+
+impl Operation {
+    /// Every operation.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::StopProjectVersion,
+        Self::ListTagsForResource,
+        Self::DescribeProjects,
+        Self::DescribeProjectVersions,
+        Self::AssumeRole,
+        Self::ListAccounts,
+        Self::ListAccountsForParent,
+        Self::ListOrganizationalUnitsForParent,
+    ];
+
+    /// The operations that are called in each account and region.
+    pub(crate) const OF_SCOPES: [Self; 4] = [
+        Self::StopProjectVersion,
+        Self::ListTagsForResource,
+        Self::DescribeProjects,
+        Self::DescribeProjectVersions,
+    ];
+
+    /// The operation's name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::StopProjectVersion => "StopProjectVersion",
+            Self::ListTagsForResource => "ListTagsForResource",
+            Self::DescribeProjects => "DescribeProjects",
+            Self::DescribeProjectVersions => "DescribeProjectVersions",
+            Self::AssumeRole => "AssumeRole",
+            Self::ListAccounts => "ListAccounts",
+            Self::ListAccountsForParent => "ListAccountsForParent",
+            Self::ListOrganizationalUnitsForParent => "ListOrganizationalUnitsForParent",
+        }
+    }
+
+    /// The service that it belongs to.
+    pub(crate) fn service(self) -> Service {
+        match self {
+            Self::StopProjectVersion
+            | Self::ListTagsForResource
+            | Self::DescribeProjects
+            | Self::DescribeProjectVersions => Service::Rekognition,
+            Self::AssumeRole => Service::Sts,
+            Self::ListAccounts
+            | Self::ListAccountsForParent
+            | Self::ListOrganizationalUnitsForParent => Service::Organizations,
+        }
+    }
+
+    /// The action that permits it, as IAM policies write it.
+    pub(crate) fn action(self) -> String {
+        let service = match self.service() {
+            Service::Rekognition => "rekognition",
+            Service::Sts => "sts",
+            Service::Organizations => "organizations",
+        };
+        format!("{service}:{}", self.name())
+    }
+}
+
+impl Service {
+    /// Every service.
+    pub(crate) const ALL: [Self; 3] = [Self::Rekognition, Self::Sts, Self::Organizations];
+
+    /// How many calls to it the process has in flight at most.
+    pub(crate) fn most_in_flight(self) -> usize {
+        match self {
+            Self::Rekognition => 128,
+            Self::Sts | Self::Organizations => 16,
+        }
+    }
+
+    /// The widest gap that throttling puts between the calls of one operation. Rekognition's
+    /// default quotas are 5 calls a second and more. Those of the others are far larger, so that a
+    /// wider gap would only keep accounts waiting.
+    pub(crate) fn widest_gap(self) -> Duration {
+        match self {
+            Self::Rekognition => Duration::from_millis(500),
+            Self::Sts | Self::Organizations => Duration::from_millis(50),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The outcome of one model, in the response and in the log.
+
+use std::sync::Arc;
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+use super::failure::Failure;
+use crate::arn::ModelArn;
+use crate::calls::response::{Description, InferenceUnits};
+use crate::calls::status::Status;
+use crate::excerpt::cut;
+
+/// The maximum length of an entry, in bytes, which is that of an ARN.
+const LONGEST_ENTRY: usize = 2048;
+/// The maximum length of a reason in the log, in bytes.
+pub(super) const LONGEST_LOGGED_REASON: usize = 8 * 1024;
+
+/// The result for one model, or for an invalid entry.
+#[derive(Clone, Debug)]
+pub struct ModelReport {
+    /// The model's ARN; for an invalid entry, the entry as it was written.
+    pub model_arn: Arc<str>,
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// The last status that the service reported, if any.
+    pub status: Option<Status>,
+    /// Its inference units, if a description was read.
+    pub inference_units: Option<InferenceUnits>,
+}
+
+/// The outcome of one model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its stop was accepted, now or shortly before, and the service has confirmed that it stopped.
+    Stopped,
+    /// Its stop was accepted; `CONFIRM_STOPPED` is off.
+    Stopping,
+    /// It was not running; nothing was done.
+    AlreadyStopped,
+    /// A pattern matched it, and its tag exempts it.
+    Kept {
+        /// The tag, as `tag KEY=VALUE`.
+        reason: String,
+    },
+    /// A dry run found it running, starting or stopping.
+    WouldStop,
+    /// It may still be running.
+    Failed(Failure),
+}
+
+impl Outcome {
+    /// The outcome's name in the response and in the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Stopping => "stopping",
+            Self::AlreadyStopped => "already_stopped",
+            Self::Kept { .. } => "kept",
+            Self::WouldStop => "would_stop",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// Why the model may still be running.
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed(failure) => Some(failure),
+            _ => None,
+        }
+    }
+}
+
+impl ModelReport {
+    /// The report of a model, with what the service last said about it.
+    pub(crate) fn new(model_arn: &ModelArn, outcome: Outcome, seen: Option<Description>) -> Self {
+        let said = seen.as_ref().and_then(|it| it.status_message.as_deref());
+        let mut outcome = outcome;
+        if let (Outcome::Failed(failure), Some(said)) = (&mut outcome, said) {
+            failure.message = format!("{}; its status message: {said}", failure.message);
+        }
+        Self {
+            model_arn: model_arn.as_str().into(),
+            outcome,
+            inference_units: seen.as_ref().and_then(|seen| seen.inference_units),
+            status: seen.map(|seen| seen.status),
+        }
+    }
+
+    /// The report of a model about which nothing else is known, or of an invalid entry.
+    pub(crate) fn failed(text: &str, failure: Failure) -> Self {
+        Self {
+            model_arn: cut(text, LONGEST_ENTRY).into(),
+            outcome: Outcome::Failed(failure),
+            status: None,
+            inference_units: None,
+        }
+    }
+
+    fn status(&self) -> Option<&str> {
+        self.status.as_ref().map(Status::as_str)
+    }
+
+    /// Writes the model's line to the log.
+    pub(crate) fn log(&self, request_id: &str) {
+        let outcome = self.outcome.name();
+        let (model_arn, status) = (&*self.model_arn, self.status());
+        match &self.outcome {
+            Outcome::Failed(failure) => tracing::error!(
+                requestId = request_id,
+                model_arn,
+                outcome,
+                status,
+                code = failure.code.as_str(),
+                error = &*cut(&failure.message, LONGEST_LOGGED_REASON),
+                "model"
+            ),
+            Outcome::Kept { reason } => tracing::info!(
+                requestId = request_id,
+                model_arn,
+                outcome,
+                status,
+                reason,
+                "model"
+            ),
+            _ => tracing::info!(requestId = request_id, model_arn, outcome, status, "model"),
+        }
+    }
+}
+
+impl Serialize for ModelReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("ModelReport", 6)?;
+        fields.serialize_field("model_arn", &*self.model_arn)?;
+        fields.serialize_field("outcome", self.outcome.name())?;
+        if let Some(status) = self.status() {
+            fields.serialize_field("status", status)?;
+        }
+        match &self.outcome {
+            Outcome::Kept { reason } => fields.serialize_field("reason", reason)?,
+            Outcome::Failed(failure) => {
+                fields.serialize_field("code", failure.code.as_str())?;
+                fields.serialize_field("message", &failure.message)?;
+            }
+            _ => {}
+        }
+        fields.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Code;
+
+    #[test]
+    fn only_the_error_of_a_failed_model_has_what_the_service_says_about_its_status() {
+        let arn = "arn:aws:rekognition:us-east-1:123456789012:project/shelf/version/v1/1";
+        let arn: ModelArn = arn.parse().unwrap();
+        let report = |outcome, message: Option<&str>| {
+            let seen = Description {
+                status: Status::new("FAILED"),
+                status_message: message.map(str::to_owned),
+                inference_units: None,
+            };
+            ModelReport::new(&arn, outcome, Some(seen)).outcome
+        };
+        let failed = |error: &str| Outcome::Failed(Failure::new(Code::Panicked, error));
+        let message = Some("no capacity");
+        let said = failed("a bug; its status message: no capacity");
+        assert_eq!(report(failed("a bug"), message), said);
+        assert_eq!(report(failed("a bug"), None), failed("a bug"));
+        assert_eq!(report(Outcome::Stopped, message), Outcome::Stopped);
+    }
+}
