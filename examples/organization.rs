@@ -123,13 +123,13 @@ fn function(emulator: &Emulator) -> Handler {
 async fn report_progress(emulator: &Emulator) {
     loop {
         sleep(Duration::from_millis(300)).await;
-        let entered = ACCOUNTS
+        let reached = ACCOUNTS
             .iter()
             .filter(|(id, ..)| emulator.assume_role_count(id) > 0);
         let stops = emulator.count(Operation::StopProjectVersion);
         println!(
-            "     ... {} accounts entered, {} calls made, {stops} of them stops",
-            entered.count(),
+            "     ... {} accounts reached, {} calls made, {stops} of them stops",
+            reached.count(),
             emulator.calls().len()
         );
     }
@@ -186,6 +186,8 @@ fn print_table(emulator: &Emulator, report: &Report) {
                 .filter(|it| it.outcome.name() == outcome)
                 .count()
         };
+        let lookups = report.lookups.iter();
+        let lookups = lookups.filter(|it| account_of(&it.pattern) == account);
         let statuses = emulator.statuses();
         let running = statuses
             .iter()
@@ -199,7 +201,7 @@ fn print_table(emulator: &Emulator, report: &Report) {
         println!(
             "{account}  {name:<12} {:<8} {:<7} {running}{note}",
             count("stopped"),
-            count("failed")
+            count("failed") + lookups.count()
         );
     }
     let summary = &report.summary;

@@ -330,8 +330,12 @@ fn the_reference_has_every_field_of_the_summary_and_no_other() {
 
 #[tokio::test]
 async fn the_reference_has_every_metric_and_no_other() {
-    let (response, metrics) = invoke(&[], json!({"model_arns": []})).await;
-    assert!(response.is_ok(), "{response:?}");
+    let configured = [("MODEL_ARNS", "no-ARN")];
+    let (response, metrics) = invoke(&configured, json!({})).await;
+    assert!(
+        matches!(response, Err(Error::NotAllStopped(_))),
+        "{response:?}"
+    );
     let record: Value = serde_json::from_slice(&metrics).unwrap();
     let mut metrics = keys(&record);
     metrics.remove("_aws");

@@ -14,11 +14,10 @@ use std::time::{Duration, SystemTime};
 use rekognition_emulator::{
     Account, Emulator, Fault, Operation, OrganizationalUnit, Quota, Role, Service,
 };
-use rekognition_stopper::report::ModelReport;
 use serde_json::{Value, json};
 use support::runs::Run;
 use support::troubled::{Attempt, Fate, Troubled, picked};
-use support::{handler_with, in_process, model, outcome, outcomes, running};
+use support::{handler_with, in_process, lookups, model, outcome, outcomes, running};
 
 const ASSUME: Operation = Operation::AssumeRole;
 const ACCOUNTS: Operation = Operation::ListAccounts;
@@ -142,14 +141,6 @@ fn assumes(attempt: &Attempt, accounts: &BTreeSet<usize>) -> bool {
     attempt.operation == ASSUME && roles.any(|role| attempt.mentions(&role))
 }
 
-/// The entries of the report that failed.
-fn failed(run: &Run) -> Vec<&ModelReport> {
-    let models = run.report.models.iter();
-    models
-        .filter(|model| model.outcome.name() == "failed")
-        .collect()
-}
-
 /// Whether an attempt is one of Rekognition's in one of the first so many regions.
 fn is_in_first_regions(attempt: &Attempt, regions: usize) -> bool {
     let is_one = REGIONS[..regions].contains(&&*attempt.region);
@@ -171,7 +162,7 @@ async fn ten_of_eleven_regions_that_hang_or_break_connections_leave_no_model_in_
         assert_eq!(run.report.summary.stopped, accounts, "{case}");
         assert!(run.took < 60.0, "{case}: {run}");
         // Each account, and the function's own, in each of ten regions.
-        assert_eq!(failed(&run).len(), (accounts + 1) * 10, "{case}");
+        assert_eq!(lookups(&run.report).len(), (accounts + 1) * 10, "{case}");
     }
 }
 
@@ -186,7 +177,7 @@ async fn with_ten_of_eleven_regions_hanging_the_response_comes_in_time_at_any_de
         let run = sweep_through(&emulator, hangs, &[], seconds).await;
         assert!(run.took < seconds as f64, "{seconds} s: {run}");
         run.assert_all_stopped_within(12.0, &format!("{seconds} s"));
-        assert_eq!(failed(&run).len(), 610, "{seconds} s");
+        assert_eq!(lookups(&run.report).len(), 610, "{seconds} s");
     }
 }
 
@@ -202,7 +193,7 @@ async fn one_of_eleven_regions_that_answers_503_to_everything_leaves_no_model_in
     let run = sweep(&emulator, &troubled, &[], 60).await;
     run.assert_all_stopped_within(30.0, "150 accounts");
     assert_eq!(run.report.summary.stopped, 150);
-    assert_eq!(failed(&run).len(), 151);
+    assert_eq!(lookups(&run.report).len(), 151);
     // Each of them has to be retried, every few seconds, and no more than that.
     let attempts = troubled.attempts();
     let in_vain = attempts.iter().filter(|(_, fate)| *fate != Fate::Passes);
@@ -268,7 +259,7 @@ async fn twenty_accounts_that_answer_503_keep_no_model_of_the_thirty_others_runn
         let last = run.last_stop_of(&models(20..50, last_region));
         assert!(last <= 3.0, "{failure:?}: {last} s, {run}");
         assert_eq!(run.left.len(), 20, "{failure:?}");
-        assert_eq!(failed(&run).len(), 40, "{failure:?}");
+        assert_eq!(lookups(&run.report).len(), 40, "{failure:?}");
     }
 }
 
@@ -380,7 +371,7 @@ async fn forty_accounts_whose_assume_role_hangs_keep_none_of_the_twenty_others_w
         let last = run.last_stop_of(&good);
         assert!(last <= 25.0, "{bad:?}: {last} s, {run}");
         // One failure for each account.
-        assert_eq!(failed(&run).len(), 40, "{bad:?}");
+        assert_eq!(lookups(&run.report).len(), 40, "{bad:?}");
         assert_eq!(run.report.summary.stopped, 20, "{bad:?}");
     }
 }
@@ -480,7 +471,7 @@ async fn a_refused_signature_of_sts_or_organizations_is_retried_once_and_then_fi
         (ASSUME, "SignatureDoesNotMatch"),
         (ACCOUNTS, "InvalidSignatureException"),
     ] {
-        for (refusals, expected) in [(1, "stopped"), (2, "failed")] {
+        for refusals in [1, 2] {
             let emulator = organization(1, first_region);
             let refused = move |attempt: &Attempt| {
                 let is_one = attempt.operation == operation && attempt.of_operation <= refusals;
@@ -493,8 +484,10 @@ async fn a_refused_signature_of_sts_or_organizations_is_retried_once_and_then_fi
             let troubled = Troubled::new(&emulator, refused);
             let run = sweep(&emulator, &troubled, &[TWO_REGIONS], 60).await;
             let case = format!("{operation}, {refusals} refusals");
-            let names = run.report.models.iter().map(|model| model.outcome.name());
-            assert_eq!(names.collect::<Vec<_>>(), [expected], "{case}");
+            let summary = &run.report.summary;
+            let failed = refusals - 1;
+            assert_eq!(summary.failed_lookups, failed, "{case}");
+            assert_eq!(summary.stopped, 1 - failed, "{case}");
             let attempts = troubled.attempts();
             let made = attempts.iter().filter(|(it, _)| it.operation == operation);
             assert_eq!(made.count(), 2, "{case}");
@@ -555,9 +548,9 @@ async fn an_account_that_hangs_is_told_of_with_every_other_that_was_not_reached(
         _ => Fate::Passes,
     };
     let run = sweep_through(&emulator, hangs, &[TWO_REGIONS], 25).await;
-    let failed = failed(&run);
+    let failed = lookups(&run.report);
     assert_eq!(failed.len(), 5, "{run}");
-    let codes: BTreeSet<&str> = failed.into_iter().map(outcome).collect();
+    let codes: BTreeSet<&str> = failed.into_iter().map(|(_, code)| code).collect();
     assert_eq!(codes, ["DeadlineExceeded"].into());
     assert!(run.took < 25.0, "{run}");
 }
@@ -588,7 +581,7 @@ async fn ten_accounts_whose_assume_role_is_always_throttled_slow_down_the_ninety
     let run = sweep_through(&emulator, fails, &[TWO_REGIONS], 120).await;
     let last = run.last_stop_of(&models(10..100, last_region));
     assert!(last <= 25.0, "{last} s, {run}");
-    assert_eq!(failed(&run).len(), 10);
+    assert_eq!(lookups(&run.report).len(), 10);
 }
 
 #[tokio::test(start_paused = true)]

@@ -63,6 +63,10 @@ impl Tls {
         }
     }
 
+    pub fn url(&self) -> &str {
+        &self.front.url
+    }
+
     /// The variables that make a client take this route.
     pub fn variables(&self) -> [(&'static str, &str); 4] {
         // One name for the certificates in each SDK.

@@ -5,8 +5,9 @@
 //! service is the emulator, over plain HTTP or behind TLS. The peers (see `benches/peers`) are
 //! measured where `benches/peers/install` has installed them.
 //!
-//! `cargo bench -- cold` measures one section alone: `cold`, `instructions`, `quotas`, `many` or
-//! `box`. A whole run writes its tables to `target/performance.md` and its plots to `target/plots`;
+//! `cargo bench -- cold` measures one section alone: `cold`, `instructions`, `quotas`, `many`, `box`
+//! or `trouble`. It fails where an answer in the box comes late, or a bar in trouble is missed. A
+//! whole run writes its tables to `target/performance.md` and its plots to `target/plots`;
 //! `cargo bench -- --docs` writes them to `benches/measured.md`, `docs/performance.md` and
 //! `docs/plots`. `cargo bench -- costs` is no part of that: it compares with `benches/costs.json`,
 //! and `cargo bench -- costs --accept` writes that file. `PROGRAM=PATH` before each measures
@@ -20,6 +21,7 @@ mod tls;
 mod cgroup;
 mod cold;
 mod costs;
+mod front;
 mod instructions;
 mod many;
 mod output;
@@ -27,6 +29,7 @@ mod plots;
 mod program;
 mod quotas;
 mod smallest_box;
+mod trouble;
 mod work;
 
 use std::path::Path;
@@ -69,6 +72,10 @@ async fn main() -> ExitCode {
     if is_wanted("box") {
         figures = smallest_box::measure(&programs, &mut output).await;
     }
+    let mut missed = std::mem::take(&mut figures.late);
+    if is_wanted("trouble") {
+        missed.extend(trouble::measure(&mut output).await);
+    }
 
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let docs = root.join("docs");
@@ -94,5 +101,11 @@ async fn main() -> ExitCode {
         output.write_to(&root.join("benches/measured.md"));
         output.write_into(&docs.join("performance.md"));
     }
-    ExitCode::SUCCESS
+    for work in &missed {
+        eprintln!("a bar was missed: {work}");
+    }
+    match missed[..] {
+        [] => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
 }

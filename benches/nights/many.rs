@@ -5,11 +5,9 @@ use std::time::{Duration, Instant};
 use crate::output::{Output, progress};
 use crate::program::{Idle, Program, Setting};
 use crate::quotas::{CONCURRENCY, SECONDS_A_CALL};
-use crate::work::Work;
+use crate::work::{DEFAULT_QUOTA, MOST_PROJECTS, Work};
 
 const TIME_LIMIT: Duration = Duration::from_secs(900);
-/// Rekognition's default for each operation in each account and region.
-const DEFAULT_QUOTA: f64 = 5.0;
 
 struct Row {
     work: Work,
@@ -22,7 +20,7 @@ const LARGE: Work = Work::Organization {
     with_models: 40,
 };
 
-const ROWS: [Row; 4] = [
+const ROWS: [Row; 5] = [
     Row {
         work: Work::Found(300),
         calls_a_second: Some(10.0),
@@ -43,19 +41,26 @@ const ROWS: [Row; 4] = [
         calls_a_second: Some(DEFAULT_QUOTA),
         setting: Setting::WHOLE_TLS,
     },
+    Row {
+        work: Work::Full,
+        calls_a_second: Some(DEFAULT_QUOTA),
+        setting: Setting::WHOLE_TLS,
+    },
 ];
 
 impl Row {
     /// The fewest seconds that the stops can be made in, where the calls of one region decide it.
     fn ideal(&self) -> Option<f64> {
-        let Work::Found(models) = self.work else {
-            return None;
+        let calls = match self.work {
+            Work::Found(models) => models as f64,
+            // One page for each project.
+            Work::Full => MOST_PROJECTS as f64,
+            _ => return None,
         };
-        let models = models as f64;
         Some(match self.calls_a_second {
-            Some(rate) => (models - rate) / rate,
+            Some(rate) => (calls - rate) / rate,
             // Its tags, then its stop.
-            None => 2.0 * models * SECONDS_A_CALL / CONCURRENCY,
+            None => 2.0 * calls * SECONDS_A_CALL / CONCURRENCY,
         })
     }
 }

@@ -2,20 +2,28 @@
 //! are installed.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rekognition_emulator::Emulator;
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::process::Command;
 
 use crate::cgroup::LambdaBox;
 use crate::cold::Tls;
 use crate::support::process::Resources;
-use crate::support::runtime_api::{Answer, End, Function};
+use crate::support::runtime_api::{Answer, End, Function, lines_of};
 use crate::tls::Authority;
 
 /// Names another build of the function to measure, perhaps of an earlier commit.
 pub const PROGRAM: &str = "PROGRAM";
+
+/// How long an answer that is late is waited for.
+const LATEST: Duration = Duration::from_secs(15);
+
+/// So many lines tell how long one takes.
+const ENOUGH_LINES: usize = 500;
 
 /// Something that Lambda could run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -164,6 +172,7 @@ pub struct Run {
     pub answer: Result<Answer, &'static str>,
     /// From the event to the answer.
     pub seconds: f64,
+    pub ended_at: SystemTime,
     /// What it used of a processor in that time; nothing of a process that was killed, as with its
     /// memory and page faults.
     pub processor_time: ProcessorTime,
@@ -225,16 +234,17 @@ impl Idle {
         let start = Instant::now();
         let end = self
             .function
-            .invoke_to_the_end(event.to_string(), time_limit)
+            .invoke_beyond(event.to_string(), time_limit, LATEST)
             .await;
-        let seconds = start.elapsed().as_secs_f64();
+        let (seconds, ended_at) = (start.elapsed().as_secs_f64(), SystemTime::now());
         let answer = match end {
-            End::Answer(answer) => Ok(answer),
-            End::TimedOut => Err("late"),
+            End::Answer(answer) if seconds < time_limit.as_secs_f64() => Ok(answer),
+            End::Answer(_) | End::TimedOut => Err("late"),
             End::Killed(_) => {
                 return Run {
                     answer: Err("killed"),
                     seconds,
+                    ended_at,
                     processor_time: ProcessorTime::default(),
                     page_faults: 0,
                     memory: 0.0,
@@ -246,6 +256,7 @@ impl Idle {
         Run {
             answer,
             seconds,
+            ended_at,
             processor_time: ProcessorTime {
                 seconds: after.seconds - before.seconds,
                 system_seconds: after.system_seconds - before.system_seconds,
@@ -263,6 +274,28 @@ impl Run {
         let answer = self.answer.as_ref().unwrap();
         assert!(answer.is_ok, "{}", answer.body["errorMessage"]);
         &answer.body
+    }
+
+    /// The lines in the log for models and failed lookups.
+    pub fn lines(&self) -> Vec<Value> {
+        let mut lines = lines_of(&self.log, "model");
+        lines.extend(lines_of(&self.log, "lookup"));
+        lines
+    }
+
+    /// How many lines it wrote a second once nothing more was tried: from the first failure to the
+    /// answer, if there were enough to tell.
+    pub fn lines_a_second(&self) -> Option<f64> {
+        let time = |line: &Value| {
+            let time = line["timestamp"].as_str().unwrap();
+            OffsetDateTime::parse(time, &Rfc3339).unwrap()
+        };
+        let lines = self.lines();
+        let failed = lines.iter().filter(|line| line["level"] == "ERROR");
+        let start = failed.clone().map(time).min()?;
+        let written = lines.iter().filter(|line| time(line) >= start).count() as f64;
+        let seconds = (OffsetDateTime::from(self.ended_at) - start).as_seconds_f64();
+        (failed.count() >= ENOUGH_LINES).then_some(written / seconds)
     }
 }
 

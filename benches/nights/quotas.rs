@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use rekognition_emulator::{Answer, Emulator, Quota};
 use serde_json::json;
+use tokio::time::sleep;
 
 use crate::cold::Tls;
 use crate::output::{Output, median, progress};
@@ -23,6 +24,8 @@ pub const LATENCY: Duration = Duration::from_millis(18);
 pub const SECONDS_A_CALL: f64 = 0.02;
 pub const CONCURRENCY: f64 = 8.0;
 
+const OUTAGE: Duration = Duration::from_secs(30);
+
 /// One night: a number of running models, and what the service lets through.
 struct Night {
     models: usize,
@@ -39,13 +42,18 @@ enum Limit {
     Shared(f64),
     /// The first until half of the models are stopped, then the second.
     Changed(f64, f64),
+    /// Calls per second, one at a time.
+    OneAtATime(f64),
+    /// Calls per second, and as many at once after a pause; when half of the models are stopped,
+    /// none for [`OUTAGE`].
+    Interrupted(f64),
 }
 
 const fn night(models: usize, limit: Limit) -> Night {
     Night { models, limit }
 }
 
-const NIGHTS: [Night; 10] = [
+const NIGHTS: [Night; 12] = [
     night(1000, Limit::Latency { tls: false }),
     night(1000, Limit::Latency { tls: true }),
     night(100, Limit::Quota(5.0)),
@@ -56,6 +64,8 @@ const NIGHTS: [Night; 10] = [
     night(200, Limit::Shared(20.0)),
     night(200, Limit::Changed(5.0, 20.0)),
     night(200, Limit::Changed(20.0, 5.0)),
+    night(100, Limit::OneAtATime(5.0)),
+    night(100, Limit::Interrupted(5.0)),
 ];
 
 /// The result of one run.
@@ -80,6 +90,10 @@ impl Night {
             Limit::Quota(rate) => format!("{rate}/s"),
             Limit::Shared(rate) => format!("{rate}/s, half taken by another"),
             Limit::Changed(before, after) => format!("{before}/s, then {after}/s"),
+            Limit::OneAtATime(rate) => format!("{rate}/s, one at a time"),
+            Limit::Interrupted(rate) => {
+                format!("{rate}/s, none for {} s in the middle", OUTAGE.as_secs())
+            }
         }
     }
 
@@ -104,6 +118,8 @@ impl Night {
             Limit::Changed(before, after) => {
                 (models / 2.0 - before) / before + (models / 2.0 - after) / after
             }
+            Limit::OneAtATime(rate) => (models - 1.0) / rate,
+            Limit::Interrupted(rate) => 2.0 * (models / 2.0 - rate) / rate + OUTAGE.as_secs_f64(),
         }
     }
 
@@ -112,7 +128,10 @@ impl Night {
         let emulator = Emulator::builder().models(arns.iter().map(|arn| running(arn)));
         let emulator = match self.limit {
             Limit::Latency { .. } => emulator.latency(LATENCY),
-            Limit::Quota(rate) | Limit::Changed(rate, _) => emulator.quota(quota(rate)),
+            Limit::Quota(rate) | Limit::Changed(rate, _) | Limit::Interrupted(rate) => {
+                emulator.quota(quota(rate))
+            }
+            Limit::OneAtATime(rate) => emulator.quota(quota(rate).burst(1)),
             Limit::Shared(rate) => {
                 emulator.quota(quota(rate).background_calls_per_second(rate / 2.0))
             }
@@ -137,10 +156,19 @@ impl Night {
         let event = json!({ "model_arns": arns }).to_string();
         let start = Instant::now();
         let change = async {
-            if let Limit::Changed(_, after) = self.limit {
-                let is_half = |emulator: &Emulator| left(emulator) <= self.models / 2;
-                emulator.wait_until(is_half).await;
-                emulator.set_quota(Some(quota(after)));
+            let half = emulator.wait_until(|emulator| left(emulator) <= self.models / 2);
+            match self.limit {
+                Limit::Changed(_, after) => {
+                    half.await;
+                    emulator.set_quota(Some(quota(after)));
+                }
+                Limit::Interrupted(rate) => {
+                    half.await;
+                    emulator.set_quota(Some(quota(0.0)));
+                    sleep(OUTAGE).await;
+                    emulator.set_quota(Some(quota(rate)));
+                }
+                _ => {}
             }
             std::future::pending().await
         };

@@ -9,6 +9,7 @@ use crate::program::{Idle, Program, Run, Setting};
 use crate::support::runtime_api::lines_of;
 use crate::work::{Work, left};
 use futures_util::future::join_all;
+use rekognition_emulator::{Fault, Operation};
 
 const TIME_LIMIT: Duration = Duration::from_secs(900);
 /// How often the first invocation is measured, and how often what takes longer.
@@ -19,9 +20,11 @@ const FIRST: Work = Work::Named(1);
 const MANY: Work = Work::Named(1000);
 
 /// What only the function can do, or would take others hours.
-const ALONE: [Work; 10] = [
+const ALONE: [Work; 12] = [
     Work::Named(10_000),
     Work::Found(10_000),
+    Work::Confirmed(10_000),
+    Work::Full,
     organization(100),
     organization(300),
     organization(1000),
@@ -46,50 +49,93 @@ const fn organization(accounts: usize) -> Work {
 struct Hurry {
     name: &'static str,
     work: Work,
-    calls_a_second: Option<f64>,
-    /// Whether there is a service at all.
-    is_served: bool,
+    service: Service,
     time_limit: Duration,
 }
 
-const HURRIES: [Hurry; 4] = [
+#[derive(Clone, Copy)]
+enum Service {
+    /// With a quota of so many calls a second for each operation.
+    Slow(f64),
+    /// With no quota.
+    Fast,
+    /// With no quota, and one stop hangs, so that all else has an outcome when time runs out.
+    HangsOnce,
+    /// In all regions, it never answers the first call of a sweep.
+    Hangs,
+    /// There is none.
+    Gone,
+}
+
+const fn hurry(name: &'static str, work: Work, service: Service, seconds: u64) -> Hurry {
     Hurry {
-        name: "10,000 named models, 20 calls/s",
-        work: Work::Named(10_000),
-        calls_a_second: Some(20.0),
-        is_served: true,
-        time_limit: Duration::from_secs(60),
-    },
-    Hurry {
-        name: "10,000 models found by a pattern, 20 calls/s",
-        work: Work::Found(10_000),
-        calls_a_second: Some(20.0),
-        is_served: true,
-        time_limit: Duration::from_secs(60),
-    },
-    Hurry {
-        name: "2,000 named models, and no service",
-        work: Work::Named(2000),
-        calls_a_second: None,
-        is_served: false,
-        time_limit: Duration::from_secs(20),
-    },
-    Hurry {
-        name: "300 accounts × 11 regions, too little time",
-        work: organization(300),
-        calls_a_second: None,
-        is_served: true,
-        time_limit: Duration::from_secs(7),
-    },
+        name,
+        work,
+        service,
+        time_limit: Duration::from_secs(seconds),
+    }
+}
+
+const HURRIES: [Hurry; 8] = [
+    hurry(
+        "10,000 named models, 20 calls/s",
+        Work::Named(10_000),
+        Service::Slow(20.0),
+        60,
+    ),
+    hurry(
+        "10,000 models found by a pattern, 20 calls/s",
+        Work::Found(10_000),
+        Service::Slow(20.0),
+        60,
+    ),
+    hurry(
+        "2,000 named models, and no service",
+        Work::Named(2000),
+        Service::Gone,
+        20,
+    ),
+    hurry(
+        "10,000 named models, and no service",
+        Work::Named(10_000),
+        Service::Gone,
+        60,
+    ),
+    hurry(
+        "2,000 named models, one of which hangs",
+        Work::Named(2000),
+        Service::HangsOnce,
+        20,
+    ),
+    hurry(
+        "10,000 named models, one of which hangs",
+        Work::Named(10_000),
+        Service::HangsOnce,
+        60,
+    ),
+    hurry(
+        "300 accounts × 11 regions, too little time",
+        organization(300),
+        Service::Fast,
+        7,
+    ),
+    hurry(
+        "150 accounts × 11 regions, all of which hang",
+        organization(150),
+        Service::Hangs,
+        60,
+    ),
 ];
 
-/// What the plots show of this.
+/// What the plots show of this, and what went wrong.
 #[derive(Default)]
 pub struct Figures {
     /// The first invocation of each program, in milliseconds.
     pub first: Vec<Bar>,
     /// The seconds that an organization takes, by its accounts.
     pub organizations: Vec<Point>,
+    /// What was answered after its deadline.
+    pub late: Vec<String>,
 }
 
 pub async fn measure(programs: &[Program], output: &mut Output) -> Figures {
@@ -103,7 +149,7 @@ pub async fn measure(programs: &[Program], output: &mut Output) -> Figures {
     }
     beside_peers(programs, output, &mut figures).await;
     alone(output, &mut figures).await;
-    before_the_deadline(output).await;
+    figures.late = before_the_deadline(output).await;
     figures
 }
 
@@ -247,51 +293,85 @@ async fn alone(output: &mut Output, figures: &mut Figures) {
     }
 }
 
-/// Fails where an answer comes late, or does not have a line for each model.
-async fn before_the_deadline(output: &mut Output) {
+/// Returns what was late. Fails where an answer does not have a line for each model and failed
+/// lookup.
+async fn before_the_deadline(output: &mut Output) -> Vec<String> {
     output.table(
-        "**Out of time in the same box**: how long before its deadline the answer came.",
-        &["work", "deadline", "to spare", "not stopped", "memory"],
+        "**Out of time in the same box**: how long before its deadline the answer came; how many \
+         lines for models and failed lookups were in the log; and, where most were failures, how \
+         many were written a second from the first failure to the answer.",
+        &[
+            "work",
+            "deadline",
+            "to spare",
+            "not stopped",
+            "lines",
+            "lines a second",
+            "memory",
+        ],
     );
+    let mut late = vec![];
     for hurry in &HURRIES {
         progress(&format!("box: {}", hurry.name));
         let (run, failed) = hurry.run().await;
         let to_spare = hurry.time_limit.as_secs_f64() - run.seconds;
+        let lines_a_second = run.lines_a_second();
         output.row(&[
             hurry.name.to_owned(),
             format!("{:.0} s", hurry.time_limit.as_secs_f64()),
-            seconds(to_spare),
+            format!("{to_spare:.1} s"),
             failed.to_string(),
+            run.lines().len().to_string(),
+            lines_a_second.map_or(String::new(), |lines| format!("{lines:.0}")),
             format!("{:.1} MB", run.memory),
         ]);
+        if run.answer.is_err() {
+            late.push(hurry.name.to_owned());
+        }
     }
+    late
 }
 
 impl Hurry {
-    /// The run, and how many of its models or accounts failed.
+    /// The run, and how many of its models and lookups failed.
     async fn run(&self) -> (Run, u64) {
-        let emulator = self.work.service(self.calls_a_second).await;
+        let calls_a_second = match self.service {
+            Service::Slow(calls) => Some(calls),
+            Service::Fast | Service::HangsOnce | Service::Hangs | Service::Gone => None,
+        };
+        let emulator = self.work.service(calls_a_second).await;
         let mut variables = self.work.variables();
         let closed_url = closed_url();
-        if !self.is_served {
-            variables.push(("AWS_ENDPOINT_URL", &closed_url));
+        match self.service {
+            Service::Slow(_) | Service::Fast => {}
+            Service::HangsOnce => {
+                let models = self.work.models();
+                emulator.add_fault(Fault::hang().resource(&models[0]));
+            }
+            Service::Hangs => {
+                emulator.add_fault(Fault::hang().operation(Operation::DescribeProjects));
+            }
+            Service::Gone => variables.push(("AWS_ENDPOINT_URL", &closed_url)),
         }
         let idle = Idle::start(Program::Stopper, &emulator, &variables, Setting::BOX_TLS).await;
         let run = idle.run(&self.work.event(), self.time_limit).await;
 
-        let answer = run.answer.as_ref();
-        let answer = answer.unwrap_or_else(|end| panic!("{}: {end}", self.name));
-        assert_eq!(answer.body["errorType"], "NotAllStopped", "{}", self.name);
+        match &run.answer {
+            Ok(answer) => assert_eq!(answer.body["errorType"], "NotAllStopped", "{}", self.name),
+            Err("late") => {}
+            Err(end) => panic!("{}: {end}", self.name),
+        }
         let summaries = lines_of(&run.log, "run");
         let [summary] = &summaries[..] else {
             panic!("{}: {} lines of a run", self.name, summaries.len());
         };
-        let (models, failed) = (summary["models"].as_u64(), summary["failed"].as_u64());
-        let lines = lines_of(&run.log, "model").len() as u64;
-        assert_eq!(models, Some(lines), "{}: a line for each", self.name);
+        let count = |name: &str| summary[name].as_u64().unwrap_or_default();
+        let lines = run.lines().len() as u64;
+        let expected = count("models") + count("failed_lookups");
+        assert_eq!(expected, lines, "{}: a line for each", self.name);
         let named = self.work.models().len() as u64;
         assert!(lines >= named, "{}: {lines} of {named}", self.name);
-        (run, failed.unwrap())
+        (run, count("failed") + count("failed_lookups"))
     }
 }
 

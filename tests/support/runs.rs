@@ -64,17 +64,14 @@ impl Run {
         run
     }
 
-    /// Asserts that each model that is running has a line of the report which says so, its own or
-    /// that of a pattern, and that none of them is said to be stopped.
+    /// Asserts that each model that is running is told of, in its own line of the report or by a
+    /// lookup that failed, and that none of them is said to be stopped.
     fn assert_told_truly(&self) {
         let rows = self.report.models.iter();
         let names = rows.map(|row| (&*row.model_arn, row.outcome.name()));
-        let own: BTreeMap<&str, &str> = names.clone().collect();
-        let failed = names.filter(|(_, outcome)| *outcome == "failed");
-        let patterns: Vec<Regex> = failed
-            .filter(|(entry, _)| entry.contains(['*', '?']))
-            .map(|(entry, _)| wildcards(entry))
-            .collect();
+        let own: BTreeMap<&str, &str> = names.collect();
+        let lookups = self.report.lookups.iter();
+        let patterns: Vec<Regex> = lookups.map(|it| wildcards(&it.pattern)).collect();
         for arn in &self.left {
             let is_told = match own.get(&**arn) {
                 Some(outcome) => ["failed", "kept", "would_stop"].contains(outcome),
@@ -116,7 +113,7 @@ impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (stops, left) = (self.stops.len(), self.left.len());
         let (took, last) = (self.took, self.last_stop());
-        let failed = self.report.summary.failed;
+        let failed = self.report.summary.failed + self.report.summary.failed_lookups;
         write!(
             f,
             "{stops} stops, the last after {last:.2} s, {left} models left, {failed} failed, \

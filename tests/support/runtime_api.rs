@@ -152,6 +152,16 @@ impl Function {
         event: impl Into<Vec<u8>>,
         time_limit: Duration,
     ) -> End {
+        self.invoke_beyond(event, time_limit, Duration::ZERO).await
+    }
+
+    /// The same, and waits for so much longer, to see how late an answer comes.
+    pub async fn invoke_beyond(
+        &mut self,
+        event: impl Into<Vec<u8>>,
+        time_limit: Duration,
+        longer: Duration,
+    ) -> End {
         let invocation = Invocation {
             event: event.into(),
             deadline: SystemTime::now() + time_limit,
@@ -161,7 +171,7 @@ impl Function {
         tokio::select! {
             answer = self.answers.recv() => End::Answer(answer.unwrap()),
             ended = self.process.wait() => End::Killed(ended.unwrap()),
-            () = tokio::time::sleep(time_limit) => End::TimedOut,
+            () = tokio::time::sleep(time_limit + longer) => End::TimedOut,
         }
     }
 

@@ -58,6 +58,7 @@ pub(crate) struct LiveModel {
     pub(crate) max_inference_units: Option<u32>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) feature: String,
+    pub(crate) description_bytes: usize,
     /// When it entered its status.
     since: Instant,
     start_takes: Option<Duration>,
@@ -225,6 +226,7 @@ impl LiveModel {
             max_inference_units: model.max_inference_units,
             tags: model.tags,
             feature: model.feature.unwrap_or(project_feature),
+            description_bytes: model.description_bytes,
             since: now,
             start_takes: model.start_takes,
             stop_takes: model.stop_takes,

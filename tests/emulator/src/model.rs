@@ -31,6 +31,7 @@ pub struct Model {
     pub(crate) becomes: Vec<(Duration, String)>,
     pub(crate) is_deleted_once_stopped: bool,
     pub(crate) feature: Option<String>,
+    pub(crate) description_bytes: usize,
 }
 
 impl Model {
@@ -50,6 +51,7 @@ impl Model {
             becomes: Vec::new(),
             is_deleted_once_stopped: false,
             feature: None,
+            description_bytes: 0,
         })
     }
 
@@ -110,6 +112,13 @@ impl Model {
     /// that brings its project into being decides the project's feature.
     pub fn feature(mut self, feature: &str) -> Self {
         self.feature = Some(feature.to_owned());
+        self
+    }
+
+    /// Gives the description what training leaves in one, results and manifests, with so many
+    /// manifests that it has about this many bytes of JSON. Real ones have about 2,500.
+    pub fn description_bytes(mut self, bytes: usize) -> Self {
+        self.description_bytes = bytes;
         self
     }
 }

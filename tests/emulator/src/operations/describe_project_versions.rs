@@ -38,6 +38,9 @@ pub(super) fn perform(models: &mut CustomLabels, request: &Request) -> Result<Va
     Ok(list("ProjectVersionDescriptions", descriptions, next))
 }
 
+/// What a description has without the manifests that training leaves in it, in bytes.
+const WITHOUT_MANIFESTS: usize = 950;
+
 fn describe(model: &LiveModel) -> Value {
     let mut description = json!({
         "ProjectVersionArn": model.arn.text,
@@ -47,11 +50,57 @@ fn describe(model: &LiveModel) -> Value {
         "StatusMessage": status_message(&model.status),
         "Feature": model.feature,
     });
-    let fields = description.as_object_mut();
-    if let (Some(units), Some(fields)) = (model.max_inference_units, fields) {
-        fields.insert("MaxInferenceUnits".to_owned(), units.into());
+    if let Some(fields) = description.as_object_mut() {
+        if let Some(units) = model.max_inference_units {
+            fields.insert("MaxInferenceUnits".to_owned(), units.into());
+        }
+        if model.description_bytes > 0 {
+            fields.extend(training(model));
+        }
     }
     description
+}
+
+/// What training leaves in a description, with manifests until that has the model's length.
+fn training(model: &LiveModel) -> impl Iterator<Item = (String, Value)> {
+    let bucket = format!("custom-labels-console-{}-0123456789", model.arn.home.region);
+    let object = |name: &str| json!({ "S3Object": { "Bucket": bucket, "Name": name } });
+    let manifest = json!({
+        "GroundTruthManifest": object("datasets/shelves/manifests/output/output.manifest"),
+    });
+    let summary = object("evaluation/shelves/EvaluationResultSummary.json");
+    let missing = model.description_bytes.saturating_sub(WITHOUT_MANIFESTS);
+    let manifests = vec![manifest.clone(); missing.div_ceil(manifest.to_string().len())];
+    let fields = [
+        (
+            "OutputConfig",
+            json!({ "S3Bucket": bucket, "S3KeyPrefix": "evaluation" }),
+        ),
+        (
+            "TrainingEndTimestamp",
+            (timestamp(model.arn.number) + 3600.0).into(),
+        ),
+        ("BillableTrainingTimeInSeconds", 3600.into()),
+        (
+            "EvaluationResult",
+            json!({ "F1Score": 0.91, "Summary": summary }),
+        ),
+        (
+            "ManifestSummary",
+            object("evaluation/shelves/manifest-summary.json"),
+        ),
+        (
+            "TrainingDataResult",
+            json!({ "Input": { "Assets": manifests } }),
+        ),
+        (
+            "TestingDataResult",
+            json!({ "Input": { "Assets": [], "AutoCreate": true } }),
+        ),
+    ];
+    fields
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
 }
 
 fn status_message(status: &str) -> String {

@@ -3,7 +3,8 @@
 use rekognition_emulator::{Emulator, ListEnd, Operation};
 use serde_json::{Value, json};
 
-use crate::client::{Caller, arn, arn_with_number, model, with_running};
+use crate::client::{Caller, arn, arn_with_number, model, running, with_running};
+use crate::sdk::Sdk;
 
 /// Reads a list to its end. Returns each page's ARNs.
 async fn pages(caller: &Caller, operation: &str, mut body: Value) -> Vec<Vec<String>> {
@@ -120,6 +121,29 @@ async fn projects_of_other_features_are_listed_on_request() {
     let list = caller.call("DescribeProjectVersions", body).await.json();
     let feature = &list["ProjectVersionDescriptions"][0]["Feature"];
     assert_eq!(feature, "CONTENT_MODERATION");
+}
+
+#[tokio::test]
+async fn a_description_can_be_as_long_as_that_of_a_trained_model() {
+    let (model, arn) = running();
+    let emulator = Emulator::builder().model(model.description_bytes(2500));
+    let emulator = emulator.start().await.unwrap();
+    let project = emulator.project_arn(&arn).unwrap();
+
+    let body = json!({ "ProjectArn": project });
+    let caller = Caller::new(&emulator);
+    let list = caller.call("DescribeProjectVersions", body).await.json();
+    let length = list["ProjectVersionDescriptions"][0].to_string().len();
+    assert!((2400..2700).contains(&length), "{length}");
+
+    let sdk = Sdk::new(&emulator).rekognition;
+    let list = sdk.describe_project_versions().project_arn(project).send();
+    let list = list.await.unwrap();
+    let description = &list.project_version_descriptions()[0];
+    assert_eq!(description.project_version_arn(), Some(arn.as_str()));
+    let training = description.training_data_result().unwrap();
+    assert!(training.input().unwrap().assets().len() > 5);
+    assert!(description.evaluation_result().unwrap().f1_score() > Some(0.9));
 }
 
 #[tokio::test]
