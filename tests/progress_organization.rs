@@ -14,7 +14,6 @@ use std::time::{Duration, SystemTime};
 use rekognition_emulator::{
     Account, Emulator, Fault, Operation, OrganizationalUnit, Quota, Role, Service,
 };
-use rekognition_stopper::report::ModelReport;
 use serde_json::{Value, json};
 use support::runs::Run;
 use support::troubled::{Attempt, Fate, Troubled, picked};

@@ -25,11 +25,11 @@ mod simulation {
     }
     // How it happens.
     pub mod clock;
+    pub mod plain;
     pub mod run;
     // What it must satisfy.
     pub mod accounts;
     pub mod limits;
-    pub mod operations;
     pub mod progress;
     pub mod trouble;
     pub mod truth;

@@ -2,7 +2,7 @@
 //! a call is for.
 //!
 //! - [`Aws`] is what the process keeps: the configuration and the HTTP client, of which there is
-//!   one. [`Clients`] are those of a run, one for each account and region.
+//!   one. `Clients` are those of a run, one for each account and region.
 //! - `rekognition`, `organizations` and `sts` have the operations, and `attempt` what their
 //!   attempts have in common.
 //! - `failure` turns the SDK's errors into ours, and `http` adds what the SDK's client lacks.

@@ -68,22 +68,6 @@ impl CallError {
         }
     }
 
-    /// The same error with its subject, which not every service names.
-    pub(crate) fn about(self, subject: &str) -> Self {
-        match self {
-            Self::Refused {
-                status,
-                code,
-                message,
-            } => Self::Refused {
-                status,
-                code,
-                message: format!("{subject}: {message}"),
-            },
-            error => error,
-        }
-    }
-
     /// The service's code, if it gave one.
     pub(crate) fn code(&self) -> Option<&str> {
         match self {

@@ -36,18 +36,38 @@ pub(super) struct LaneId {
     pub(super) operation: Operation,
 }
 
+/// A lane.
 #[derive(Debug)]
 pub(super) struct Lane {
-    pub(super) waiting: VecDeque<Call>,
-    /// The status checks among them, which wait in a line of their own.
-    pub(super) checks: VecDeque<Call>,
-    /// How many others have had their turn since the last status check.
-    pub(super) since_check: u32,
+    waiting: VecDeque<Call>,
+    /// The status checks among the calls, which wait in a line of their own, and how many others
+    /// have had their turn since the last.
+    checks: VecDeque<Call>,
+    since_check: u32,
+    /// The calls whose last attempt hung, and may hang again: they come after all others.
+    hung: VecDeque<Call>,
     pub(super) pace: Pace,
     pub(super) in_flight: usize,
     pub(super) place: Place,
+    pub(super) health: Health,
+    /// Whether it is among those of its region that wait until a call that hung may be made.
+    pub(super) is_held: bool,
     /// The region that it is in, for Rekognition.
     pub(super) region: Option<usize>,
+}
+
+/// Whether its last attempt failed in a way that may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    Works,
+    Fails,
+}
+
+/// Whether a call whose last attempt hung may be made now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hung {
+    Allowed,
+    NotNow,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,35 +104,49 @@ impl Lane {
             waiting: VecDeque::new(),
             checks: VecDeque::new(),
             since_check: 0,
+            hung: VecDeque::new(),
             pace: Pace::new(operation.service().widest_gap()),
             in_flight: 0,
             place: Place::Idle,
+            health: Health::Works,
+            is_held: false,
             region,
         }
     }
 
     /// Adds a call behind the others of its kind.
     pub(super) fn push(&mut self, call: Call) {
-        match call.request.is_status_check() {
-            true => self.checks.push_back(call),
-            false => self.waiting.push_back(call),
+        if call.has_hung() {
+            self.hung.push_back(call);
+        } else if call.request.is_status_check() {
+            self.checks.push_back(call);
+        } else {
+            self.waiting.push_back(call);
         }
     }
 
-    pub(super) fn has_calls(&self) -> bool {
-        !(self.waiting.is_empty() && self.checks.is_empty())
+    /// Whether it has a call that could be made now.
+    pub(super) fn has_calls(&self, hung: Hung) -> bool {
+        let has_others = !(self.waiting.is_empty() && self.checks.is_empty());
+        has_others || (hung == Hung::Allowed && !self.hung.is_empty())
     }
 
     /// The call whose turn it is.
-    pub(super) fn take(&mut self) -> Option<Call> {
-        // A list that has failed before may well fail again.
-        let is_late = self.waiting.front().is_none_or(|call| call.failures > 0);
-        let is_checks_turn = is_late || self.since_check >= LISTS_PER_CHECK;
+    pub(super) fn take(&mut self, hung: Hung) -> Option<Call> {
+        let is_checks_turn = self.since_check >= LISTS_PER_CHECK || self.waiting.is_empty();
         if is_checks_turn && let Some(check) = self.checks.pop_front() {
             self.since_check = 0;
             return Some(check);
         }
         self.since_check = self.since_check.saturating_add(1);
-        self.waiting.pop_front()
+        self.waiting.pop_front().or_else(|| match hung {
+            Hung::Allowed => self.hung.pop_front(),
+            Hung::NotNow => None,
+        })
+    }
+
+    /// All its calls.
+    pub(super) fn into_calls(self) -> impl Iterator<Item = Call> {
+        self.waiting.into_iter().chain(self.checks).chain(self.hung)
     }
 }

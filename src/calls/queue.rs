@@ -1,15 +1,14 @@
 //! Whose turn it is: every call that is to be made, until it needs no further attempt.
 //!
 //! Calls of one operation in one account and region wait in a lane of their own, since that is what
-//! the service's quotas are for. No lane waits for another. A lane whose next call could be made is
-//! in one of four places:
+//! the service's quotas are for. No lane waits for another. A lane is in one of four places:
 //!
-//! - idle, if it has no call, or `MAX_CONCURRENCY` in flight;
+//! - idle, if it has no call that could be made, or `MAX_CONCURRENCY` in flight;
 //! - ready, in the pool of its service, where turns go round;
-//! - paced, until its [`Pace`] allows the next call;
+//! - paced, until its pace allows the next call;
 //! - parked, while its region does not respond and has its few calls in flight.
 //!
-//! Each event costs the same however many lanes there are.
+//! An event costs the same however many lanes there are.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -17,11 +16,18 @@ use tokio::time::Instant;
 
 use super::error::CallError;
 pub(crate) use super::lane::CallId;
-use super::lane::{Call, Lane, LaneId, Place};
+use super::lane::{Call, Health, Hung, Lane, LaneId, Place};
 use super::operation::{Operation, Service};
-use super::region::{Health, MOST_IN_SILENT_REGION, Region};
+use super::region::Region;
 use super::request::{Request, ScopeId};
 use super::retry::{SHORTEST_ATTEMPT, Verdict, is_given_up, judge, pause};
+
+/// How many turns go to lanes that work before one that fails has its turn, where both are ready:
+/// hundreds of failing accounts leave the processor to the others.
+const TURNS_PER_FAILING: u32 = 3;
+/// How many lanes may be ready before no further scope begins: enough that those in front of it
+/// never keep a scope waiting for long, and few enough that scopes that wait are small.
+const MOST_READY: usize = 16;
 
 /// An attempt that is to be made now.
 #[derive(Debug)]
@@ -35,6 +41,7 @@ pub(crate) struct Attempt<'queue> {
 #[derive(Debug)]
 struct Flight {
     sent: Instant,
+    region: Option<usize>,
     call: Call,
 }
 
@@ -84,6 +91,10 @@ struct Pools {
 #[derive(Debug, Default)]
 struct Pool {
     ready: VecDeque<LaneId>,
+    /// The lanes that are ready and whose last attempt failed, and how many others have had their
+    /// turn since the last of them.
+    failing: VecDeque<LaneId>,
+    since_failing: u32,
     in_flight: usize,
 }
 
@@ -213,10 +224,11 @@ impl Queue {
         })
     }
 
-    /// Whether further scopes could make calls to Rekognition now.
-    pub(crate) fn has_room(&self) -> bool {
-        let pool = &self.pools.rekognition;
-        pool.ready.is_empty() && pool.in_flight < Service::Rekognition.most_in_flight()
+    /// Whether a further scope in this region should begin: there are few lanes whose turn has yet
+    /// to come.
+    pub(crate) fn has_room(&self, region: &str) -> bool {
+        let known = self.regions.iter().find(|it| it.name == region);
+        self.pools.rekognition.ready.len() < MOST_READY && known.is_none_or(Region::has_room)
     }
 
     /// Notes how an attempt ended, and retries the call if it has to be. Returns nothing if
@@ -227,13 +239,14 @@ impl Queue {
         error: Option<&CallError>,
         now: Instant,
     ) -> Option<Ended> {
-        let Flight { sent, mut call } = self.flights.remove(&id)?;
+        let Flight {
+            sent,
+            region,
+            mut call,
+        } = self.flights.remove(&id)?;
         let lane = call.lane();
-        if call.has_hung() {
-            self.let_hung_follow(call.scope);
-        }
         let outcome = error.map(|error| (error, judge(error, lane.operation)));
-        self.land(lane, sent, outcome, now);
+        self.land(&call, region, sent, outcome, now);
         call.attempts += 1;
         let pause = match outcome {
             Some((_, Verdict::Throttled)) => {
@@ -270,30 +283,24 @@ impl Queue {
         Some(Ended::Retried(retried))
     }
 
-    /// Takes all calls that are not over.
+    /// Takes all calls that are not over, in the order in which they were added.
     pub(crate) fn drain(&mut self) -> Vec<Unfinished> {
         let flights = std::mem::take(&mut self.flights).into_values();
         let lanes = std::mem::take(&mut self.lanes).into_values();
         let timers = std::mem::take(&mut self.timers).into_values();
-        let waiting = lanes.flat_map(|lane| lane.waiting.into_iter().chain(lane.checks));
         let later = timers.filter_map(|timer| match timer {
             Timer::Retry(call) => Some(call),
             Timer::Pace(_) | Timer::Wake(_) => None,
         });
-        let hung = self
-            .regions
-            .iter_mut()
-            .flat_map(|it| it.hung_waiting.drain(..));
-        let calls = flights
-            .map(|flight| flight.call)
-            .chain(waiting)
-            .chain(later)
-            .chain(hung);
+        let calls = flights.map(|flight| flight.call);
+        let calls = calls.chain(lanes.flat_map(Lane::into_calls)).chain(later);
         let unfinished = calls.map(|call| Unfinished {
             id: call.id,
             last_error: call.last_error,
         });
-        unfinished.collect()
+        let mut unfinished: Vec<Unfinished> = unfinished.collect();
+        unfinished.sort_by_key(|call| call.id);
+        unfinished
     }
 
     fn number(&mut self) -> u64 {
@@ -306,39 +313,8 @@ impl Queue {
         self.timers.insert((at, number), timer);
     }
 
-    /// Has a call wait for its turn. If its last attempt hung, the next may hang as well: of these,
-    /// a region has no more among the others than it may have in flight while it is silent.
-    fn wait(&mut self, call: Call) {
-        if call.has_hung()
-            && let Some(region) = self.region_of(call.scope)
-        {
-            if region.hung == MOST_IN_SILENT_REGION {
-                region.hung_waiting.push_back(call);
-                return;
-            }
-            region.hung += 1;
-        }
-        self.line_up(call);
-    }
-
-    /// Lets the next call whose last attempt hung take the place of one that has ended.
-    fn let_hung_follow(&mut self, scope: ScopeId) {
-        let Some(region) = self.region_of(scope) else {
-            return;
-        };
-        match region.hung_waiting.pop_front() {
-            Some(call) => self.line_up(call),
-            None => region.hung -= 1,
-        }
-    }
-
-    fn region_of(&mut self, scope: ScopeId) -> Option<&mut Region> {
-        let region = *self.scopes.get(&scope)?;
-        self.regions.get_mut(region)
-    }
-
     /// Has a call wait behind those of its lane.
-    fn line_up(&mut self, call: Call) {
+    fn wait(&mut self, call: Call) {
         let id = call.lane();
         let region = self.scopes.get(&call.scope).copied();
         let lanes = self.lanes.entry(id);
@@ -352,14 +328,18 @@ impl Queue {
     fn make_ready(&mut self, id: LaneId) {
         if let Some(lane) = self.lanes.get_mut(&id) {
             lane.place = Place::Ready;
-            self.pools.of(id.operation.service()).ready.push_back(id);
+            let pool = self.pools.of(id.operation.service());
+            match lane.health {
+                Health::Works => pool.ready.push_back(id),
+                Health::Fails => pool.failing.push_back(id),
+            }
         }
     }
 
     /// Begins the first attempt of a service that can be made now.
     fn begin_one_of(&mut self, service: Service, now: Instant) -> Option<CallId> {
         while self.pools.of(service).in_flight < service.most_in_flight() {
-            let lane = self.pools.of(service).ready.pop_front()?;
+            let lane = self.pools.of(service).take()?;
             if let Some(begun) = self.begin(lane, now) {
                 return Some(begun);
             }
@@ -376,8 +356,23 @@ impl Queue {
             Service::Rekognition => self.most_per_lane,
             Service::Sts | Service::Organizations => service.most_in_flight(),
         };
-        if lane.in_flight >= most || !lane.has_calls() {
-            lane.place = Place::Idle;
+        let region_index = lane.region;
+        let mut region = region_index.and_then(|region| self.regions.get_mut(region));
+        let hung = region
+            .as_ref()
+            .map_or(Hung::Allowed, |region| region.hung());
+        lane.place = Place::Idle;
+        if lane.in_flight >= most {
+            return None;
+        }
+        if !lane.has_calls(hung) {
+            if let Some(region) = region
+                && lane.has_calls(Hung::Allowed)
+                && !lane.is_held
+            {
+                lane.is_held = true;
+                region.held.push_back(id);
+            }
             return None;
         }
         if let Some(at) = lane.pace.later(now) {
@@ -385,22 +380,28 @@ impl Queue {
             self.set_timer(at, Timer::Pace(id));
             return None;
         }
-        let region = lane.region.and_then(|region| self.regions.get_mut(region));
-        if let Some(region) = region {
-            if region.is_full() {
-                lane.place = Place::Parked;
-                region.parked.push_back(id);
-                return None;
-            }
-            region.in_flight += 1;
+        if let Some(region) = &mut region
+            && region.is_full()
+        {
+            lane.place = Place::Parked;
+            region.parked.push_back(id);
+            return None;
         }
-        let call = lane.take()?;
+        let call = lane.take(hung)?;
         let call_id = call.id;
         lane.pace.sent(now);
         lane.in_flight += 1;
+        if let Some(region) = region {
+            region.in_flight += 1;
+            region.hung += usize::from(call.has_hung());
+        }
         self.pools.of(service).in_flight += 1;
         self.make_ready(id);
-        let flight = Flight { sent: now, call };
+        let flight = Flight {
+            sent: now,
+            region: region_index,
+            call,
+        };
         self.flights.insert(call_id, flight);
         Some(call_id)
     }
@@ -408,32 +409,51 @@ impl Queue {
     /// Makes room for others after an attempt, and learns from how it ended.
     fn land(
         &mut self,
-        id: LaneId,
+        call: &Call,
+        region: Option<usize>,
         sent: Instant,
         outcome: Option<(&CallError, Verdict)>,
         now: Instant,
     ) {
+        let id = call.lane();
         self.pools.of(id.operation.service()).in_flight -= 1;
-        let Some(lane) = self.lanes.get_mut(&id) else {
-            return;
-        };
-        lane.in_flight -= 1;
-        match outcome {
-            Some((_, Verdict::Throttled)) => lane.pace.throttled(sent, now),
-            // A passing failure says nothing about the quota.
-            Some((_, Verdict::Retry)) => {}
-            _ => lane.pace.let_through(),
-        }
-        let (is_idle, region) = (lane.place == Place::Idle, lane.region);
         if let Some(region) = region.and_then(|region| self.regions.get_mut(region)) {
             region.in_flight -= 1;
             region.note(sent, outcome.map(|(error, _)| error), now);
+            if call.has_hung() {
+                region.hung -= 1;
+            }
+            let held = region.take_held();
+            self.release(held);
         }
         // Lanes that are parked have waited for longer than this one, which would otherwise take
         // the room each time that it makes some.
         self.unpark(region);
-        if is_idle {
+        let Some(lane) = self.lanes.get_mut(&id) else {
+            return;
+        };
+        lane.in_flight -= 1;
+        lane.health = Health::Works;
+        match outcome {
+            Some((_, Verdict::Throttled)) => lane.pace.throttled(sent, now),
+            // A passing failure says nothing about the quota.
+            Some((_, Verdict::Retry)) => lane.health = Health::Fails,
+            _ => lane.pace.let_through(),
+        }
+        if lane.place == Place::Idle {
             self.make_ready(id);
+        }
+    }
+
+    /// Lets lanes go on that waited until a call that hung may be made.
+    fn release(&mut self, held: Vec<LaneId>) {
+        for id in held {
+            if let Some(lane) = self.lanes.get_mut(&id) {
+                lane.is_held = false;
+                if lane.place == Place::Idle {
+                    self.make_ready(id);
+                }
+            }
         }
     }
 
@@ -444,14 +464,27 @@ impl Queue {
             && !region.is_full()
             && let Some(lane) = region.parked.pop_front()
         {
-            let health = region.health;
+            let is_silent = region.is_silent();
             if self.lanes.contains_key(&lane) {
                 self.make_ready(lane);
-                if health == Health::Silent {
+                if is_silent {
                     return;
                 }
             }
         }
+    }
+}
+
+impl Pool {
+    /// The lane whose turn it is.
+    fn take(&mut self) -> Option<LaneId> {
+        let is_failings_turn = self.since_failing >= TURNS_PER_FAILING || self.ready.is_empty();
+        if is_failings_turn && let Some(lane) = self.failing.pop_front() {
+            self.since_failing = 0;
+            return Some(lane);
+        }
+        self.since_failing = self.since_failing.saturating_add(1);
+        self.ready.pop_front()
     }
 }
 
@@ -467,6 +500,7 @@ impl Pools {
 
 #[cfg(test)]
 mod tests {
+    use super::super::region::MOST_IN_SILENT_REGION;
     use super::*;
 
     use std::collections::HashSet;
@@ -704,16 +738,57 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_for_further_scopes_while_no_lane_is_ready_and_the_service_has_room() {
+    fn there_is_room_for_further_scopes_while_few_lanes_wait_for_their_turn_or_for_their_region() {
+        let count = 40;
+        let mut calls = Calls::new(64, &vec![EAST; count]);
+        assert!(calls.queue.has_room(EAST) && calls.queue.has_room("unknown"));
+        let first = calls.push(1, StopProjectVersion);
+        assert_eq!(calls.begin().len(), 1);
+        calls.succeed(first);
+        // All places of the process are taken, and scopes begin nevertheless.
+        calls.push_many(128, 1, StopProjectVersion);
+        calls.push_many(128, 2, StopProjectVersion);
+        assert_eq!(calls.begin().len(), 128);
+        assert!(calls.queue.has_room(EAST));
+        for scope in (3..).take(MOST_READY) {
+            calls.push(scope, StopProjectVersion);
+        }
+        assert!(!calls.queue.has_room(EAST) && !calls.queue.has_room(WEST));
+
+        let mut calls = Calls::new(8, &vec![WEST; count]);
+        for scope in (1..).take(count) {
+            calls.push(scope, StopProjectVersion);
+        }
+        assert_eq!(calls.begin().len(), 8);
+        assert!(!calls.queue.has_room(WEST) && calls.queue.has_room(EAST));
+    }
+
+    #[test]
+    fn of_the_calls_that_hung_a_region_has_eight_in_flight_and_lanes_take_turns() {
         let mut calls = Calls::responding(64, &[EAST, EAST, EAST]);
-        assert!(calls.queue.has_room());
-        calls.push_many(64, 1, StopProjectVersion);
-        assert!(!calls.queue.has_room());
-        calls.begin();
-        assert!(calls.queue.has_room());
-        calls.push_many(64, 2, StopProjectVersion);
-        calls.begin();
-        assert!(!calls.queue.has_room());
+        calls.push_many(40, 1, ListTagsForResource);
+        for begun in calls.begin() {
+            assert_eq!(calls.fail(begun.id, &CallError::NoResponse), Some(1));
+        }
+        calls.push(2, StopProjectVersion);
+        calls.push(3, StopProjectVersion);
+        let [hung, other] = &calls.begin()[..] else {
+            panic!("two stops");
+        };
+        calls.fail(hung.id, &CallError::NoResponse);
+        calls.succeed(other.id);
+        calls.now += SECOND;
+        assert!(calls.queue.fire(calls.now).is_empty());
+        let begun = calls.begin();
+        assert_eq!(begun.len(), 8);
+        assert!(begun.iter().any(|it| it.operation == StopProjectVersion));
+        // What has not hung is made all the same.
+        calls.push(3, StopProjectVersion);
+        assert_eq!(scopes(&calls.begin()), [3]);
+        for ended in begun {
+            calls.succeed(ended.id);
+            assert_eq!(calls.begin().len(), 1);
+        }
     }
 
     #[test]
@@ -729,7 +804,7 @@ mod tests {
         assert_eq!(calls.fail(begun[0].id, &broken()), Some(1));
         assert_eq!(scopes(&calls.begin()), [4]);
         calls.succeed(begun[1].id);
-        assert_eq!(scopes(&calls.begin()), [5, 1, 2, 3, 4, 5]);
+        assert_eq!(scopes(&calls.begin()), [1, 5, 2, 3, 4, 5]);
     }
 
     #[test]
@@ -747,7 +822,7 @@ mod tests {
             assert_eq!(calls.fail(begun.id, &CallError::NoResponse), Some(1));
             turns.extend(scopes(&calls.begin()));
         }
-        assert_eq!(turns, [2, 3, 1, 3]);
+        assert_eq!(turns, [1, 3, 2, 3]);
     }
 
     #[test]
@@ -1211,7 +1286,9 @@ mod tests {
                 &queue.pools.sts,
                 &queue.pools.organizations,
             ];
-            let ready = pools.iter().flat_map(|pool| &pool.ready);
+            let ready = pools
+                .iter()
+                .flat_map(|pool| pool.ready.iter().chain(&pool.failing));
             let parked = queue.regions.iter().flat_map(|region| &region.parked);
             let paced = queue.timers.values().filter_map(|timer| match timer {
                 Timer::Pace(lane) => Some(lane),
@@ -1231,7 +1308,11 @@ mod tests {
                     Service::Rekognition => self.most_per_lane,
                     Service::Sts | Service::Organizations => 16,
                 };
-                let may_be_idle = !lane.has_calls() || lane.in_flight >= most;
+                let region = lane.region.map(|region| &queue.regions[region]);
+                let hung = region.map_or(Hung::Allowed, Region::hung);
+                let may_be_idle = !lane.has_calls(hung) || lane.in_flight >= most;
+                let is_in_line = region.is_some_and(|region| region.held.contains(id));
+                assert_eq!(lane.is_held, is_in_line, "{context}: {id:?}");
                 assert!(
                     lane.place != Place::Idle || may_be_idle,
                     "{context}: {id:?}"
@@ -1243,7 +1324,8 @@ mod tests {
                 let is_right = is_full || region.is_full() || region.parked.is_empty();
                 assert!(is_right, "{context}: {region:?}");
             }
-            assert!(is_full || pool.ready.is_empty(), "{context}");
+            let is_idle = pool.ready.is_empty() && pool.failing.is_empty();
+            assert!(is_full || is_idle, "{context}");
             let is_over = self.unfinished.is_empty();
             let comes_next = !self.in_flight.is_empty() || queue.due().is_some();
             assert!(is_over || comes_next, "{context}");

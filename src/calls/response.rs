@@ -22,7 +22,6 @@ pub(crate) enum Response {
     Units(Page<String>),
 }
 
-/// What a response says, if it is the response to the call that was made.
 impl Response {
     /// Takes the token of the list's next page, if it is a page of a list that has one.
     pub(crate) fn take_next_token(&mut self) -> Option<String> {

@@ -51,7 +51,7 @@ fn is_zero(count: &usize) -> bool {
 /// The totals of a run. All but the last are counts, and those of the outcomes add up to `models`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
-    /// The accounts in which calls were made or attempted.
+    /// The accounts that the entries lead to.
     pub accounts: usize,
     /// All models, and all invalid entries.
     pub models: usize,

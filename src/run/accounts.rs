@@ -21,6 +21,13 @@ pub(super) struct FoundAccount<'a> {
     pub(super) patterns: Vec<Pattern<'a>>,
 }
 
+/// The patterns of which not all accounts are known, and why.
+#[derive(Debug)]
+pub(super) struct Unlisted<'a> {
+    pub(super) patterns: Vec<Pattern<'a>>,
+    pub(super) failure: Failure,
+}
+
 /// The accounts that patterns match, found as the pages of their lists arrive.
 #[derive(Debug)]
 pub(super) struct AccountList<'a> {
@@ -37,32 +44,31 @@ pub(super) struct AccountList<'a> {
 }
 
 impl<'a> AccountList<'a> {
-    /// The accounts that these patterns match. There are none to list without a pattern.
-    pub(super) fn begin(
-        assignment: Assignment<'a>,
-        patterns: Vec<Pattern<'a>>,
-        pending: &mut Pending,
-    ) -> Self {
-        let mut list = Self {
-            assignment,
+    /// The accounts that the wildcards of an assignment match, of which none is known yet.
+    pub(super) fn new(assignment: Assignment<'a>) -> Self {
+        Self {
+            patterns: assignment.wildcards(),
             unlisted: assignment.accounts.map(HashSet::from_iter),
+            assignment,
             lists: 0,
             units: HashSet::new(),
             accounts: HashSet::new(),
             failure: None,
-            patterns,
-        };
-        if list.patterns.is_empty() {
-            return list;
         }
-        let units = &assignment.settings.organizational_units;
+    }
+
+    /// Begins to read the lists, if there is a wildcard at all.
+    pub(super) fn begin(&mut self, pending: &mut Pending) {
+        let units = &self.assignment.settings.organizational_units;
+        if self.patterns.is_empty() {
+            return;
+        }
         if units.is_empty() {
-            list.read(List::Accounts, pending);
+            self.read(List::Accounts, pending);
         }
         for unit in units {
-            list.add_unit(unit.clone(), pending);
+            self.add_unit(unit.clone(), pending);
         }
-        list
     }
 
     /// Whether no more accounts will be found: all have been listed, or all that the request names.
@@ -108,27 +114,29 @@ impl<'a> AccountList<'a> {
             }
         };
         found.unwrap_or_else(|error| {
-            let error = match list {
-                List::Accounts => error,
-                List::AccountsOf(parent) | List::UnitsOf(parent) => error.about(parent),
-            };
-            self.fail(error.into());
+            self.fail(list, error.into());
             Vec::new()
         })
     }
 
-    /// Notes that a list could not be read.
-    pub(super) fn fail(&mut self, failure: Failure) {
+    /// Notes that a list could not be read. Not every error names the root or unit.
+    pub(super) fn fail(&mut self, list: &List, failure: Failure) {
+        let failure = match list {
+            List::Accounts => failure,
+            List::AccountsOf(parent) | List::UnitsOf(parent) => failure.context(parent),
+        };
         self.failure.get_or_insert(failure);
     }
 
-    /// Logs a warning for each account of the request that no pattern matches, and returns the
-    /// patterns, of which not all accounts are known if there is a failure: that of a list, unless
-    /// all accounts of the request were found despite it.
-    pub(super) fn end(self) -> (Vec<Pattern<'a>>, Result<(), Failure>) {
+    /// What could not be listed, unless all accounts of the request were found despite it. Logs a
+    /// warning for each account of the request that no pattern matches.
+    pub(super) fn end(self) -> Option<Unlisted<'a>> {
         let all_are_known = self.unlisted.as_ref().is_some_and(HashSet::is_empty);
         if let Some(failure) = self.failure.filter(|_| !all_are_known) {
-            return (self.patterns, Err(failure));
+            return Some(Unlisted {
+                patterns: self.patterns,
+                failure,
+            });
         }
         for account in self.unlisted.into_iter().flatten() {
             tracing::warn!(
@@ -137,7 +145,7 @@ impl<'a> AccountList<'a> {
                 "no wildcard matches this account of `accounts`"
             );
         }
-        (self.patterns, Ok(()))
+        None
     }
 
     /// The account with the patterns that match it, if any do. One that is skipped is logged.
@@ -232,8 +240,10 @@ mod tests {
             request_id: "request-1",
             now: OffsetDateTime::UNIX_EPOCH,
         };
-        let patterns = vec![Pattern { entry: 0, pattern }];
-        AccountList::begin(assignment, patterns, pending)
+        let mut list = AccountList::new(assignment);
+        list.patterns = vec![Pattern { entry: 0, pattern }];
+        list.begin(pending);
+        list
     }
 
     fn pending() -> Pending<'static> {
@@ -330,7 +340,7 @@ mod tests {
         assert_eq!(found, [ONE, TWO]);
         assert!(list.is_complete());
         assert_eq!(list.lines(), 0);
-        assert_eq!(list.end().1, Ok(()));
+        assert!(list.end().is_none());
     }
 
     #[test]
@@ -346,7 +356,7 @@ mod tests {
         // The next page, which is asked for already, changes nothing, even if it fails.
         assert!(read(&mut list, &mut pending, |_| denied()).is_empty());
         assert_eq!(list.lines(), 0);
-        assert_eq!(list.end().1, Ok(()));
+        assert!(list.end().is_none());
     }
 
     #[test]
@@ -360,7 +370,7 @@ mod tests {
         });
         assert_eq!(found, [ONE]);
         assert!(list.is_complete());
-        let failure = list.end().1.unwrap_err().to_string();
+        let failure = list.end().unwrap().failure.to_string();
         assert_eq!(
             failure,
             "AccessDeniedException: ou-a1b2-11111111: by script"

@@ -14,9 +14,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long before the deadline the last round is.
 const LAST_ROUND: Duration = Duration::from_secs(5);
-/// What each call of a round adds to the pause after it, so that polling uses only a small share of
-/// a quota.
-const PAUSE_PER_CALL: Duration = Duration::from_millis(200);
+/// The pause for each call of the round before, if that is longer, so that polling uses at most two
+/// fifths of the smallest default quota, 5 calls a second.
+const PAUSE_PER_CALL: Duration = Duration::from_millis(500);
 
 /// The timing of the rounds.
 #[derive(Debug)]
@@ -50,7 +50,10 @@ impl Cadence {
     /// Notes that something has changed, so that more may soon.
     pub(super) fn note_change(&mut self, now: Instant) {
         self.pause = FIRST_PAUSE;
-        let soon = now + FIRST_PAUSE.max(PAUSE_PER_CALL * self.calls);
+        let soon = now
+            + FIRST_PAUSE
+                .max(PAUSE_PER_CALL * self.calls)
+                .min(LONGEST_PAUSE);
         // A round that came due while no model was waiting did not take place.
         self.next = match self.next < now {
             true => soon,
@@ -97,7 +100,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn rounds_of_many_calls_are_less_frequent() {
-        assert_eq!(rounds(50, 4), [1, 3, 13, 23]);
+        assert_eq!(rounds(50, 4), [1, 3, 28, 53]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! The models that patterns match, found by listing projects and their versions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -45,6 +45,16 @@ pub(super) struct Search<'a> {
 pub(super) struct Discovery<'a> {
     account: Arc<str>,
     searches: Vec<Search<'a>>,
+    /// The projects whose versions have been listed: a list of projects that is read anew lists
+    /// them again.
+    listed: HashSet<Listed>,
+}
+
+/// A project, by its ARN, and the first of the searches for which its versions have been listed.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Listed {
+    arn: String,
+    first_search: usize,
 }
 
 impl<'a> Discovery<'a> {
@@ -53,6 +63,7 @@ impl<'a> Discovery<'a> {
         Self {
             account: Arc::clone(account),
             searches: Vec::new(),
+            listed: HashSet::new(),
         }
     }
 
@@ -142,7 +153,14 @@ impl<'a> Discovery<'a> {
                 continue;
             }
             let is_wanted = |it: &mut Search| it.pattern.matches_project(&project.name);
-            if !is_gone && self.searches_of(&list.searches).any(is_wanted) {
+            if is_gone || !self.searches_of(&list.searches).any(is_wanted) {
+                continue;
+            }
+            let is_new = self.listed.insert(Listed {
+                arn: project.arn.clone(),
+                first_search: list.searches.start,
+            });
+            if is_new {
                 next.push(ScopePurpose::FindVersions(VersionList {
                     project: project.clone(),
                     searches: list.searches.clone(),
@@ -191,6 +209,13 @@ impl<'a> Discovery<'a> {
             if search.pattern.matches_project(&list.project.name) {
                 search.failure.get_or_insert_with(|| failure.clone());
             }
+        }
+    }
+
+    /// Notes that nothing more can be found for any pattern.
+    pub(super) fn fail(&mut self, failure: &Failure) {
+        for search in &mut self.searches {
+            search.failure.get_or_insert_with(|| failure.clone());
         }
     }
 

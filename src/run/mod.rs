@@ -44,12 +44,13 @@ use assignment::{NamedModel, Pattern, ScopeKey, Targets};
 use pending::{Pending, Unfinished};
 pub use plan::{NotPlanned, Plan, PlannedRun};
 use purpose::Purpose;
-use scopes::Scopes;
+use scopes::{EndedScope, Scopes};
 use tally::Tally;
 
 /// The time that one line of the report takes, with the share of a processor that comes with the
-/// smallest memory: most of it goes into the line in the log.
-const TIME_PER_LINE: Duration = Duration::from_millis(2);
+/// smallest memory: most of it goes into the line in the log. A failed lookup takes 0.9 ms there,
+/// with what has to be given up for it, and a model a tenth of that (`cargo bench -- trouble box`).
+const TIME_PER_LINE: Duration = Duration::from_micros(1250);
 /// The time that everything else takes after the calls have ended.
 const TIME_PER_RUN: Duration = Duration::from_secs(1);
 /// The divisor for the largest part of a run that is kept for the report.
@@ -67,18 +68,20 @@ pub(crate) struct Run<'a> {
     /// What a wildcard in the region can match.
     regions: Vec<Arc<str>>,
     goal: Goal,
+    /// The accounts of a plan.
+    planned: Vec<AccountId>,
     /// When it began, and when Lambda ends the invocation.
     begun: Instant,
     end: Instant,
 }
 
 /// What is done with the accounts that wildcards match.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Goal {
     /// Their models are stopped.
     Stop,
     /// They are collected.
-    Plan(Vec<AccountId>),
+    Plan,
 }
 
 impl<'a> Run<'a> {
@@ -104,16 +107,13 @@ impl<'a> Run<'a> {
         aws: &Aws,
         end: Instant,
     ) -> Result<Plan, NotPlanned> {
-        let mut run = Self::new(assignment, aws, Goal::Plan(Vec::new()), end);
-        let wildcards = assignment.wildcards();
-        run.accounts = AccountList::begin(assignment, wildcards, &mut run.pending);
+        let mut run = Self::new(assignment, aws, Goal::Plan, end);
+        run.accounts.begin(&mut run.pending);
         run.make_calls().await;
         run.give_up();
-        let listed = run.accounts.end().1;
-        match (listed, run.goal) {
-            (Ok(()), Goal::Plan(accounts)) => plan::plan(&assignment, accounts, accounts_per_run),
-            (Ok(()), Goal::Stop) => plan::plan(&assignment, Vec::new(), accounts_per_run),
-            (Err(failure), _) => Err(NotPlanned::not_listed(&failure)),
+        match run.accounts.end() {
+            Some(unlisted) => Err(NotPlanned::not_listed(&unlisted.failure)),
+            None => plan::plan(&assignment, run.planned, accounts_per_run),
         }
     }
 
@@ -121,17 +121,17 @@ impl<'a> Run<'a> {
     fn new(assignment: Assignment<'a>, aws: &Aws, goal: Goal, end: Instant) -> Self {
         let settings = assignment.settings;
         let queue = Queue::new(settings.max_concurrency.get(), fastrand::Rng::new());
-        let mut pending = Pending::new(queue, assignment.request_id);
         let regions = settings.regions.iter();
         Self {
             assignment,
             clients: aws.clients(),
-            accounts: AccountList::begin(assignment, Vec::new(), &mut pending),
-            pending,
+            accounts: AccountList::new(assignment),
+            pending: Pending::new(queue, assignment.request_id),
             scopes: Scopes::new(assignment),
             tally: Tally::new(assignment.request_id),
             regions: regions.map(|region| Arc::from(&**region)).collect(),
             goal,
+            planned: Vec::new(),
             begun: Instant::now(),
             end,
         }
@@ -161,14 +161,13 @@ impl<'a> Run<'a> {
                 Err(invalid) => self.tally.invalid(entry, &written.text, &invalid),
             }
         }
-        let wildcards = self.assignment.wildcards();
+        self.accounts.begin(&mut self.pending);
         for (key, targets) in literal {
-            match wildcards[..] {
-                [] => self.scopes.add(key, targets, &mut self.pending),
-                _ => self.scopes.add_extensible(key, targets, &mut self.pending),
+            match self.accounts.is_complete() {
+                true => self.scopes.add(key, targets, &mut self.pending),
+                false => self.scopes.add_extensible(key, targets, &mut self.pending),
             }
         }
-        self.accounts = AccountList::begin(self.assignment, wildcards, &mut self.pending);
     }
 
     /// Makes all calls, until there are none left to make or the report is due.
@@ -213,9 +212,6 @@ impl<'a> Run<'a> {
 
     /// Begins the next scope, if its calls could be made. Returns whether it has.
     fn begin_scope(&mut self, now: Instant) -> bool {
-        if !self.pending.queue.has_room() {
-            return false;
-        }
         let Some(opened) = self.scopes.begin_next(&mut self.pending, now) else {
             return false;
         };
@@ -249,8 +245,8 @@ impl<'a> Run<'a> {
 
     fn take_accounts(&mut self, found: Vec<FoundAccount<'a>>) {
         for FoundAccount { id, patterns } in found {
-            if let Goal::Plan(accounts) = &mut self.goal {
-                accounts.push(id);
+            if self.goal == Goal::Plan {
+                self.planned.push(id);
                 continue;
             }
             let mut of_scopes: BTreeMap<ScopeKey, Vec<Pattern>> = BTreeMap::new();
@@ -267,7 +263,7 @@ impl<'a> Run<'a> {
 
     /// Notes the results of the scopes that have ended.
     fn note_ended(&mut self) {
-        for (id, end) in self.scopes.take_ended() {
+        for EndedScope { id, end } in self.scopes.take_ended() {
             self.pending.queue.close(id);
             self.clients.close(id);
             self.tally.add(end);
@@ -280,10 +276,9 @@ impl<'a> Run<'a> {
         self.give_up();
         self.scopes.end(now);
         self.note_ended();
-        let (patterns, listed) = self.accounts.end();
-        if let Err(failure) = listed {
-            for pattern in patterns {
-                self.tally.fail_list(pattern, &failure);
+        if let Some(unlisted) = self.accounts.end() {
+            for pattern in unlisted.patterns {
+                self.tally.fail_list(pattern, &unlisted.failure);
             }
         }
         let accounts = self.scopes.accounts();
@@ -306,11 +301,11 @@ impl<'a> Run<'a> {
         } in self.pending.give_up()
         {
             match purpose {
-                Purpose::Session(account) => {
-                    let failure = Failure::out_of_time(last_failure);
-                    self.scopes.fail_account(account, failure);
+                Purpose::Session(account) => self.scopes.give_up_session(account, last_failure),
+                Purpose::Accounts(list) => {
+                    self.accounts
+                        .fail(&list, Failure::out_of_time(last_failure));
                 }
-                Purpose::Accounts(_) => self.accounts.fail(Failure::out_of_time(last_failure)),
                 Purpose::Scope(scope, purpose) => {
                     self.scopes.give_up(scope, purpose, last_failure);
                 }

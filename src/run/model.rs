@@ -183,6 +183,11 @@ impl Model {
                 let status = status.as_ref().map_or("", Status::as_str);
                 self.refusal = Some(format!("StopProjectVersion returned the status `{status}`"));
             }
+            // Only what is not running can be deleted.
+            Err(error) if error.is_not_found() && self.is_accepted => {
+                self.outcome = Some(Outcome::Stopped);
+                return;
+            }
             Err(error) if error.leaves_doubt() => {
                 self.refusal = Some(Failure::from(error).to_string());
             }
@@ -212,8 +217,9 @@ impl Model {
                 self.see(description, now);
                 news
             }
-            // Only what is not running can be deleted.
-            Err(error) if error.is_not_found() && self.is_accepted => {
+            // Only what is not running can be deleted. A list may have a hole, though, so that it
+            // does not contradict what was said before.
+            Err(error) if error.is_not_found() && self.is_accepted && !self.is_running() => {
                 self.outcome = Some(Outcome::Stopped);
                 News::Changed
             }
@@ -259,6 +265,11 @@ impl Model {
     /// What the service last said about it.
     pub(super) fn into_description(self) -> Option<Description> {
         self.seen.map(|seen| seen.description)
+    }
+
+    /// Whether the service last said that it is running, or will be.
+    fn is_running(&self) -> bool {
+        matches!(self.phase(), Some(Phase::Running | Phase::Starting))
     }
 
     fn phase(&self) -> Option<Phase> {
@@ -342,6 +353,7 @@ mod tests {
     };
 
     const IN_USE: Response = StopRefused("ResourceInUseException");
+    const STOP_IS_GONE: Response = StopRefused("ResourceNotFoundException");
     const IS_GONE: Response = CheckRefused("ResourceNotFoundException");
     const CHECK_DENIED: Response = CheckRefused("AccessDeniedException");
     const TAG_DENIED: Response = TagRefused("AccessDeniedException");
@@ -450,6 +462,13 @@ mod tests {
             (named(&[Stop("STOPPING"), IS_GONE]), STOP, "stopped"),
             (named(&[StopWithout, IS_GONE]), STOP, "stopped"),
             (named(&[StopUnreadable, IS_GONE]), STOP, "ResourceNotFoundException"),
+            (named(&[Stop("STOPPING"), Check("RUNNING"), STOP_IS_GONE]), STOP, "stopped"),
+            // A list may have a hole, and the model was running when it was last seen.
+            (
+                named(&[Stop("STOPPING"), Check("RUNNING"), IN_USE, IS_GONE]),
+                STOP,
+                "ResourceNotFoundException",
+            ),
             // The response is something else.
             (named(&[StopWithout]), STOP, "check"),
             (named(&[Stop("STOPPED")]), STOP, "check"),

@@ -1,5 +1,5 @@
-//! The calls that are under way. Lists are read here, page by page, so
-//! that nothing else has to know of pages.
+//! The calls that are under way. Lists are read here, page by page, so that nothing else has to know
+//! of tokens.
 
 use std::collections::HashMap;
 
@@ -106,7 +106,16 @@ impl<'a> Pending<'a> {
                 });
             }
             Continuation::Next(token) => (None, Some(token)),
-            Continuation::Restart(pause) => (Some(now + pause), None),
+            Continuation::Restart(pause) => {
+                tracing::debug!(
+                    requestId = self.request_id,
+                    operation = call.request.operation().name(),
+                    subject = &*call.request.subject(),
+                    reason = task.pages.reason(),
+                    "retry"
+                );
+                (Some(now + pause), None)
+            }
         };
         let purpose = task.purpose.clone();
         self.add(at, call.scope, call.request.with_token(token), task);

@@ -54,7 +54,16 @@ pub(super) struct Scope<'a> {
     wakes_at: Option<Instant>,
     /// Why the calls for these models had not succeeded that did not end in time.
     last_failures: HashMap<ModelArn, String>,
-    reports: Vec<(ModelArn, ModelReport)>,
+    /// The same for lookups of projects, by their names.
+    lookup_failures: HashMap<String, String>,
+    reports: Vec<Reported>,
+}
+
+/// A model that has its outcome.
+#[derive(Debug)]
+struct Reported {
+    model_arn: ModelArn,
+    report: ModelReport,
 }
 
 impl<'a> Scope<'a> {
@@ -84,6 +93,7 @@ impl<'a> Scope<'a> {
             calls: 0,
             wakes_at: None,
             last_failures: HashMap::new(),
+            lookup_failures: HashMap::new(),
             reports: Vec::new(),
         };
         for named in targets.models {
@@ -169,41 +179,69 @@ impl<'a> Scope<'a> {
 
     /// Notes that a call did not end in time, and why it had not succeeded before.
     pub(super) fn give_up(&mut self, purpose: ScopePurpose, last_failure: Option<String>) {
-        let models = match purpose {
+        match purpose {
             ScopePurpose::FindProjects(list) => {
                 let failure = Failure::out_of_time(last_failure);
-                return self.discovery.fail_projects(&list, &failure);
+                self.discovery.fail_projects(&list, &failure);
             }
             ScopePurpose::FindVersions(list) => {
                 let failure = Failure::out_of_time(last_failure);
-                return self.discovery.fail_versions(&list, &failure);
+                self.discovery.fail_versions(&list, &failure);
             }
-            ScopePurpose::Stop(model_arn) | ScopePurpose::Tag(model_arn) => vec![model_arn],
-            ScopePurpose::CheckVersions(check) => check.models,
+            ScopePurpose::Stop(model_arn) | ScopePurpose::Tag(model_arn) => {
+                self.last_failures
+                    .extend(last_failure.map(|failure| (model_arn, failure)));
+            }
+            ScopePurpose::CheckVersions(check) => {
+                for model_arn in check.models {
+                    let last_failure = last_failure.clone();
+                    self.last_failures
+                        .extend(last_failure.map(|failure| (model_arn, failure)));
+                }
+            }
             ScopePurpose::LookUpProjects(names) => {
-                let is_meant = |it: &&ModelArn| names.iter().any(|name| name == it.project());
-                self.models.keys().filter(is_meant).cloned().collect()
+                for name in names {
+                    let last_failure = last_failure.clone();
+                    self.lookup_failures
+                        .extend(last_failure.map(|failure| (name, failure)));
+                }
             }
-        };
-        if let Some(last_failure) = last_failure {
-            let failures = models.into_iter().map(|it| (it, last_failure.clone()));
-            self.last_failures.extend(failures);
         }
     }
 
     /// The result, in which whatever has no outcome yet has run out of time.
     pub(super) fn end(mut self, now: Instant) -> ScopeReport<'a> {
-        for (model_arn, model) in std::mem::take(&mut self.models) {
-            if let Some(model) = model {
-                let outcome = model.out_of_time(self.last_failures.remove(&model_arn), now);
-                self.report(model_arn, outcome, model);
-            }
+        for (model_arn, model) in self.take_unfinished() {
+            let last_failure = self.last_failures.remove(&model_arn);
+            let of_project = self.lookup_failures.get(model_arn.project());
+            let outcome = model.out_of_time(last_failure.or_else(|| of_project.cloned()), now);
+            self.report(model_arn, outcome, model);
         }
+        self.into_report()
+    }
+
+    /// The result, in which whatever has no outcome yet has failed.
+    pub(super) fn fail(mut self, failure: &Failure) -> ScopeReport<'a> {
+        for (model_arn, model) in self.take_unfinished() {
+            self.report(model_arn, Outcome::Failed(failure.clone()), model);
+        }
+        self.discovery.fail(failure);
+        self.into_report()
+    }
+
+    /// The models that have no outcome yet.
+    fn take_unfinished(&mut self) -> impl Iterator<Item = (ModelArn, Model)> + use<> {
+        let models = std::mem::take(&mut self.models).into_iter();
+        models.filter_map(|(model_arn, model)| Some((model_arn, model?)))
+    }
+
+    fn into_report(self) -> ScopeReport<'a> {
         // Patterns may have arrived in any order; the report does not depend on it.
         let (named, discovery) = (&self.named, &self.discovery);
-        let models = self.reports.into_iter().filter_map(|(model_arn, report)| {
-            let named = named.get(&model_arn).copied();
-            let entry = named.or_else(|| discovery.first_match(&model_arn))?;
+        let models = self.reports.into_iter().filter_map(|it| {
+            let named = named.get(&it.model_arn).copied();
+            let entry = named.or_else(|| discovery.first_match(&it.model_arn))?;
+            let report = it.report;
             Some(ScopeModel { entry, report })
         });
         ScopeReport {
@@ -333,6 +371,6 @@ impl<'a> Scope<'a> {
     fn report(&mut self, model_arn: ModelArn, outcome: Outcome, model: Model) {
         let report = ModelReport::new(&model_arn, outcome, model.into_description());
         report.log(self.assignment.request_id);
-        self.reports.push((model_arn, report));
+        self.reports.push(Reported { model_arn, report });
     }
 }

@@ -8,6 +8,7 @@
 //! 3. A scope that has begun is dropped when it has nothing left to do.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -17,9 +18,17 @@ use super::pending::Pending;
 use super::purpose::{Purpose, Rest, ScopePurpose};
 use super::scope::{Scope, ScopeReport};
 use crate::calls::error::CallError;
+use crate::calls::queue::Queue;
 use crate::calls::request::{Request, ScopeId};
 use crate::calls::response::{Response, Session};
 use crate::report::Failure;
+
+/// A scope that has ended.
+#[derive(Debug)]
+pub(super) struct EndedScope<'a> {
+    pub(super) id: ScopeId,
+    pub(super) end: ScopeEnd<'a>,
+}
 
 /// How a scope has ended.
 #[derive(Debug)]
@@ -87,6 +96,13 @@ struct PendingScope<'a> {
     targets: Targets<'a>,
 }
 
+/// The scopes of a region that can begin.
+#[derive(Debug)]
+struct RegionLine {
+    region: Arc<str>,
+    scopes: VecDeque<ScopeId>,
+}
+
 /// Where the calls of a scope that begins are made.
 #[derive(Debug)]
 pub(super) struct Opened {
@@ -103,11 +119,11 @@ pub(super) struct Scopes<'a> {
     indices: HashMap<AccountKey, usize>,
     scopes: HashMap<ScopeId, ScopeState<'a>>,
     last_id: u32,
-    /// The scopes that can begin.
-    ready: VecDeque<ScopeId>,
+    /// The scopes that can begin, by their regions, which take turns.
+    ready: VecDeque<RegionLine>,
     /// The scopes that more patterns may be added to, which do not end before that is settled.
     extensible: HashMap<ScopeKey, ScopeId>,
-    ended: Vec<(ScopeId, ScopeEnd<'a>)>,
+    ended: Vec<EndedScope<'a>>,
     /// How many lines the log may still need for all of them.
     lines: usize,
 }
@@ -193,13 +209,13 @@ impl<'a> Scopes<'a> {
     }
 
     /// The scopes that have ended since the last time.
-    pub(super) fn take_ended(&mut self) -> Vec<(ScopeId, ScopeEnd<'a>)> {
+    pub(super) fn take_ended(&mut self) -> Vec<EndedScope<'a>> {
         std::mem::take(&mut self.ended)
     }
 
-    /// Begins the next scope, if there is one that can begin.
+    /// Begins the next scope in whose region there is room for its calls, if there is one.
     pub(super) fn begin_next(&mut self, pending: &mut Pending, now: Instant) -> Option<Opened> {
-        let id = self.ready.pop_front()?;
+        let id = self.next_ready(&pending.queue)?;
         let Some(ScopeState::Pending(scope)) = self.scopes.remove(&id) else {
             return None;
         };
@@ -231,7 +247,7 @@ impl<'a> Scopes<'a> {
             Ok(session) => {
                 let open = AccountState::Open(Some(session));
                 if let AccountState::Waiting(ids) = std::mem::replace(&mut account.state, open) {
-                    self.ready.extend(ids);
+                    ids.into_iter().for_each(|id| self.make_ready(id));
                 }
             }
             Err(error) => {
@@ -252,11 +268,20 @@ impl<'a> Scopes<'a> {
         pending: &mut Pending,
         now: Instant,
     ) {
-        if let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) {
-            self.lines -= scope.lines();
+        let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) else {
+            return;
+        };
+        self.lines -= scope.lines();
+        // A bug that one response triggers must not keep the models of others running unsaid.
+        let taken = catch_unwind(AssertUnwindSafe(|| {
             scope.take(purpose, result, rest, pending, now);
+        }));
+        if taken.is_ok() {
             self.lines += scope.lines();
             self.end_if_done(id, now);
+        } else if let Some(ScopeState::Begun(scope)) = self.scopes.remove(&id) {
+            let end = ScopeEnd::Called(scope.fail(&CallError::Panicked.into()));
+            self.ended.push(EndedScope { id, end });
         }
     }
 
@@ -291,7 +316,7 @@ impl<'a> Scopes<'a> {
                     extent: Extent::Region,
                 }),
             };
-            self.ended.push((id, end));
+            self.ended.push(EndedScope { id, end });
         }
     }
 
@@ -316,9 +341,33 @@ impl<'a> Scopes<'a> {
                 let failure = failure.clone();
                 self.fail(id, failure);
             }
-            Some(AccountState::Open(_)) | None => self.ready.push_back(id),
+            Some(AccountState::Open(_)) | None => self.make_ready(id),
         }
         id
+    }
+
+    fn make_ready(&mut self, id: ScopeId) {
+        let Some(ScopeState::Pending(scope)) = self.scopes.get(&id) else {
+            return;
+        };
+        let region = &scope.key.region;
+        match self.ready.iter_mut().find(|line| line.region == *region) {
+            Some(line) => line.scopes.push_back(id),
+            None => self.ready.push_back(RegionLine {
+                region: Arc::clone(region),
+                scopes: VecDeque::from([id]),
+            }),
+        }
+    }
+
+    /// The first scope of the next region that has one and has room for its calls.
+    fn next_ready(&mut self, queue: &Queue) -> Option<ScopeId> {
+        let line = self
+            .ready
+            .iter()
+            .position(|line| !line.scopes.is_empty() && queue.has_room(&line.region))?;
+        self.ready.rotate_left(line + 1);
+        self.ready.back_mut()?.scopes.pop_front()
     }
 
     /// The index of a scope's account. The first time, its role is assumed if it needs one.
@@ -347,8 +396,18 @@ impl<'a> Scopes<'a> {
         index
     }
 
+    /// Notes that an account's role was not assumed by the deadline.
+    pub(super) fn give_up_session(&mut self, index: usize, last_failure: Option<String>) {
+        let role_arn = self
+            .accounts
+            .get(index)
+            .and_then(|it| it.role_arn.as_deref());
+        let context = format!("{} was not assumed", role_arn.unwrap_or_default());
+        self.fail_account(index, Failure::out_of_time(last_failure).context(&context));
+    }
+
     /// Fails all scopes of an account, those that are added later as well.
-    pub(super) fn fail_account(&mut self, index: usize, failure: Failure) {
+    fn fail_account(&mut self, index: usize, failure: Failure) {
         let Some(account) = self.accounts.get_mut(index) else {
             return;
         };
@@ -369,7 +428,7 @@ impl<'a> Scopes<'a> {
                 failure,
                 extent: Extent::Account,
             });
-            self.ended.push((id, end));
+            self.ended.push(EndedScope { id, end });
         }
     }
 
@@ -382,7 +441,8 @@ impl<'a> Scopes<'a> {
         }
         if let Some(ScopeState::Begun(scope)) = self.scopes.remove(&id) {
             self.lines -= scope.lines();
-            self.ended.push((id, ScopeEnd::Called(scope.end(now))));
+            let end = ScopeEnd::Called(scope.end(now));
+            self.ended.push(EndedScope { id, end });
         }
     }
 }
@@ -542,7 +602,7 @@ mod tests {
         );
         let ended = scopes.take_ended();
         assert_eq!(ended.len(), 4);
-        for (_, end) in ended {
+        for EndedScope { end, .. } in ended {
             let ScopeEnd::Failed(failed) = end else {
                 panic!("{end:?}");
             };
@@ -582,7 +642,14 @@ mod tests {
         respond(&mut scopes, &mut pending, now);
         assert!(!scopes.are_done() && scopes.take_ended().is_empty());
         scopes.close(now);
-        let [(id, ScopeEnd::Called(report))] = &scopes.take_ended()[..] else {
+        let ended = scopes.take_ended();
+        let [
+            EndedScope {
+                id,
+                end: ScopeEnd::Called(report),
+            },
+        ] = &ended[..]
+        else {
             panic!("{scopes:?}");
         };
         assert_eq!(*id, opened.id);
@@ -602,7 +669,7 @@ mod tests {
         scopes.end(now);
         let ended = scopes.take_ended();
         assert_eq!(ended.len(), 2);
-        for (id, end) in ended {
+        for EndedScope { id, end } in ended {
             match end {
                 ScopeEnd::Called(_) => assert_eq!(id, begun.id),
                 ScopeEnd::Failed(failed) => {

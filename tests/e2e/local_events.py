@@ -6,14 +6,12 @@
 - The target of a rule may be a log group.
 - What a schedule or a rule cannot deliver ends in the dead-letter queue of its target. The real services
   try for the time of the target's retry policy before; here once is enough.
-- The path of an input transformer may have an index.
 - The end of an execution of Step Functions is an event.
 - The cause of a Fail state may be an expression of JSONata.
 """
 
 import contextvars
 import json
-import re
 import threading
 import time
 
@@ -123,23 +121,6 @@ def write_to_log(group, message):
     })
 
 
-def resolve_indices(apply):
-    """`apply`, with paths such as `$.detail.names[0]`."""
-
-    def apply_with_indices(transformer, rule, view):
-        template, paths = transformer["InputTemplate"], transformer["InputPathsMap"]
-        for name, path in paths.items():
-            if "[" not in path:
-                continue
-            value = view.event_with_detail()
-            for field, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", path):
-                value = value[field] if field else value[int(index)]
-            template = template.replace(f"<{name}>", str(value))
-        return apply(transformer | {"InputTemplate": template}, rule, view)
-
-    return apply_with_indices
-
-
 def compute_the_cause(fail):
     """`fail`, with a cause that is computed from the input of the state."""
 
@@ -179,7 +160,6 @@ def install():
     lambda_svc.invoke_async_with_retry = invoke_asynchronously
     eventbridge._dispatch_to_lambda = invoke_function_of_target
     eventbridge._invoke_target = deliver_or_keep(eventbridge._invoke_target)
-    eventbridge._apply_input_transformer = resolve_indices(eventbridge._apply_input_transformer)
     stepfunctions._fail_execution = compute_the_cause(stepfunctions._fail_execution)
     stepfunctions._run_execution = report_the_end(stepfunctions._run_execution)
     stepfunctions._stop_execution = report_the_end(stepfunctions._stop_execution)

@@ -114,7 +114,7 @@ def the_schedule_fires_by_itself_and_the_models_are_stopped(session):
 
 def the_run_and_its_metrics_are_in_the_log(session):
     lines = wait_until(lambda: run_lines(session), "no run in the log", timeout=30, log=session.aws.log)
-    expected = {"models": 3, "stopped": 2, "kept": 1, "failed": 0, "inference_units_stopped": 3}
+    expected = {"models": 3, "stopped": 2, "kept": 1, "failed": 0, "failed_lookups": 0, "inference_units_stopped": 3}
     check_equal({name: lines[0].get(name) for name in expected}, expected, "the run line")
     check_equal(str(lines[0]["level"]).upper(), "INFO", "level of the run line")
     outcomes = {}
@@ -127,19 +127,21 @@ def the_run_and_its_metrics_are_in_the_log(session):
     directive = metrics["_aws"]["CloudWatchMetrics"][0]
     check_equal(directive["Namespace"], "RekognitionStopper", "namespace of the metrics")
     check_equal(directive["Dimensions"], [["FunctionName"]], "dimensions of the metrics")
-    names = {"ModelsStopped", "ModelsAlreadyStopped", "ModelsKept", "ModelsFailed", "InferenceUnitsStopped", "Duration"}
-    missing = names - {it["Name"] for it in directive["Metrics"]}
-    check(not missing, f"metrics that are missing: {missing}")
+    names = {
+        "ModelsStopped", "ModelsAlreadyStopped", "ModelsKept", "ModelsFailed", "LookupsFailed", "InferenceUnitsStopped",
+        "Duration", "RunsSucceeded",
+    }
+    check_equal({it["Name"] for it in directive["Metrics"]}, names, "metrics")
     check_equal(metrics["FunctionName"], STACK, "FunctionName of the metrics")
     check_equal((metrics["ModelsStopped"], metrics["InferenceUnitsStopped"]), (2, 3), "models and units of the metrics")
 
 
 def a_mail_reports_the_good_run(session):
-    mail = next_mail(session, "models stopped", "the good run is not emailed")
+    mail = next_mail(session, "models were stopped", "the good run is not emailed")
     check_equal(
         mail,
-        f"{HERE}: models stopped: 2, stopping: 0 (3 inference units), kept by tag: 1, already stopped: 0. "
-        f"Each model: aws logs tail {LOG_GROUP} --region {REGION} --since 1d --filter-pattern '{{ $.outcome = * }}'.",
+        f"{HERE}: 2 models were stopped: {SHELF_AUDIT}; {WELD_SEAMS}. That is 3 inference units. 1 model was kept running: "
+        f"{SHELF_AUDIT_KEPT} (tag keep-running=true). Each model: aws logs tail {LOG_GROUP} --region {REGION} --since 1d --filter-pattern '{{ $.outcome = * }}'.",
         "the mail",
     )
     session.report_mail = mail
@@ -175,11 +177,14 @@ def a_mail_names_the_model_that_could_not_be_stopped(session):
         lambda: session.aws.log_lines(FAILURE_LOG), "the record of the run is not kept", timeout=30, log=session.aws.log
     )[0]
     error = record["detail"]["responsePayload"]["errorMessage"]
-    check(SHELF_AUDIT in error and "AccessDeniedException" in error, f"the error does not say what failed: {error}")
+    begins = f"1 of 3 models was not stopped: {SHELF_AUDIT} (AccessDeniedException: "
+    check(error.startswith(begins), f"the error does not say what failed: {error}")
+    ends = "). Grant what is missing: rekognition:StopProjectVersion."
+    check(error.endswith(ends), f"the error does not say what to do: {error}")
     check_equal(record["detail"]["requestPayload"]["source"], "aws.scheduler", "the event in the record")
     check_equal(
         mail,
-        f"{HERE}: Lambda gave up on a run at {record['time']} (RetriesExhausted, attempts: 3): {error}. Models that "
+        f"{HERE}: Lambda gave up on a run at {record['time']} (RetriesExhausted, attempts: 3): {error} Models that "
         f"are still running are being billed. Fix the cause, then start a new run with: {RUN_COMMAND}. The errors of "
         f"each attempt are in the log: aws logs tail {LOG_GROUP} --region {REGION} --since 2d --filter-pattern ERROR. "
         f"The full record: aws logs tail {FAILURE_LOG} --region {REGION} --since 2d.",

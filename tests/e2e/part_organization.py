@@ -9,7 +9,7 @@ What the local AWS does not carry, and what is done about it:
 import json
 
 import part_deploy
-from part_deploy import HERE, STACK, check_real, next_mail, outputs, run_lines, sam_deploy, subscribe
+from part_deploy import HERE, LOG_GROUP, STACK, check_real, next_mail, outputs, run_lines, sam_deploy, subscribe
 from services import Accounts, LocalAws, Rekognition
 from stack import MEMBER_TEMPLATE
 from tools import ACCOUNT, REGION, check, check_equal, wait_until
@@ -118,15 +118,24 @@ def the_schedule_fires_and_models_in_three_accounts_and_two_regions_are_stopped(
 
 def a_mail_names_the_account_that_could_not_be_entered(session):
     mail = next_mail(session, "gave up", "the account is not emailed")
-    entry = f"arn:aws:rekognition:*:{STRANGE}:project/*/version/*/*"
+    pattern = f"arn:aws:rekognition:*:{STRANGE}:project/*/version/*/*"
     check(mail.startswith(f"{HERE}: Lambda gave up on a run at "), f"the mail begins otherwise: {mail}")
-    check(f"{entry} (AccountUnreachable: " in mail, f"the mail does not name the account: {mail}")
+    text = f": No model failed. 1 lookup failed: {pattern} (AccountUnreachable: "
+    check(text in mail, f"the mail does not name the account: {mail}")
     check(f"role/{MEMBER_ROLE}" in mail, f"the mail does not name the role: {mail}")
     for account in [CLOSED, SANDBOX]:
         check(account not in mail, f"the mail names {account}: {mail}")
     line = run_lines(session)[0]
     check_equal(line["accounts"], 4, "accounts in which calls were made or tried")
-    check_equal(line["failed"], 1, "failures")
+    check_equal((line["failed"], line["failed_lookups"]), (0, 1), "models and lookups that failed")
+    # What the saved query and the dashboard read.
+    lookups = [it for it in session.aws.log_lines(LOG_GROUP) if it.get("message") == "lookup"]
+    check_equal(
+        {(it["pattern"], it["code"], bool(it["error"]), "outcome" in it) for it in lookups},
+        {(pattern, "AccountUnreachable", True, False)}, "the lines of the lookups that failed",
+    )
+    metrics = [it for it in session.aws.log_lines(LOG_GROUP) if "_aws" in it][0]
+    check_equal((metrics["ModelsFailed"], metrics["LookupsFailed"]), (0, 1), "the metrics of failures")
 
 
 def an_organizational_unit_limits_the_run(session):

@@ -319,25 +319,27 @@ def a_good_run_is_reported_on_demand(session):
         destinations = stack.properties("Results")["DestinationConfig"]
         check_equal(destinations.get("OnSuccess"), {"Destination": bus} if reported else None, f"on success, {parameters}")
         rules = set(stack.of_type("AWS::Events::Rule"))
-        check_equal(rules, {"FailureRule"} | ({"ReportRule", "UnmatchedRule"} if reported else set()), f"rules, {parameters}")
-    unmatched = Stack(ModelArns=ARN, DryRun="true").properties("UnmatchedRule")["EventPattern"]["detail"]
-    check_equal(unmatched["responsePayload"], {"unmatched_patterns": [{"exists": True}]}, "what is reported of patterns")
+        check_equal(rules, {"FailureRule"} | ({"ReportRule"} if reported else set()), f"rules, {parameters}")
+        if reported:
+            mail = stack.properties("ReportRule")["Targets"][0]["InputTransformer"]
+            message = {"message": "$.detail.responsePayload.message"}
+            check_equal(mail["InputPathsMap"], message, "what the mail has of the response")
 
 
 def every_mail_is_one_sound_sentence(session):
     for parameters in [{}, {"DryRun": "true"}, {"ReportEveryRun": "true"}, MACHINE, MACHINE | {"DryRun": "true"}]:
-        for price in ["", "4.00"]:
-            stack = Stack(ModelArns=ARN, InferenceUnitHourPrice=price, **parameters)
-            for name, rule in stack.of_type("AWS::Events::Rule").items():
-                transformer = rule["Targets"][0]["InputTransformer"]
-                text = json.loads(transformer["InputTemplate"])
-                check(isinstance(text, str) and "  " not in text, f"the mail of {name} is no plain text: {text}")
-                # EventBridge fills in its variables by plain text.
-                check('"' not in text and "\\" not in text, f"the mail of {name} has a character that EventBridge trips over")
-                variables = set(re.findall(r"<([a-z]+)>", text))
-                check(variables <= set(transformer["InputPathsMap"]), f"{name} names a variable that nothing fills: {variables}")
-                check_equal(set(re.findall(r"[<>]", re.sub(r"<[a-z]+>", "", text))), set(), f"other brackets in {name}")
-                check_equal("<savings>" in text, name == "ReportRule" and price != "", f"money in the mail of {name}")
+        stack = Stack(ModelArns=ARN, **parameters)
+        for name, rule in stack.of_type("AWS::Events::Rule").items():
+            transformer = rule["Targets"][0]["InputTransformer"]
+            text = json.loads(transformer["InputTemplate"])
+            check(isinstance(text, str) and "  " not in text, f"the mail of {name} is no plain text: {text}")
+            # EventBridge fills in its variables by plain text.
+            check('"' not in text and "\\" not in text, f"the mail of {name} has a character that EventBridge trips over")
+            variables = set(re.findall(r"<([a-z]+)>", text))
+            check_equal(variables, set(transformer["InputPathsMap"]), f"variables in the mail of {name}, and those that are filled")
+            check_equal(set(re.findall(r"[<>]", re.sub(r"<[a-z]+>", "", text))), set(), f"other brackets in {name}")
+            # The function's text ends in a full stop itself.
+            check(not re.search("<(error|cause|message)>\\.", text), f"two full stops: {text}")
 
 
 def the_documentation_shows_every_mail_as_it_is(session):
@@ -357,8 +359,8 @@ def the_documentation_shows_every_mail_as_it_is(session):
         start = stack.outputs["RunCommand"]
         check(all(start in alarm for alarm in alarms), f"an alarm does not say how a run is started: {alarms}")
         texts |= {alarm.replace(start, Stack(ModelArns=ARN, **names).outputs["RunCommand"]) for alarm in alarms}
-    # One each for a failure, two reports, a pattern and two alarms; of executions a failure and two reports.
-    check_equal((len(texts), len(shown)), (9, 9), "mails, and mails that the documentation shows")
+    # One each for a failure, two reports and two alarms; of executions a failure and two reports.
+    check_equal((len(texts), len(shown)), (8, 8), "mails, and mails that the documentation shows")
     for text in texts:
         pattern = re.sub("<[a-z]+>|UndeliveredQueue(.QueueName)?", ".+", re.escape(without_spaces(text)).replace("\\.", "."))
         check(any(re.fullmatch(pattern, it) for it in shown), f"the documentation does not show this mail: {text}")
@@ -420,8 +422,8 @@ def the_dashboard_is_there_on_demand_and_shows_what_is_billed(session):
     priced = json.loads(Stack(ModelArns=ARN, Dashboard="true", InferenceUnitHourPrice="4.00").properties("DashboardOfRuns")["DashboardBody"])
     check("hours * 4.00" in [it.get("expression") for it in metrics_of(priced) if isinstance(it, dict)], "no money")
     text = json.dumps(dashboard)
-    names = "RunsSucceeded ModelsStopped ModelsAlreadyStopped ModelsKept ModelsFailed InferenceUnitsStopped Duration Errors"
-    for metric in [*names.split(), "DestinationDeliveryFailures"]:
+    names = "RunsSucceeded ModelsStopped ModelsAlreadyStopped ModelsKept ModelsFailed LookupsFailed InferenceUnitsStopped"
+    for metric in [*names.split(), "Duration", "Errors", "DestinationDeliveryFailures"]:
         check(f'"{metric}"' in text, f"the dashboard does not show {metric}")
     alarms = next(it["properties"]["alarms"] for it in dashboard["widgets"] if it["type"] == "alarm")
     check_equal(sorted(alarms), sorted(f"{name}.Arn" for name in stack.of_type("AWS::CloudWatch::Alarm")), "alarms shown")
@@ -434,7 +436,7 @@ def the_dashboard_is_there_on_demand_and_shows_what_is_billed(session):
             check(part in query, f"the table {title!r} lacks {part!r}: {query}")
     saved = stack.properties("FailedModelsQuery")
     check_equal(saved["LogGroupNames"], ["LogGroup"], "log of the saved query")
-    shown = tables["Models whose latest outcome is failed"]["query"].split(" | ", 1)[1]
+    shown = tables["Models and lookups that failed"]["query"].split(" | ", 1)[1]
     check_equal(without_spaces(saved["QueryString"]), without_spaces(shown), "the saved query, and that of the dashboard")
     documented = section(DEPLOYING, "### The dashboard")
     for it in dashboard["widgets"]:
@@ -445,14 +447,17 @@ def the_dashboard_is_there_on_demand_and_shows_what_is_billed(session):
 # The tables of the dashboard, with what their queries say. The field names are those of the function's log, which the
 # parts `deploy` and `dry-run` read.
 TABLES = {
-    "Models whose latest outcome is failed": [
-        "filter message = 'model' and outcome != 'would_stop'", "latest(outcome) as last_outcome",
-        "latest(code) as reason, latest(error) as detail", "by account, model_arn | filter last_outcome = 'failed'",
+    "Models and lookups that failed": [
+        "filter message = 'lookup' or (message = 'model' and outcome != 'would_stop')",
+        "coalesce(model_arn, pattern) as arn, coalesce(outcome, message) as result", "latest(result) as last_outcome",
+        "latest(code) as reason, latest(error) as detail", "by account, arn | filter last_outcome in ['failed', 'lookup']",
     ],
     "Models that a tag keeps running": [
         "filter message = 'model'", "latest(reason) as why", "by account, model_arn | filter last_outcome = 'kept'",
     ],
-    "Patterns that match no model": ["filter ispresent(pattern)", "max(@timestamp) as seen by pattern"],
+    "Patterns that match no model": [
+        "filter message = 'the pattern matches no model version'", "max(@timestamp) as seen by pattern",
+    ],
 }
 
 
@@ -817,7 +822,7 @@ def a_failed_run_leaves_a_sentence_that_a_mail_and_a_state_can_carry(session):
             check_equal(planned, left[:8000], "what is said of the same error in a plan")
         return left
 
-    message = f"1 of 3 models were not stopped: {ARN} (AccessDeniedException: 'no': not [allowed] {{at all}})"
+    message = f"1 of 3 models was not stopped: {ARN} (AccessDeniedException: 'no': not [allowed] {{at all}})."
     ours = json.dumps({"errorType": "NotAllStopped", "errorMessage": message})
     check_equal(sentence(ours), f"NotAllStopped: {message}", "our own error")
     check_equal(sentence(ours.replace(": ", ":", 2)), f"NotAllStopped: {message}", "without spaces in the JSON")

@@ -110,6 +110,11 @@ class Accounts(http.server.ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
 
+    def handle_error(self, request, client_address):
+        """Says nothing of a function that has ended and no longer waits for what it called."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
 
 class AccountsHandler(http.server.BaseHTTPRequestHandler):
     """One connection to `Accounts`."""

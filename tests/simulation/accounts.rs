@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::night::Model;
 use super::view::{Phase, Row, View, phase};
@@ -51,7 +51,8 @@ fn nothing_left_out(view: &View, wrong: &mut Vec<String>) {
     for model in &view.night.models {
         let billed = |status: &&str| phase(status) == Phase::Billed;
         let was_billed = view.statuses(&model.arn).iter().all(billed);
-        if !was_billed || view.row(&model.arn).is_some() || view.lies_about(model) {
+        let is_seen = !view.lies_about(model) && !view.is_gone(model);
+        if !was_billed || view.row(&model.arn).is_some() || !is_seen {
             continue;
         }
         for pattern in view.wanted.patterns_of(&model.arn) {
@@ -80,13 +81,13 @@ fn nothing_unasked(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// Models are in the order of the list, and those of a pattern in the order of their ARNs; so are
-/// lookups.
+/// Models are in the order of the list, and those of a pattern in the order of their ARNs; and so
+/// are the lookups after them.
 fn in_order(view: &View, wrong: &mut Vec<String>) {
-    let mut last = (false, (None, false), "");
+    let mut last = (false, None, "");
     for row in &view.rows {
-        let place = view.wanted.place_of(&row.model_arn);
-        let place = (row.is_lookup, place, row.model_arn.as_str());
+        let entry = view.wanted.place_of(&row.model_arn);
+        let place = (row.is_lookup, entry, row.model_arn.as_str());
         if place < last {
             wrong.push(format!("{} stands after {}", row.model_arn, last.2));
         }
@@ -95,19 +96,31 @@ fn in_order(view: &View, wrong: &mut Vec<String>) {
 }
 
 /// The patterns that match no model, in any status, and whose lookup was complete. A run of some of
-/// the accounts cannot tell.
+/// the accounts cannot tell, nor can one that does not find a model's project.
 fn unmatched(view: &View, wrong: &mut Vec<String>) {
+    let found: Vec<&str> = match view.report.get("unmatched_patterns") {
+        Some(found) => found
+            .as_array()
+            .into_iter()
+            .flatten()
+            .flat_map(Value::as_str)
+            .collect(),
+        None => Vec::new(),
+    };
     let is_narrowed = view.night.accounts().is_some();
     let entries = view.wanted.entries.iter().filter(|_| !is_narrowed);
     let unmatched = entries.filter(|(text, kind)| {
-        let mut models = view.night.models.iter();
-        let matches = |model: &Model| view.wanted.patterns_of(&model.arn).any(|it| it == text);
+        let models = view.night.models.iter();
+        let matches = |model: &&Model| view.wanted.patterns_of(&model.arn).any(|it| it == text);
+        let matched: Vec<&Model> = models.filter(matches).collect();
         let is_failure = |row: &Row| view.wanted.is_part(text, &row.model_arn);
-        *kind == Kind::Pattern && !view.rows.iter().any(is_failure) && !models.any(matches)
+        let is_open = !matched.is_empty() && matched.iter().all(|model| view.is_gone(model));
+        *kind == Kind::Pattern
+            && !view.rows.iter().any(is_failure)
+            && (matched.is_empty() || is_open && found.contains(&&**text))
     });
     let right: Vec<&str> = unmatched.map(|(text, _)| text.as_str()).collect();
-    let found = view.report.get("unmatched_patterns");
-    if found.cloned().unwrap_or(json!([])) != json!(right) {
+    if found != right {
         wrong.push(format!(
             "the unmatched patterns are {found:?} and should be {right:?}"
         ));
@@ -115,8 +128,9 @@ fn unmatched(view: &View, wrong: &mut Vec<String>) {
 }
 
 fn summary(view: &View, wrong: &mut Vec<String>) {
+    let (lookups, models): (Vec<&Row>, Vec<&Row>) = view.rows.iter().partition(|it| it.is_lookup);
     let count = |outcome: &str| {
-        let models = view.rows.iter().filter(|row| !row.is_lookup);
+        let models = models.iter();
         models.filter(|row| row.outcome == outcome).count()
     };
     let units = |is_counted: &dyn Fn(&Row) -> bool| -> u32 {
@@ -129,12 +143,8 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
     let accounts = view.accounts();
     let found_accounts = found["accounts"].as_u64().unwrap_or_default() as usize;
     let accounts = found_accounts.clamp(*accounts.start(), *accounts.end());
-    let failed_lookups = view.rows.iter().filter(|row| row.is_lookup).count();
-    let models = view.rows.len() - failed_lookups;
     let mut right = json!({
-        "accounts": accounts,
-        "models": models,
-        "failed_lookups": failed_lookups
+        "accounts": accounts, "models": models.len(), "failed_lookups": lookups.len(),
     });
     for outcome in [
         "stopped",
@@ -147,9 +157,16 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
         right[outcome] = count(outcome).into();
     }
     // The units of a model that was never described are unknown, which only happens if it was given
-    // by its ARN and stops are not confirmed.
+    // by its ARN and stops are not confirmed, or it was gone before that.
+    let is_gone = |row: &Row| {
+        let model = view.night.model(&row.model_arn);
+        model.is_some_and(|model| view.is_gone(model))
+    };
     let all = units(&|row| ["stopped", "stopping", "would_stop"].contains(&&*row.outcome));
-    let unknown = units(&|row| row.outcome == "stopping" && view.wanted.names(&row.model_arn));
+    let unknown = units(&|row| {
+        let may_be = row.outcome == "stopping" || row.outcome == "stopped" && is_gone(row);
+        may_be && view.wanted.names(&row.model_arn)
+    });
     let at_least = all - unknown;
     let inference_units = found["inference_units_stopped"]
         .as_u64()
@@ -165,11 +182,11 @@ fn summary(view: &View, wrong: &mut Vec<String>) {
     if *found != right {
         wrong.push(format!("the summary is {found} and should be {right}"));
     }
-    let is_successful = matches!(view.run.answer, Some(Ok(_)));
-    let failures = count("failed") + failed_lookups;
-    if is_successful != (failures == 0) {
+    let is_good = matches!(view.run.answer, Some(Ok(_)));
+    let failures = count("failed") + lookups.len();
+    if is_good != (failures == 0) {
         wrong.push(format!(
-            "is the run successful? {is_successful}, with {failures} failures"
+            "is the run successful? {is_good}, with {failures} failures"
         ));
     }
 }
@@ -182,9 +199,9 @@ fn metrics(view: &View, wrong: &mut Vec<String>) {
         true => 0,
         false => count("inference_units_stopped"),
     };
-    let is_configured = view.night.list.in_environment().is_some();
-    let is_narrowed = view.night.accounts().is_some();
-    let succeeded = match is_configured && !view.night.dry_run && !is_narrowed {
+    let is_of_configured_list = view.night.list.in_environment().is_some();
+    let is_of_another = view.night.dry_run || view.night.accounts().is_some();
+    let succeeded = match is_of_configured_list && !is_of_another {
         true => json!(u64::from(count("failed") + count("failed_lookups") == 0)),
         false => json!(null),
     };

@@ -1,14 +1,18 @@
 //! The limits: time, concurrency, what may be called at all, what may be retried, and what may be
 //! left behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rekognition_emulator::{Answer, Call, Operation, Service};
+use tokio::time::Instant;
 
 use super::run::Left;
 use super::view::View;
+use super::weather::SIGNATURE;
 
+/// No attempt begins with less time than this.
+const LEAST_TIME: Duration = Duration::from_secs(1);
 /// An attempt that is not answered is given up after this long.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Refusals that are final.
@@ -36,34 +40,94 @@ fn time(view: &View, wrong: &mut Vec<String>) {
     if wait > LONGEST_WAIT + Duration::from_millis(5) {
         wrong.push(format!("an answer was waited for {wait:?}"));
     }
+    let last = view.run.last_attempt.map(|last| last - view.run.begun);
+    if last.is_some_and(|last| last + LEAST_TIME > time) {
+        wrong.push(format!("the last attempt began after {last:?} of {time:?}"));
+    }
 }
 
-/// The limit applies to each account, and unknown accounts answer in the same region.
+/// What happens to a call, in the order in which it counts if it is at the same time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Moment {
+    /// It is no longer in flight, with a response or without.
+    End {
+        is_response: bool,
+    },
+    Beginning,
+    /// There was no response.
+    Silence,
+}
+
+/// No more calls are in flight than may be: of an operation in each account and region, to a
+/// service, and in a region that does not respond. Unknown accounts answer in the same region.
 fn turns(view: &View, wrong: &mut Vec<String>) {
-    let most = view.night.settings.max_concurrency.get() as usize;
-    for ((account, region), calls) in &view.run.most_in_flight {
-        let accounts = match &view.reach {
-            Some(reach) if reach.has_roles() => 1,
-            _ => view.wanted.accounts_in(region).len().max(1),
-        };
-        if *calls > most * accounts {
-            wrong.push(format!(
-                "{calls} calls were in flight in {region}, of {most} allowed in each of {accounts} \
-                 accounts, as {account}"
-            ));
+    let mut moments: Vec<(Instant, Moment, &Call)> = Vec::new();
+    for call in &view.run.calls {
+        let is_response = !matches!(call.answer, Answer::GivenUp | Answer::Fault("hang"));
+        let end = call.ended.unwrap_or(view.run.ended);
+        moments.push((call.at, Moment::Beginning, call));
+        moments.push((end, Moment::End { is_response }, call));
+        if !is_response {
+            moments.push((end, Moment::Silence, call));
         }
     }
-    for (service, calls) in &view.run.most_in_flight_to {
-        let most = match service {
-            Service::Rekognition => 128,
-            Service::Sts | Service::Organizations => 16,
-        };
-        if *calls > most {
-            wrong.push(format!(
-                "{calls} calls to {service:?} were in flight, of {most} allowed"
-            ));
+    moments.sort_by_key(|(at, moment, _)| (*at, *moment));
+    // Below zero for a moment, if calls end in the instant in which they begin.
+    let mut in_flight: BTreeMap<String, i64> = BTreeMap::new();
+    let mut broken: BTreeSet<String> = BTreeSet::new();
+    let mut responded: BTreeMap<&str, Instant> = BTreeMap::new();
+    for (at, moment, call) in moments {
+        let region = &*call.region;
+        let is_silent = !responded.contains_key(region);
+        for (what, most) in limits_of(view, call, is_silent) {
+            let count = in_flight.entry(what.clone()).or_default();
+            match moment {
+                Moment::Beginning => *count += 1,
+                Moment::End { .. } => *count -= 1,
+                Moment::Silence => {}
+            }
+            if moment == Moment::Beginning && most.is_some_and(|most| *count > most) {
+                broken.insert(format!("{what}: more than {most:?} calls are in flight"));
+            }
+        }
+        let is_rekognition = call.operation.service() == Service::Rekognition;
+        match moment {
+            Moment::End { is_response: true } if is_rekognition => {
+                responded.insert(region, at);
+            }
+            // Not if there has been a response since it began.
+            Moment::Silence if responded.get(region).is_some_and(|last| *last < call.at) => {
+                responded.remove(region);
+            }
+            _ => {}
         }
     }
+    wrong.extend(broken);
+}
+
+/// What a call counts towards, and the limit of that.
+fn limits_of(view: &View, call: &Call, is_silent: bool) -> Vec<(String, Option<i64>)> {
+    let (account, region, operation) = (&call.account, &call.region, call.operation);
+    let service = operation.service();
+    if service != Service::Rekognition {
+        return vec![(service.name().to_owned(), Some(16))];
+    }
+    let accounts = match &view.reach {
+        Some(reach) if reach.has_roles() => 1,
+        _ => view.wanted.accounts_in(region).len().max(1),
+    };
+    let of_operation = i64::from(view.night.settings.max_concurrency.get()) * accounts as i64;
+    vec![
+        (service.name().to_owned(), Some(128)),
+        (
+            format!("{operation} in {region} of {account}"),
+            Some(of_operation),
+        ),
+        (
+            format!("{region}, which does not respond"),
+            is_silent.then_some(8),
+        ),
+    ]
 }
 
 /// Every call is allowed, and none is repeated that the service has refused for good.
@@ -76,33 +140,31 @@ fn calls(view: &View, wrong: &mut Vec<String>) {
             wrong.push(format!("{what}: {why}"));
         }
         let refused = refusals.entry(what.clone()).or_default();
-        if *refused > others_who_may_ask(view, call.operation) {
-            wrong.push(format!("{what} is retried after {refused} refusals"));
+        if *refused > 2 * others_who_may_ask(view, call.operation) + 1 {
+            wrong.push(format!("{what} is retried after it was refused for good"));
         }
-        if matches!(&call.answer, Answer::Error(code) if FINAL.contains(&&**code)) {
-            *refused += 1;
-        }
+        // A signature may be made anew, once.
+        *refused += match &call.answer {
+            Answer::Error(code) if FINAL.contains(&&**code) => 2,
+            Answer::Error(code) if SIGNATURE.contains(&&**code) => 1,
+            _ => 0,
+        };
     }
 }
 
-/// A model that was refused twice as in use is given time before it is stopped again.
+/// A model that is refused as in use is given time before it is stopped again.
 fn pauses(view: &View, wrong: &mut Vec<String>) {
-    let mut stops: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
-    let calls = view.run.calls.iter();
-    for call in calls.filter(|call| call.operation == Operation::StopProjectVersion) {
-        stops.entry(&call.resources[0]).or_default().push(call);
-    }
     let in_use = Answer::Error("ResourceInUseException".to_owned());
-    for (arn, calls) in stops {
-        for three in calls.windows(3) {
-            let pause = three[2].at - three[1].at;
-            let refused = three[..2].iter().all(|call| call.answer == in_use);
-            if refused && pause < Duration::from_secs(1) {
-                wrong.push(format!(
-                    "{arn} was refused twice as in use, and is stopped again after {pause:?}"
-                ));
-            }
-        }
+    let mut refused: BTreeMap<&str, u64> = BTreeMap::new();
+    let calls = view.run.calls.iter().filter(|call| call.answer == in_use);
+    for call in calls.filter(|call| call.operation == Operation::StopProjectVersion) {
+        *refused.entry(&call.resources[0]).or_default() += 1;
+    }
+    let most = 20 + view.took().as_secs() / 2;
+    for (arn, times) in refused.into_iter().filter(|(_, times)| *times > most) {
+        wrong.push(format!(
+            "{arn} is stopped {times} times, though it is in use"
+        ));
     }
 }
 

@@ -45,6 +45,7 @@ pub struct Model {
     pub tag: Option<(&'static str, bool)>,
     /// The statuses that it changes to on its own, each after this time.
     pub becomes: Vec<(Duration, &'static str)>,
+    pub is_deleted_once_stopped: bool,
 }
 
 /// The environment variables.
@@ -130,6 +131,14 @@ impl Night {
             night.weather.faults.push(Trouble::of_a_server(chance));
         } else if chance.percent(10) {
             night.set_operations_apart(chance);
+        } else if chance.percent(35) {
+            night.scatter_trouble(chance);
+        }
+        let may_go = !night.again && chance.percent(20);
+        for model in night.models.iter_mut().filter(|_| may_go) {
+            let is_up = ["RUNNING", "STARTING"].contains(&model.status);
+            let may_go = is_up && model.becomes.is_empty();
+            model.is_deleted_once_stopped = may_go && chance.percent(40);
         }
         night
     }
@@ -155,6 +164,18 @@ impl Night {
         let places = chance.weighed(&[(1, 1), (1, 2), (1, 4)]);
         self.settings.max_concurrency = NonZeroU32::new(places).unwrap();
         self.weather = Weather::of_operations(chance);
+    }
+
+    /// Spreads one kind of trouble over the calls, of which there are many.
+    fn scatter_trouble(&mut self, chance: &mut Chance) {
+        self.time = chance.duration(60..=300);
+        let count = chance.number(4..=60);
+        self.models = models(chance, count, self.time);
+        self.list = entries::patterns_and_some_models(chance, &self.models);
+        let places = chance.weighed(&[(1, 1), (2, 4), (4, 8), (2, 32)]);
+        self.settings.max_concurrency = NonZeroU32::new(places).unwrap();
+        let regions: Vec<&str> = self.models.iter().map(|model| model.region).collect();
+        self.weather = Weather::scattered(chance, &regions);
     }
 
     /// The environment variables of the function.
@@ -233,6 +254,7 @@ impl Model {
                     )
                 })
                 .collect(),
+            is_deleted_once_stopped: false,
         }
     }
 

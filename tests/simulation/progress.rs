@@ -1,27 +1,118 @@
-//! What could be stopped in the available time was stopped; and what is exempt was kept.
-//!
-//! This is only required if it is beyond doubt: nothing permanently blocks the model's calls, and
-//! there is far more time than they take, even after the last time that someone else touched it.
+//! What a plain client would have done, the program does, in at most a multiple of the time: it
+//! stops as many models, tells as much, and looks up the same patterns.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::night::Model;
-use super::view::{Phase, View, phase};
-use super::wanted::Kind;
+use rekognition_emulator::Operation;
 
+use super::night::{ACCOUNT, Model};
+use super::view::{Phase, View, phase};
+use super::wanted::{Kind, account_of, region_of};
+
+/// How many times as long as a plain client the program may take for the same calls,
+const FACTOR: u32 = 3;
+/// and how much longer: as long as the longest pause before a retry.
+const SLACK: Duration = Duration::from_secs(5);
 /// The longest pause between two polls of a model, plus the call.
-pub const LOOK: Duration = Duration::from_secs(35);
+const LOOK: Duration = Duration::from_secs(35);
 /// The codes of failures that more time would have avoided.
 const OUT_OF_TIME: [&str; 3] = ["StillStarting", "NotConfirmed", "DeadlineExceeded"];
 
 pub fn check(view: &View, wrong: &mut Vec<String>) {
+    stops(view, wrong);
+    if view.reach.is_none() {
+        rows(view, wrong);
+        patterns(view, wrong);
+    }
+}
+
+/// The time after which the program has done in an account, and in a region or before that, what
+/// takes a plain client this long; none if it may not have so much.
+pub fn allowed(view: &View, account: &str, region: &str, plain: Duration) -> Option<Duration> {
+    let weather = &view.run.weather;
+    // Under a quota it depends on the order which of the accounts is entered last.
+    let is_entered = account != ACCOUNT && weather.own_quota(Operation::AssumeRole).is_some();
+    let entered = &view.plain().entered;
+    let last = entered.values().max().filter(|_| is_entered);
+    let others = last.zip(entered.get(account));
+    let others = others.map(|(last, own)| *last - *own);
+    let by = (plain + others.unwrap_or_default()) * FACTOR + SLACK;
+    let by = by + weather.margin(view.night, region);
+    (by < view.run.time * 4 / 5).then_some(by)
+}
+
+/// A stop, of which a plain client makes this many in this time.
+#[derive(Debug)]
+struct Due {
+    /// Without the time that the models take.
+    plain: Duration,
+    by: Duration,
+}
+
+/// As many models of an account and region are stopped in time as a plain client stops. Not each
+/// model in its time: that depends on the order of the calls.
+fn stops(view: &View, wrong: &mut Vec<String>) {
+    let mut scopes: BTreeMap<(&str, &str), Vec<&Model>> = BTreeMap::new();
+    for model in view.night.models.iter().filter(|it| is_certain(view, it)) {
+        let scope = (model.account(), model.region);
+        scopes.entry(scope).or_default().push(model);
+    }
+    for ((account, region), models) in scopes {
+        let dues = models.iter().filter_map(|model| due(view, model));
+        let mut dues: Vec<Due> = dues.collect();
+        dues.sort_by_key(|due| due.by);
+        let stopped = models.iter().filter_map(|model| stopped(view, model));
+        let mut stopped: Vec<Duration> = stopped.collect();
+        stopped.sort();
+        for (number, due) in dues.iter().enumerate() {
+            let was = stopped.get(number);
+            if was.is_none_or(|was| *was > due.by) {
+                let Due { plain, by } = due;
+                wrong.push(format!(
+                    "stop {} of {} in {region} of {account} is accepted after {was:?}, and was due \
+                     after {by:?}: a plain client's is accepted after {plain:?}",
+                    number + 1,
+                    dues.len(),
+                ));
+                return;
+            }
+        }
+    }
+}
+
+fn due(view: &View, model: &Model) -> Option<Due> {
+    let plain = *view.plain().stopped.get(&model.arn)?;
+    let own = match &*view.run.before[&model.arn] {
+        "STARTING" => model.start_takes,
+        _ => Duration::ZERO,
+    };
+    let plain = plain.saturating_sub(own);
+    let look = if own.is_zero() { own } else { LOOK };
+    let order = view
+        .run
+        .weather
+        .order(view.night, Some(Operation::StopProjectVersion));
+    let by = allowed(view, model.account(), model.region, plain)? + order + own + look;
+    (by < view.run.time * 4 / 5).then_some(Due { plain, by })
+}
+
+/// When the service accepted the model's stop.
+fn stopped(view: &View, model: &Model) -> Option<Duration> {
+    let mut changes = view.run.changes.iter();
+    let stopped = changes.find(|it| it.arn == model.arn && it.status == "STOPPING");
+    stopped.map(|change| change.at - view.run.begun)
+}
+
+/// The report says what is true of each model that a plain client could have told.
+fn rows(view: &View, wrong: &mut Vec<String>) {
     for model in &view.night.models {
         let row = view.row(&model.arn);
         let found = row.map(|row| match &*row.code {
             "" => &*row.outcome,
             code => code,
         });
-        if view.wanted.asks_for(&model.arn) && is_due(view, model) {
+        if is_certain(view, model) && is_told_in_time(view, &model.arn) {
             let right = right(view, model);
             if !right.contains(&found) {
                 let message = row.map_or("", |row| &row.message);
@@ -33,7 +124,6 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
         }
         if let Some(code) = found
             && OUT_OF_TIME.contains(&code)
-            && view.is_restless(model)
             && is_due_again(view, model)
         {
             let model_arn = &model.arn;
@@ -43,48 +133,89 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
             ));
         }
     }
+}
+
+fn patterns(view: &View, wrong: &mut Vec<String>) {
     for (text, kind) in &view.wanted.entries {
-        let region = text.split(':').nth(3).unwrap_or_default();
+        let (account, region) = (account_of(text), region_of(text));
+        let place = (text.clone(), account.to_owned(), region.to_owned());
+        let plain = view.plain().searched.get(&place);
         if *kind == Kind::Pattern
             && view.row(text).is_some()
             && !view.run.weather.bars_lists()
-            && is_enough(view, region, Duration::ZERO)
+            && plain.is_some_and(|plain| allowed(view, account, region, *plain).is_some())
         {
             wrong.push(format!("the pattern `{text}` could have been looked up"));
         }
     }
 }
 
-/// Whether nothing and no one keeps the program from dealing with the model as it should.
-fn is_due(view: &View, model: &Model) -> bool {
-    let mut takes = Duration::ZERO;
-    if view.run.before[&model.arn] == "STARTING" {
-        takes += model.start_takes + LOOK;
-    }
-    if view.night.settings.confirm_stopped {
-        takes += model.stop_takes + LOOK;
-    }
-    !view.is_restless(model)
-        && !view.run.weather.bars(model)
-        && is_enough(view, model.region, takes)
+/// Whether nobody touches the model in all the time of the run, and nothing but time can keep the
+/// program from dealing with it as it should.
+fn is_certain(view: &View, model: &Model) -> bool {
+    let is_starting = view.run.before[&model.arn] == "STARTING";
+    let weather = &view.run.weather;
+    view.wanted.asks_for(&model.arn)
+        && last_touch(view, model).is_none()
+        && !weather.bars(model)
+        && !(is_starting && weather.bars_looks())
 }
 
-/// The same, if someone else has touched the model, for the time after that.
+/// When somebody else touches the model for the last time, since the run's beginning.
+fn last_touch(view: &View, model: &Model) -> Option<Duration> {
+    let changes = model.becomes.iter();
+    let since = changes.filter_map(|(after, _)| after.checked_sub(view.run.since));
+    since.filter(|after| *after <= view.run.time).max()
+}
+
+/// Whether there is time to tell what becomes of a model.
+pub fn is_told_in_time(view: &View, arn: &str) -> bool {
+    let (own, looks) = takes(view, arn);
+    is_time_for(view, arn, own + looks)
+}
+
+/// Whether there is time to deal with the model after the last time that someone else touched it.
 fn is_due_again(view: &View, model: &Model) -> bool {
-    let (begun, ended) = (view.run.since, view.run.since + view.run.time);
-    let changes = model.becomes.iter().map(|(after, _)| *after);
-    let last = changes
-        .filter(|after| (begun..=ended).contains(after))
-        .max();
-    let takes = model.start_takes + LOOK + model.stop_takes + LOOK;
-    let passed = last.unwrap_or_default().saturating_sub(begun);
-    !view.run.weather.bars(model) && is_enough(view, model.region, passed + takes)
+    let takes = model.start_takes + model.stop_takes + 2 * LOOK;
+    let touched = last_touch(view, model).filter(|_| !view.run.weather.bars(model));
+    touched.is_some_and(|touched| is_time_for(view, &model.arn, touched + takes))
 }
 
-/// Whether the run has this much time, in addition to that of its calls.
-fn is_enough(view: &View, region: &str, takes: Duration) -> bool {
-    let calls = view.run.weather.calls_take(view.night, region);
-    calls.is_some_and(|calls| calls + takes < view.run.time * 4 / 5)
+/// Whether the run has this much time in addition to that of the calls for a model, and for all
+/// others of its account and region: it may be the last.
+fn is_time_for(view: &View, arn: &str, takes_itself: Duration) -> bool {
+    let told = &view.plain().told;
+    let is_left_alone = |arn: &str| {
+        let model = view.night.model(arn);
+        model.is_none_or(|model| last_touch(view, model).is_none())
+    };
+    let calls = told.iter().filter(|(other, _)| {
+        let is_near = account_of(other) == account_of(arn) && region_of(other) == region_of(arn);
+        is_near && is_left_alone(other)
+    });
+    let calls = calls.map(|(other, at)| at.saturating_sub(takes(view, other).0));
+    let calls = calls.max().unwrap_or_default();
+    let by = allowed(view, account_of(arn), region_of(arn), calls);
+    let takes_itself = takes_itself + view.run.weather.order(view.night, None);
+    told.contains_key(arn) && by.is_some_and(|by| by + takes_itself < view.run.time * 4 / 5)
+}
+
+/// How long the model itself takes, and the looks at it.
+fn takes(view: &View, arn: &str) -> (Duration, Duration) {
+    let Some(model) = view.night.model(arn) else {
+        return (Duration::ZERO, Duration::ZERO);
+    };
+    let (mut own, mut looks) = (Duration::ZERO, Duration::ZERO);
+    let before = &*view.run.before[arn];
+    if before == "STARTING" {
+        own += model.start_takes;
+        looks += LOOK;
+    }
+    if view.night.settings.confirm_stopped && phase(before) == Phase::Billed {
+        own += model.stop_takes;
+        looks += LOOK;
+    }
+    (own, looks)
 }
 
 /// What the report should say about the model: an outcome, a code, or nothing.
@@ -107,6 +238,10 @@ pub fn right(view: &View, model: &Model) -> Vec<Option<&'static str>> {
     let is_open = before == "STOPPING" || !view.run.weather.faults.is_empty();
     if is_open && right.iter().any(|it| is_stopped.contains(it)) {
         right.extend(is_stopped);
+    }
+    // The stop was made again, and there was nothing left to stop.
+    if model.is_deleted_once_stopped && is_open {
+        right.push(Some("ResourceNotFoundException"));
     }
     if before == "STOPPING" {
         right.push(is_named.then_some("already_stopped"));

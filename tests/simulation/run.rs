@@ -55,9 +55,8 @@ pub struct Run {
     pub metrics: Vec<Value>,
     /// The longest time that a call was waited for.
     pub longest_wait: Duration,
-    /// The most calls in flight at once, by account and region, and by service.
-    pub most_in_flight: BTreeMap<(String, &'static str), usize>,
-    pub most_in_flight_to: BTreeMap<Service, usize>,
+    /// When the last attempt began.
+    pub last_attempt: Option<Instant>,
     pub left: Left,
 }
 
@@ -85,7 +84,7 @@ pub fn live_through(night: &Night) -> Vec<Run> {
         .unwrap();
     runtime.block_on(async {
         let night_began = Instant::now();
-        let emulator = emulator(night);
+        let emulator = emulator(night, Duration::ZERO, &BTreeMap::new());
         let wire = Wire::new(&emulator);
         let settings = Settings::read(|name| night.variable(name).ok_or(VarError::NotPresent));
         let timers = Arc::new(Timers::default());
@@ -110,12 +109,14 @@ pub fn live_through(night: &Night) -> Vec<Run> {
     })
 }
 
-fn emulator(night: &Night) -> Emulator {
+/// The service as it is this long after the night's beginning, with these statuses.
+pub fn emulator(night: &Night, since: Duration, statuses: &BTreeMap<String, String>) -> Emulator {
     let emulator = Emulator::in_process();
     for model in &night.models {
+        let status = statuses.get(&model.arn).map_or(model.status, |it| it);
         let mut added = rekognition_emulator::Model::new(&model.arn)
             .unwrap()
-            .status(model.status)
+            .status(status)
             .inference_units(model.inference_units)
             .start_takes(model.start_takes)
             .stop_takes(model.stop_takes)
@@ -124,7 +125,12 @@ fn emulator(night: &Night) -> Emulator {
             added = added.tag(night.settings.key_on_models(), value);
         }
         for (after, status) in &model.becomes {
-            added = added.becomes(*after, status);
+            if let Some(after) = after.checked_sub(since) {
+                added = added.becomes(after, status);
+            }
+        }
+        if model.is_deleted_once_stopped {
+            added = added.deleted_once_stopped();
         }
         emulator.add_model(added);
     }
@@ -134,7 +140,8 @@ fn emulator(night: &Night) -> Emulator {
     emulator
 }
 
-fn sdk_config(emulator: &Emulator, wire: &Wire, timers: &Arc<Timers>) -> SdkConfig {
+/// The SDK's configuration for a service at the other end of this wire.
+pub fn sdk_config(emulator: &Emulator, wire: &Wire, timers: &Arc<Timers>) -> SdkConfig {
     support::sdk_config(&emulator.url())
         .into_builder()
         .http_client(wire.clone())
@@ -156,7 +163,7 @@ struct Scene<'a> {
 impl Scene<'_> {
     async fn invoke(&self, weather: &Weather, time: Duration) -> Run {
         let (night, emulator) = (self.night, &self.emulator);
-        weather.begin(emulator);
+        weather.begin(emulator, &self.wire);
         let before = emulator.statuses();
         let calls_before = emulator.calls().len();
         let changes_before = emulator.changes().len();
@@ -202,18 +209,7 @@ impl Scene<'_> {
             reported: self.wire.take_reports(),
             metrics: self.metrics.lines().split_off(records_before),
             longest_wait: self.wire.longest_wait(),
-            most_in_flight: night
-                .models
-                .iter()
-                .map(|model| (model.account(), model.region))
-                .map(|(account, region)| {
-                    let most = emulator.max_in_flight_in(account, region);
-                    ((account.to_owned(), region), most)
-                })
-                .collect(),
-            most_in_flight_to: SERVICES
-                .map(|service| (service, emulator.max_in_flight_to(service)))
-                .into(),
+            last_attempt: self.wire.last_begun().filter(|at| *at >= begun),
             left,
         }
     }

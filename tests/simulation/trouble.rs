@@ -1,80 +1,105 @@
-//! What the weather means for one model: whether it can be stopped at all, and how long that takes.
+//! What the weather means for one model: whether its end depends on more than the time there is.
 
 use std::time::Duration;
 
-use rekognition_emulator::{FaultKind, Operation};
+use rekognition_emulator::{FaultKind, Operation, Service};
 
 use super::night::{Model, Night};
-use super::weather::{Denial, LISTS, Limit, NO_LIST, Trouble, Weather};
+use super::weather::{
+    Denial, LISTS, Limit, NO_LIST, SIGNATURE, Struck, THROTTLING, Trouble, Weather,
+};
 
-/// What a fault means for a program that does its best.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nature {
-    /// The call should be retried.
-    Passing,
-    /// The call should be retried, less and less often.
-    Throttling,
-    /// After a stop, only a status check can tell what it has done; other calls should be retried.
-    Doubtful,
-    /// The service's refusal is final.
-    Refusal,
-    /// The response can be read, but is not true.
-    Lie,
-}
+/// The gaps between two calls of an operation that is throttled, of Rekognition or of another
+/// service.
+const GAP: Duration = Duration::from_millis(500);
+const OTHER_GAP: Duration = Duration::from_millis(50);
+/// How long a call that is not answered is waited for, and the pause after one that fails.
+const ATTEMPT: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(3);
 
 impl Trouble {
-    pub fn nature(&self) -> Nature {
-        let is_stop = self.operation == Some(Operation::StopProjectVersion);
+    /// Whether the call that it strikes ends with it, in a refusal or in something untrue.
+    fn is_final(&self) -> bool {
         match &self.kind {
             FaultKind::Error {
                 http_status: Some(500..),
                 ..
-            } => Nature::Passing,
+            } => false,
             FaultKind::Error { code, .. } => match &**code {
-                "InternalServerError" => Nature::Passing,
-                "ThrottlingException" | "ProvisionedThroughputExceededException" => {
-                    Nature::Throttling
-                }
-                "ResourceInUseException" if is_stop => Nature::Doubtful,
-                _ => Nature::Refusal,
+                // What a stop has done can be seen.
+                "ResourceInUseException" => self.operation != Some(Operation::StopProjectVersion),
+                "InternalServerError" => false,
+                code => !THROTTLING.contains(&code) && !SIGNATURE.contains(&code),
             },
-            FaultKind::HttpStatus(429 | 503, _) => Nature::Throttling,
-            FaultKind::HttpStatus(500.., _) => Nature::Passing,
-            FaultKind::Garbage(body) if body == NO_LIST => Nature::Refusal,
-            FaultKind::HttpStatus(..) | FaultKind::Garbage(_) | FaultKind::EmptyBody => {
-                Nature::Doubtful
-            }
-            FaultKind::Reset | FaultKind::Hang | FaultKind::Delay(_) | FaultKind::Truncated => {
-                Nature::Passing
-            }
-            FaultKind::StatusOverride(_) => Nature::Lie,
+            FaultKind::Garbage(body) => body == NO_LIST,
+            FaultKind::StatusOverride(_) => true,
+            _ => false,
         }
     }
 
+    /// Whether it depends on the order of the calls which of them it strikes for ever.
+    fn is_late(&self) -> bool {
+        matches!(self.struck, Struck::Arrivals(2.., u32::MAX))
+    }
+
     /// Whether calls for this model may be among those that it affects.
-    pub fn befalls(&self, model: &Model) -> bool {
+    fn befalls(&self, model: &Model) -> bool {
         let on = |resource: &String| *resource == model.arn || *resource == model.project;
         self.resource.as_ref().is_none_or(on)
     }
 
-    /// How long it may delay one call in the worst case.
-    fn holds(&self) -> Duration {
-        match self.kind {
-            FaultKind::Hang | FaultKind::Delay(_) => Duration::from_secs(10),
-            _ => Duration::ZERO,
+    fn is_throttling(&self) -> bool {
+        matches!(&self.kind, FaultKind::Error { code, .. } if THROTTLING.contains(&&**code))
+    }
+
+    /// The most that it can take longer than for a plain client: the calls may arrive in another
+    /// order, so that one of them is struck more often, or has to wait longer; and whoever is
+    /// throttled may leave a gap between two calls until it has learned that there is no quota.
+    fn margin(&self, night: &Night) -> Duration {
+        let accounts = night
+            .organization
+            .as_ref()
+            .map(|it| it.accounts.len() as u32);
+        let accounts = accounts.unwrap_or_default();
+        let models = night.models.len() as u32;
+        let (calls, gap) = match self.operation.map(Operation::service) {
+            Some(Service::Sts | Service::Organizations) => (accounts, OTHER_GAP),
+            Some(Service::Rekognition) => (models, GAP),
+            None => (2 * models, GAP),
+        };
+        let turns = night.settings.max_concurrency.get();
+        let hangs = matches!(self.kind, FaultKind::Hang | FaultKind::Delay(_));
+        let hold = ATTEMPT * u32::from(hangs);
+        match self.struck {
+            Struck::Arrivals(_, u32::MAX) => {
+                // Eight at a time are asked in a region that does not respond.
+                let is_region = self.region.is_some() && self.account.is_none();
+                let is_first = self.operation == Some(Operation::DescribeProjects);
+                ATTEMPT * (u32::from(is_region && is_first) * accounts / 8)
+            }
+            Struck::Arrivals(first, last) if self.is_throttling() => gap * (last - first + 1),
+            Struck::Arrivals(first, last) => {
+                let is_list = self.operation.is_none_or(|it| LISTS.contains(&it));
+                let may_strike_others = self.resource.is_none() || is_list || first > 1;
+                (hold + PAUSE) * (u32::from(may_strike_others) * (last - first + 1))
+            }
+            Struck::FirstOfEach(each) if self.is_throttling() => gap * (calls * (each + 1)),
+            Struck::FirstOfEach(_) => Duration::ZERO,
+            Struck::Attempts(..) if self.is_throttling() => gap * 20,
+            Struck::Attempts(percent, _) | Struck::Calls(percent, _) => {
+                hold * (models * percent / 100 / turns)
+            }
+            Struck::Connections(..) => 2 * ATTEMPT,
         }
     }
 
-    /// What it costs in total, if it ends: each call that it affects, and the pause after that.
-    pub fn costs(&self) -> Duration {
-        let (first, last) = self.attempts;
-        let stop = Operation::StopProjectVersion;
-        let seconds = match self.nature() {
-            Nature::Throttling => 12,
-            Nature::Doubtful if self.operation.is_none_or(|it| it == stop) => 30,
-            _ => 2,
-        };
-        (self.holds() + Duration::from_secs(seconds)) * (last - first + 1)
+    /// How many attempts come to nothing, for each that does not.
+    fn wasted(&self) -> f64 {
+        match self.struck {
+            Struck::FirstOfEach(each) => f64::from(each),
+            Struck::Attempts(percent, _) => f64::from(percent) / f64::from(100 - percent),
+            _ => 0.0,
+        }
     }
 }
 
@@ -88,64 +113,54 @@ impl Denial {
 impl Weather {
     /// Whether this model may be out of reach, whatever the program does.
     pub fn bars(&self, model: &Model) -> bool {
+        let mut troubles = self.faults.iter().filter(|trouble| trouble.befalls(model));
         self.denials.iter().any(|denial| denial.concerns(model))
-            || self.bars_calls(|trouble| trouble.befalls(model))
+            || troubles.any(|trouble| trouble.is_final() || trouble.is_late())
     }
 
     /// Whether lists may be out of reach.
     pub fn bars_lists(&self) -> bool {
-        let denied = self.denials.iter();
-        denied
-            .map(|denial| denial.operation)
-            .any(|operation| LISTS.contains(&operation))
-            || self.bars_calls(|trouble| trouble.operation.is_none_or(|it| LISTS.contains(&it)))
+        let is_of_lists =
+            |trouble: &&Trouble| trouble.operation.is_none_or(|it| LISTS.contains(&it));
+        let mut troubles = self.faults.iter().filter(is_of_lists);
+        let mut denied = self.denials.iter();
+        denied.any(|denial| LISTS.contains(&denial.operation))
+            || troubles.any(|trouble| trouble.is_final() || trouble.is_late())
     }
 
-    fn bars_calls(&self, befalls: impl Fn(&Trouble) -> bool) -> bool {
-        // Others of its operation wait with a throttled call, and every attempt uses part of a
-        // quota.
-        let spreads = |trouble: &Trouble| {
-            trouble.is_permanent()
-                && (self.quota.is_some()
-                    || !self.own_quotas.is_empty()
-                    || trouble.nature() == Nature::Throttling)
-        };
-        let ends = |trouble: &Trouble| {
-            let nature = trouble.nature();
-            !trouble.is_permanent() && !matches!(nature, Nature::Refusal | Nature::Lie)
-        };
-        (self.faults.iter()).any(|trouble| spreads(trouble) || (befalls(trouble) && !ends(trouble)))
+    /// Whether models may never be looked at, so that one that is starting may never be stopped.
+    pub fn bars_looks(&self) -> bool {
+        let is_of_lists =
+            |trouble: &&Trouble| trouble.operation.is_none_or(|it| LISTS.contains(&it));
+        let mut troubles = self.faults.iter().filter(is_of_lists);
+        troubles
+            .any(|trouble| trouble.is_permanent() || matches!(trouble.struck, Struck::Calls(..)))
     }
 
-    /// The time after which every call for the models of a region has been answered, not counting
-    /// the time that the models themselves take. Far more than a good program needs.
-    pub fn calls_take(&self, night: &Night, region: &str) -> Option<Duration> {
-        let models = night.models.iter().filter(|model| model.region == region);
-        let (models, entries) = (models.count() as u32, night.list.items.len() as u32);
-        let pages = models.div_ceil(self.page_size);
-        let calls = 4 * (models + entries + pages) + 10;
-        let turns = night.settings.max_concurrency.get();
+    /// How much longer it may take in a region than for a plain client, whatever the program does.
+    pub fn margin(&self, night: &Night, region: &str) -> Duration {
+        let troubles = self.faults.iter();
+        let troubles = troubles.filter(|trouble| trouble.region.is_none_or(|it| it == region));
+        troubles.map(|trouble| trouble.margin(night)).sum()
+    }
 
-        let ends = |trouble: &&Trouble| !trouble.is_permanent();
-        let troubles: Duration = self.faults.iter().filter(ends).map(Trouble::costs).sum();
-        let throttled = |trouble: &Trouble| trouble.nature() == Nature::Throttling;
-        let quotas = self.own_quotas.iter().map(|(_, quota)| quota);
-        let rates = quotas.chain(&self.quota).map(Limit::left);
-        let rate = rates.fold(f64::INFINITY, f64::min);
-        let rate = match self.faults.iter().any(throttled) {
-            true => rate.min(0.5),
-            false => rate,
-        };
-        let for_ever = self.faults.iter().filter(|trouble| trouble.is_permanent());
-        // Its stop, its status check and its list.
-        let held = 3 * for_ever.filter(|it| !it.holds().is_zero()).count() as u32;
-        let wait = self.latency + Duration::from_secs(10) * held.div_ceil(turns);
-        let quota = 2.0 * f64::from(calls) / rate;
-        (rate >= 0.5).then(|| {
-            troubles
-                + self.latency * (calls / turns)
-                + wait * (12 + 2 * pages)
-                + Duration::from_secs_f64(quota)
-        })
+    /// How much longer under a quota, for calls of this operation or of all: those for all other
+    /// models may come first, with all that come to nothing.
+    pub fn order(&self, night: &Night, operation: Option<Operation>) -> Duration {
+        let wasted = self.faults.iter();
+        let wasted = wasted.map(|trouble| trouble.wasted() / self.rate(trouble.operation));
+        let seconds = wasted.sum::<f64>() + 1.0 / self.rate(operation);
+        Duration::from_secs_f64(seconds * night.models.len() as f64)
+    }
+
+    /// The calls of an operation, or of the slowest, that a quota lets through in a second.
+    fn rate(&self, operation: Option<Operation>) -> f64 {
+        let own = self.own_quotas.iter();
+        let own = own.filter(|(it, _)| operation.is_none_or(|operation| operation == *it));
+        let rates = own.map(|(_, quota)| quota).chain(&self.quota);
+        rates
+            .map(Limit::left)
+            .fold(f64::INFINITY, f64::min)
+            .max(0.01)
     }
 }

@@ -53,11 +53,13 @@ fn not_running(view: &View, model: &Model, row: &Row) -> Result<(), &'static str
         true => row.status.as_deref(),
         false => view.last_reported(&model.arn),
     };
-    if last.map(phase) != Some(Phase::NotRunning) {
+    // Only what is not running can be deleted.
+    let is_gone = row.outcome == "stopped" && view.is_gone(model);
+    if last.map(phase) != Some(Phase::NotRunning) && !is_gone {
         return Err("the service did not say last that it is not running");
     }
     let is_running = phase(&view.run.after[&model.arn]) == Phase::Billed;
-    if is_running && !view.is_restless(model) && !view.lies_about(model) {
+    if is_running && !view.is_restless(model) && !view.lies_about(model) && !is_gone {
         return Err("it is billed");
     }
     Ok(())
@@ -111,6 +113,7 @@ fn failure_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
         .entries
         .iter()
         .find(|(text, _)| *text == row.model_arn);
+    let model = view.night.model(&row.model_arn);
     let out_of_time = view.is_out_of_time();
     let status = row.status.as_deref();
     let right = match &*row.code {
@@ -125,6 +128,7 @@ fn failure_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
         "AccountUnreachable" => is_refused(view, row),
         "UnexpectedAnswer" => !view.run.weather.faults.is_empty(),
         "ResourceNotFoundException" if !is_seen(view, &row.model_arn) => true,
+        "ResourceNotFoundException" if model.is_some_and(|model| view.is_gone(model)) => true,
         code => (view.run.calls.iter()).any(|call| call.answer.to_string() == code),
     };
     match right {

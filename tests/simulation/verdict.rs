@@ -8,7 +8,7 @@ use super::night::Night;
 use super::organization::{oracle, sessions};
 use super::run::{Run, live_through};
 use super::view::View;
-use super::{accounts, limits, operations, progress, truth};
+use super::{accounts, limits, progress, truth};
 
 /// The promises that are broken in a night.
 pub fn of_night(night: impl FnOnce() -> Night) -> Vec<String> {
@@ -27,13 +27,10 @@ pub fn of_runs(night: &Night, runs: &[Run]) -> Vec<String> {
             Ok(view) => {
                 truth::check(&view, &mut of_run);
                 limits::check(&view, &mut of_run);
+                progress::check(&view, &mut of_run);
                 match &view.reach {
                     Some(reach) => oracle::check(&view, reach, &mut of_run),
-                    None => {
-                        accounts::check(&view, &mut of_run);
-                        progress::check(&view, &mut of_run);
-                        operations::check(&view, &mut of_run);
-                    }
+                    None => accounts::check(&view, &mut of_run),
                 }
             }
             Err(no_report) => of_run.push(no_report),

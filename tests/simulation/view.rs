@@ -1,16 +1,18 @@
 //! A run as the checks see it: the request, the answer, and what the service knows.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use rekognition_emulator::FaultKind;
+use rekognition_emulator::{Answer, Call, FaultKind, Operation};
 use rekognition_stopper::handler::Error;
-use rekognition_stopper::report::{FailedLookup, Report};
+use rekognition_stopper::report::Report;
 use serde_json::Value;
 
 use super::night::{Model, Night};
 use super::organization::reach::Reach;
+use super::plain::{self, Done};
 use super::run::Run;
 use super::wanted::{Kind, Places, Wanted, account_of, is_wild};
 
@@ -23,12 +25,12 @@ pub enum Phase {
     Unknown,
 }
 
-/// One model of the report, or one lookup that failed.
+/// One row of the report: a model as it is in the answer, or a failed lookup.
 #[derive(Debug)]
 pub struct Row {
-    /// The model's ARN, the entry or the pattern.
-    pub model_arn: String,
     pub is_lookup: bool,
+    /// Or the pattern that could not be looked up.
+    pub model_arn: String,
     pub outcome: String,
     pub status: Option<String>,
     /// Of a failure; empty if there is none.
@@ -44,22 +46,29 @@ pub struct View<'a> {
     /// Which of the other accounts can be reached, if it is a night over an organization.
     pub reach: Option<Reach<'a>>,
     pub report: Value,
-    /// The models, and then the lookups.
+    /// The models, and then the lookups that failed.
     pub rows: Vec<Row>,
+    plain: OnceCell<Done>,
 }
 
 impl<'a> View<'a> {
     /// The run, if it has an answer with a report.
     pub fn new(night: &'a Night, run: &'a Run) -> Result<Self, String> {
-        let report = match &run.answer {
+        let (report, lookups) = match &run.answer {
             None => return Err("there is no answer".to_owned()),
-            Some(Ok(report) | Err(Error::NotAllStopped(report))) => report,
+            Some(Ok(report) | Err(Error::NotAllStopped(report))) => (json(report), &report.lookups),
             Some(Err(error)) => return Err(format!("the answer is {error:?}")),
         };
-        let lookups = report.lookups.iter().map(Row::of_lookup);
-        let report = json(report);
+        let lookups = lookups.iter().map(|lookup| Row {
+            is_lookup: true,
+            model_arn: lookup.pattern.clone(),
+            outcome: "failed".to_owned(),
+            status: None,
+            code: lookup.failure.code.as_str().to_owned(),
+            message: lookup.failure.message.clone(),
+        });
         let rows = report["models"].as_array().unwrap().iter().map(row);
-        let rows = rows.chain(lookups).collect();
+        let rows = rows.chain(lookups);
         let organization = night.organization.as_ref();
         let reach = organization.map(|organization| Reach::new(night, organization, &run.weather));
         let places = reach.as_ref().map_or_else(Places::default, Reach::places);
@@ -72,9 +81,15 @@ impl<'a> View<'a> {
                 None => wanted,
             },
             reach,
-            rows,
+            rows: rows.collect(),
             report,
+            plain: OnceCell::new(),
         })
+    }
+
+    /// What a plain client gets done in the same time.
+    pub fn plain(&self) -> &Done {
+        self.plain.get_or_init(|| plain::live_through(self))
     }
 
     pub fn row(&self, arn: &str) -> Option<&Row> {
@@ -105,6 +120,20 @@ impl<'a> View<'a> {
             .filter(|reported| reported.model_arn == arn)
             .map(|reported| &*reported.status)
             .next()
+    }
+
+    /// Whether a model was gone, as far as the program could see: it was deleted once it had
+    /// stopped, or its project was not found.
+    pub fn is_gone(&self, model: &Model) -> bool {
+        let project = model.project_arn_prefix();
+        let not_found = Answer::Error("ResourceNotFoundException".to_owned());
+        let is_not_found = |call: &Call| match call.operation {
+            _ if call.answer != not_found => false,
+            Operation::DescribeProjectVersions => call.resources[0].starts_with(&project),
+            operation => operation == Operation::DescribeProjects,
+        };
+        let is_deleted = model.is_deleted_once_stopped && self.run.after[&model.arn] == "STOPPED";
+        is_deleted || self.run.calls.iter().any(is_not_found)
     }
 
     /// The statuses that a model was in while the run lasted.
@@ -138,7 +167,9 @@ impl<'a> View<'a> {
 
     /// Whether the program had used up its time, except for what it reserves for the report.
     pub fn is_out_of_time(&self) -> bool {
-        let kept = (self.run.time / 5).min(Duration::from_secs(10));
+        let least = Duration::from_millis(1100 + 3 * self.rows.len() as u64);
+        let least = least.min(self.run.time / 3);
+        let kept = (self.run.time / 5).clamp(least, Duration::from_secs(10));
         self.took() + kept + Duration::from_millis(5) >= self.run.time
     }
 
@@ -169,19 +200,6 @@ pub fn phase(status: &str) -> Phase {
     }
 }
 
-impl Row {
-    fn of_lookup(lookup: &FailedLookup) -> Self {
-        Self {
-            model_arn: lookup.pattern.clone(),
-            is_lookup: true,
-            outcome: "failed".to_owned(),
-            status: None,
-            code: lookup.failure.code.to_string(),
-            message: lookup.failure.message.clone(),
-        }
-    }
-}
-
 fn json(report: &Report) -> Value {
     serde_json::to_value(report).unwrap()
 }
@@ -189,8 +207,8 @@ fn json(report: &Report) -> Value {
 fn row(model: &Value) -> Row {
     let text = |field: &str| model[field].as_str().map(str::to_owned);
     Row {
-        model_arn: text("model_arn").unwrap(),
         is_lookup: false,
+        model_arn: text("model_arn").unwrap(),
         outcome: text("outcome").unwrap(),
         status: text("status"),
         code: text("code").unwrap_or_default(),

@@ -160,21 +160,16 @@ impl Wanted {
     }
 
     /// The position of a row: that of a model at its own ARN, or else at the first pattern that
-    /// matches it; that of an entry that failed at its text, after the models that it found.
-    pub fn place_of(&self, text: &str) -> (Option<usize>, bool) {
+    /// matches it; that of an entry that failed at its text.
+    pub fn place_of(&self, text: &str) -> Option<usize> {
         let position = |is_it: &dyn Fn(&str, Kind) -> bool| {
             let mut entries = self.entries.iter();
             entries.position(|(entry, kind)| is_it(entry, *kind))
         };
-        if let Some(entry) = position(&|entry, _| entry == text) {
-            return (Some(entry), kind(text) != Kind::Model);
-        }
-        if let Some(entry) = self.part_of(text) {
-            return (Some(entry), true);
-        }
         let found_by =
             |entry: &str, kind| kind == Kind::Pattern && matches(entry.as_bytes(), text.as_bytes());
-        (position(&found_by), false)
+        let own = position(&|entry, _| entry == text).or_else(|| self.part_of(text));
+        own.or_else(|| position(&found_by))
     }
 }
 

@@ -3,15 +3,18 @@
 
 use std::time::Duration;
 
-use rekognition_emulator::{Emulator, Fault, FaultKind, Operation, Quota, ThrottleWith};
+use rekognition_emulator::{Emulator, Fault, FaultKind, Operation, Quota, Service, ThrottleWith};
 
 use super::chance::Chance;
 use super::night::Model;
+use crate::support::wire::Wire;
 
 /// The conditions that a run meets.
 #[derive(Clone, Debug, Default)]
 pub struct Weather {
     pub latency: Duration,
+    /// How long it takes to connect.
+    pub connecting: Duration,
     pub page_size: u32,
     pub quota: Option<Limit>,
     /// The quotas of operations that have their own.
@@ -47,11 +50,26 @@ pub struct Trouble {
     /// The calling account, and the region that is called.
     pub account: Option<String>,
     pub region: Option<&'static str>,
-    /// The first and the last of the calls, counted from 1; `u32::MAX` is never reached.
-    pub attempts: (u32, u32),
     pub page: Option<u32>,
+    pub struck: Struck,
     pub after_effect: bool,
 }
+
+/// Which of these calls it strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Struck {
+    /// The first to the last that arrives, counted from 1; `u32::MAX` is never reached.
+    Arrivals(u32, u32),
+    /// As many first attempts of each call.
+    FirstOfEach(u32),
+    /// A share in percent, by this lot.
+    Attempts(u32, Lot),
+    Calls(u32, Lot),
+    Connections(u32, Lot),
+}
+
+/// The seed of a lot.
+pub type Lot = u64;
 
 /// The operations of Rekognition that the program calls, with the weight of each.
 pub const OPERATIONS: [(u32, Operation); 4] = [
@@ -86,6 +104,15 @@ const ERRORS: [(u32, &str); 11] = [
     (3, "ExpiredTokenException"),
     (3, "UnrecognizedClientException"),
 ];
+/// Codes of calls that are throttled.
+pub const THROTTLING: [&str; 4] = [
+    "Throttling",
+    "ThrottlingException",
+    "ProvisionedThroughputExceededException",
+    "TooManyRequestsException",
+];
+/// Codes of a signature that is refused.
+pub const SIGNATURE: [&str; 2] = ["InvalidSignatureException", "SignatureDoesNotMatch"];
 const HTTP_STATUSES: [u16; 9] = [500, 502, 503, 504, 507, 400, 403, 404, 413];
 /// A response without a list, which is not the same as one with an empty list.
 pub const NO_LIST: &str = "{}";
@@ -122,6 +149,7 @@ impl Weather {
         let denials = chance.weighed(&[(88, 0), (10, 1), (2, 2)]);
         Self {
             latency: Duration::from_millis(latency),
+            connecting: Duration::ZERO,
             page_size,
             quota: is_limited.then(|| Limit::new(chance)),
             own_quotas: Vec::new(),
@@ -166,8 +194,41 @@ impl Weather {
         }
     }
 
-    /// Sets the emulator's weather to this.
-    pub fn begin(&self, emulator: &Emulator) {
+    /// Weather in which one kind of trouble is spread over the calls of one operation, or of all,
+    /// and nothing else is the matter but perhaps quotas.
+    pub fn scattered(chance: &mut Chance, regions: &[&'static str]) -> Self {
+        let mut weather = Self {
+            latency: Duration::from_millis(chance.weighed(&[(30, 0), (50, 80), (20, 400)])),
+            page_size: chance.weighed(&[(3, 100), (1, 10)]),
+            ..Self::default()
+        };
+        if chance.percent(40) {
+            let limits = OPERATIONS.map(|(_, operation)| {
+                let per_second = chance.weighed(&[(1, 2.0), (3, 5.0), (1, 10.0)]);
+                (operation, Limit::of_operation(chance, per_second))
+            });
+            weather.own_quotas = limits.to_vec();
+        }
+        let operation = (!chance.percent(20)).then(|| chance.weighed(&OPERATIONS));
+        match chance.number(0..=9) {
+            0 => weather.connecting = chance.duration(1..=8),
+            1 => weather.faults.push(Trouble::of_a_description(chance)),
+            2 => {
+                weather.faults.push(Trouble {
+                    region: Some(*chance.one_of(regions)),
+                    ..Trouble::scattered(FaultKind::Hang, None, Struck::Arrivals(1, u32::MAX))
+                });
+            }
+            _ => weather
+                .faults
+                .push(Trouble::of_some_calls(chance, operation)),
+        }
+        weather
+    }
+
+    /// Sets the weather of the service and of the connections to it.
+    pub fn begin(&self, emulator: &Emulator, wire: &Wire) {
+        wire.set_connecting(self.connecting);
         emulator.set_latency(self.latency);
         emulator.set_page_size(self.page_size);
         emulator.set_quota(self.quota.as_ref().map(Limit::quota));
@@ -188,16 +249,6 @@ impl Weather {
     pub fn own_quota(&self, operation: Operation) -> Option<&Limit> {
         let mut own = self.own_quotas.iter();
         own.find(|(it, _)| *it == operation).map(|(_, limit)| limit)
-    }
-
-    /// The calls of an operation that its quota lets through in a second; none if it shares that
-    /// quota with others.
-    pub fn calls_per_second(&self, operation: Operation) -> Option<f64> {
-        match (self.own_quota(operation), &self.quota) {
-            (Some(own), _) => Some(own.left()),
-            (None, None) => Some(f64::INFINITY),
-            (None, Some(quota)) => quota.is_for_each_operation().then(|| quota.left()),
-        }
     }
 
     /// Calls per second that are repeated for as long as there is time.
@@ -261,7 +312,7 @@ impl Limit {
 
     /// Whether it applies to each operation rather than to all together. Derived from an earlier
     /// draw, because one more would give every seed a different night.
-    fn is_for_each_operation(&self) -> bool {
+    pub fn is_for_each_operation(&self) -> bool {
         matches!(self.burst, 3 | 5)
     }
 }
@@ -306,8 +357,8 @@ impl Trouble {
             resource,
             account: None,
             region: None,
-            attempts: (first, count.saturating_add(first - 1)),
             page,
+            struck: Struck::Arrivals(first, count.saturating_add(first - 1)),
             after_effect: chance.percent(35),
         }
     }
@@ -324,19 +375,15 @@ impl Trouble {
             resource: None,
             account: None,
             region: None,
-            attempts: (1, chance.number(1..=5)),
             page: None,
+            struck: Struck::Arrivals(1, chance.number(1..=5)),
             after_effect: chance.percent(35),
         }
     }
 
     /// Trouble that affects all calls of one operation forever.
     fn of_operation(chance: &mut Chance) -> Self {
-        let throttling = FaultKind::Error {
-            code: "ThrottlingException".to_owned(),
-            http_status: None,
-            message: "by chance".to_owned(),
-        };
+        let throttling = error("ThrottlingException");
         let failing = FaultKind::HttpStatus(500, String::new());
         let kinds = [
             (3, throttling),
@@ -349,28 +396,90 @@ impl Trouble {
         Self::for_ever(kind, chance.weighed(&OPERATIONS_APART))
     }
 
-    /// Trouble of this kind that affects all calls of this operation.
-    pub fn for_ever(kind: FaultKind, operation: Operation) -> Self {
+    /// Trouble that strikes some of the calls of an operation, or of all, and lets each of them
+    /// through at last; or some for ever, while the others work.
+    pub fn of_some_calls(chance: &mut Chance, operation: Option<Operation>) -> Self {
+        let lot = Lot::from(chance.number(0..=u32::MAX));
+        let share = chance.number(10..=60);
+        let is_of_projects = operation.is_none_or(|it| it == Operation::DescribeProjects);
+        let unavailable = FaultKind::HttpStatus(503, String::new());
+        let service = operation.map_or(Service::Rekognition, Operation::service);
+        let throttled = match service {
+            Service::Sts => error("Throttling"),
+            Service::Organizations => error("TooManyRequestsException"),
+            Service::Rekognition => error("ThrottlingException"),
+        };
+        let signature = match service {
+            Service::Sts => SIGNATURE[1],
+            _ => SIGNATURE[0],
+        };
+        let signature = error(signature);
+        let burst = Struck::Arrivals(1, chance.number(8..=32));
+        let (kind, struck) = chance.weighed(&[
+            (3, (throttled.clone(), Struck::Attempts(share, lot))),
+            (2, (throttled.clone(), Struck::FirstOfEach(2))),
+            (2, (throttled, burst)),
+            (3, (unavailable.clone(), Struck::Attempts(share, lot))),
+            (1, (unavailable, Struck::FirstOfEach(2))),
+            (3, (FaultKind::Hang, Struck::Attempts(share / 2, lot))),
+            // Which projects are asked for together is the program's choice.
+            (
+                3 * u32::from(!is_of_projects),
+                (FaultKind::Hang, Struck::Calls(share / 3, lot)),
+            ),
+            (2, (FaultKind::Hang, Struck::Connections(share / 2, lot))),
+            (2, (FaultKind::Hang, Struck::FirstOfEach(1))),
+            (1, (FaultKind::Truncated, Struck::FirstOfEach(1))),
+            (1, (FaultKind::Hang, Struck::Arrivals(1, u32::MAX))),
+            (2, (signature, Struck::FirstOfEach(1))),
+        ]);
+        // A connection that hangs does so whatever is asked for.
+        let is_of_all = matches!(struck, Struck::Connections(..));
+        Self::scattered(kind, operation.filter(|_| !is_of_all), struck)
+    }
+
+    /// All descriptions of the versions of one name fail, or are never answered.
+    fn of_a_description(chance: &mut Chance) -> Self {
+        let failing = FaultKind::HttpStatus(500, String::new());
+        let kind = chance.weighed(&[(2, failing), (1, FaultKind::Hang)]);
+        Self {
+            resource: Some(format!("v{}", chance.number(0..=3))),
+            ..Self::for_ever(kind, Operation::DescribeProjectVersions)
+        }
+    }
+
+    fn scattered(kind: FaultKind, operation: Option<Operation>, struck: Struck) -> Self {
         Self {
             kind,
-            operation: Some(operation),
+            operation,
             resource: None,
             account: None,
             region: None,
-            attempts: (1, u32::MAX),
             page: None,
+            struck,
             after_effect: false,
         }
     }
 
+    /// Trouble of this kind that affects all calls of this operation.
+    pub fn for_ever(kind: FaultKind, operation: Operation) -> Self {
+        Self::scattered(kind, Some(operation), Struck::Arrivals(1, u32::MAX))
+    }
+
     /// Whether it never ends on its own.
     pub fn is_permanent(&self) -> bool {
-        self.attempts.1 == u32::MAX
+        matches!(self.struck, Struck::Arrivals(_, u32::MAX))
     }
 
     fn fault(&self) -> Fault {
-        let (first, last) = self.attempts;
-        let mut fault = Fault::new(self.kind.clone()).attempts(first..=last);
+        let fault = Fault::new(self.kind.clone());
+        let mut fault = match self.struck {
+            Struck::Arrivals(first, last) => fault.attempts(first..=last),
+            Struck::FirstOfEach(last) => fault.attempts(..=last).of_each_call(),
+            Struck::Attempts(percent, lot) => fault.share_of_attempts(percent, lot),
+            Struck::Calls(percent, lot) => fault.share_of_calls(percent, lot),
+            Struck::Connections(percent, lot) => fault.share_of_connections(percent, lot),
+        };
         if let Some(operation) = self.operation {
             fault = fault.operation(operation);
         }
@@ -393,17 +502,22 @@ impl Trouble {
     }
 }
 
+/// An error of the service under this code.
+pub fn error(code: &str) -> FaultKind {
+    FaultKind::Error {
+        code: code.to_owned(),
+        http_status: None,
+        message: "by chance".to_owned(),
+    }
+}
+
 fn kind(chance: &mut Chance, operation: Option<Operation>, is_list: bool) -> FaultKind {
     let has_status = matches!(
         operation,
         Some(Operation::StopProjectVersion | Operation::DescribeProjectVersions)
     );
     match chance.number(0..=if has_status { 9 } else { 8 }) {
-        0..=2 => FaultKind::Error {
-            code: chance.weighed(&ERRORS).to_owned(),
-            http_status: None,
-            message: "by chance".to_owned(),
-        },
+        0..=2 => error(chance.weighed(&ERRORS)),
         3 => {
             let body = *chance.one_of(&["", "<html>", "{}"]);
             FaultKind::HttpStatus(*chance.one_of(&HTTP_STATUSES), body.to_owned())

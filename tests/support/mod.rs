@@ -96,15 +96,18 @@ pub fn arns(count: usize) -> Vec<String> {
         .collect()
 }
 
+/// The function's own credentials.
+pub fn credentials() -> Credentials {
+    Credentials::from_keys(ACCESS_KEY, SECRET_KEY, Some(SESSION_TOKEN.to_owned()))
+}
+
 /// The SDK's configuration for a service at this address.
 pub fn sdk_config(endpoint_url: &str) -> SdkConfig {
-    let credentials =
-        Credentials::from_keys(ACCESS_KEY, SECRET_KEY, Some(SESSION_TOKEN.to_owned()));
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .endpoint_url(endpoint_url)
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .credentials_provider(SharedCredentialsProvider::new(credentials()))
         .build()
 }
 

@@ -1,6 +1,7 @@
 //! The connection between the SDK and the emulator: without a socket, in the same task, and
 //! recording everything that the service reports.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,11 +14,11 @@ use aws_smithy_runtime_api::client::http::{
 };
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Response, StatusCode};
+use axum::http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
-use rekognition_emulator::{ConnectionReset, Emulator};
+use rekognition_emulator::{Connection, ConnectionReset, Emulator};
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
 /// More calls than any night needs: a program that makes calls without end would hang the test.
@@ -36,6 +37,12 @@ struct Witness {
     calls: usize,
     reported: Vec<StatusReport>,
     longest_wait: Duration,
+    last_begun: Option<Instant>,
+    /// How long it takes to connect.
+    connecting: Duration,
+    /// The connections so far, and those of each service and region that carry no call.
+    connections: u64,
+    idle: BTreeMap<String, Vec<Connection>>,
 }
 
 /// The status of a model in a response that reached the caller, and when it did.
@@ -64,6 +71,36 @@ impl Wire {
         self.witness.lock().unwrap().longest_wait
     }
 
+    /// When the last attempt began, answered or not.
+    pub fn last_begun(&self) -> Option<Instant> {
+        self.witness.lock().unwrap().last_begun
+    }
+
+    /// From now on it takes this long to connect, and nothing is connected yet.
+    pub fn set_connecting(&self, connecting: Duration) {
+        let mut witness = self.witness.lock().unwrap();
+        witness.connecting = connecting;
+        witness.idle.clear();
+    }
+
+    /// A connection to the service in a region that carries no call, or a new one.
+    async fn connect(&self, place: &str) -> Connection {
+        let (idle, connecting) = {
+            let mut witness = self.witness.lock().unwrap();
+            let idle = witness.idle.get_mut(place).and_then(Vec::pop);
+            (idle, witness.connecting)
+        };
+        if let Some(connection) = idle {
+            return connection;
+        }
+        if !connecting.is_zero() {
+            sleep(connecting).await;
+        }
+        let mut witness = self.witness.lock().unwrap();
+        witness.connections += 1;
+        Connection(witness.connections)
+    }
+
     /// The number of holders of a connection to the service.
     pub fn holders(&self) -> usize {
         Arc::strong_count(&self.witness)
@@ -72,7 +109,10 @@ impl Wire {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let _wait = Wait::new(&self.witness);
         let request = request.try_into_http1x().unwrap();
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        let place = place(&parts.headers);
+        let connection = self.connect(&place).await;
+        parts.extensions.insert(connection);
         // Read like a stream, because the SDK checks for that.
         let asked = body.collect().await.unwrap().to_bytes();
         let request = axum::http::Request::from_parts(parts, Body::from(asked.clone()));
@@ -86,12 +126,20 @@ impl Wire {
         let body = body
             .map_err(|broken| ConnectorError::io(broken.into()))?
             .to_bytes();
+        let mut witness = self.witness.lock().unwrap();
+        witness.idle.entry(place).or_default().push(connection);
         if parts.status == StatusCode::OK {
-            let reported = reported(&asked, &body);
-            self.witness.lock().unwrap().reported.extend(reported);
+            witness.reported.extend(reported(&asked, &body));
         }
         Ok(HttpResponse::try_from(Response::from_parts(parts, body.into())).unwrap())
     }
+}
+
+/// The service and the region that a call is signed for.
+fn place(headers: &HeaderMap) -> String {
+    let signature = headers.get("authorization").unwrap().to_str().unwrap();
+    let scope: Vec<&str> = signature.split('/').skip(2).take(2).collect();
+    scope.join("/")
 }
 
 /// The statuses in a response: that of a stopped model, or those of a list.
@@ -128,6 +176,7 @@ impl<'a> Wait<'a> {
         let calls = {
             let mut witness = witness.lock().unwrap();
             witness.calls += 1;
+            witness.last_begun = Some(Instant::now());
             witness.calls
         };
         assert!(calls < MOST_CALLS, "more than {MOST_CALLS} calls");

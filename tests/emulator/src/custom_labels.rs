@@ -63,6 +63,7 @@ pub(crate) struct LiveModel {
     since: Instant,
     start_takes: Option<Duration>,
     stop_takes: Option<Duration>,
+    is_deleted_once_stopped: bool,
     /// The changes that it will make by itself, earliest first.
     script: VecDeque<(Instant, String)>,
 }
@@ -165,13 +166,13 @@ impl CustomLabels {
         self.projects.get(position)
     }
 
-    /// The model as it is now.
+    /// The model as it is now, unless it has been deleted.
     pub(crate) fn model(&mut self, arn: &str) -> Option<&mut LiveModel> {
         let now = Instant::now();
         let takes = (self.start_takes, self.stop_takes);
         let model = self.models.get_mut(arn)?;
         model.advance(now, takes, &mut self.changes);
-        Some(model)
+        Some(model).filter(|model| !model.is_deleted())
     }
 
     /// Puts the model into a status now. `false` when there is no such model.
@@ -185,7 +186,7 @@ impl CustomLabels {
         true
     }
 
-    /// Every model's status now.
+    /// Every model's status now; of one that has been deleted, the last.
     pub(crate) fn statuses(&mut self) -> BTreeMap<String, String> {
         self.advance_all();
         self.models
@@ -229,8 +230,13 @@ impl LiveModel {
             since: now,
             start_takes: model.start_takes,
             stop_takes: model.stop_takes,
+            is_deleted_once_stopped: model.is_deleted_once_stopped,
             script: script.into(),
         }
+    }
+
+    fn is_deleted(&self) -> bool {
+        self.is_deleted_once_stopped && self.status == "STOPPED"
     }
 
     /// Makes every change that is due, each at its own time.

@@ -1,10 +1,12 @@
 //! Faults by script: which calls go wrong, and how.
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::{Bound, RangeBounds};
 use std::time::Duration;
 
 use crate::operation::Operation;
-use crate::request::Request;
+use crate::request::{Connection, Request};
 
 /// How a call goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,9 +57,9 @@ impl FaultKind {
 
 /// A fault, and the calls that it affects: by default every call.
 ///
-/// Each fault counts the calls that match it, also those that another fault takes. Of the faults
-/// that are due, the first in the list is the one that happens. Throttled calls never get as far as
-/// a fault.
+/// Each fault counts the calls that match it, also those that another fault takes; a fault of each
+/// call or of a share counts the attempts of each call apart. Of the faults that are due, the first
+/// in the list is the one that happens. Throttled calls never get as far as a fault.
 ///
 /// ```
 /// use rekognition_emulator::{Fault, Operation};
@@ -79,7 +81,38 @@ pub struct Fault {
     resource: Option<String>,
     attempts: (Bound<u32>, Bound<u32>),
     page: Option<u32>,
+    share: Option<Share>,
+    is_of_each_call: bool,
     pub(crate) padded_to: Option<u64>,
+}
+
+/// Some of a fault's calls, drawn by lot: the same ones every time.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    percent: u32,
+    seed: u64,
+    of: Of,
+}
+
+/// What the lot is drawn for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Attempts,
+    Calls,
+    Connections,
+}
+
+impl Share {
+    fn has(self, connection: Connection, call: &str, attempt: u32) -> bool {
+        let mut lot = DefaultHasher::new();
+        self.seed.hash(&mut lot);
+        match self.of {
+            Of::Attempts => (call, attempt).hash(&mut lot),
+            Of::Calls => call.hash(&mut lot),
+            Of::Connections => connection.0.hash(&mut lot),
+        }
+        lot.finish() % 100 < u64::from(self.percent)
+    }
 }
 
 impl Fault {
@@ -94,6 +127,8 @@ impl Fault {
             resource: None,
             attempts: (Bound::Unbounded, Bound::Unbounded),
             page: None,
+            share: None,
+            is_of_each_call: false,
             padded_to: None,
         }
     }
@@ -181,7 +216,7 @@ impl Fault {
     }
 
     /// Only calls on this resource: a model's ARN, for DescribeProjectVersions the project's name
-    /// or ARN, for AssumeRole the role's ARN, and for the lists under a parent the parent's ID.
+    /// or ARN or the name of a version that is asked for, for AssumeRole the role's ARN, and for the lists under a parent the parent's ID.
     /// DescribeProjects has no resource, so such a fault never affects it.
     pub fn resource(mut self, resource: &str) -> Self {
         self.resource = Some(resource.to_owned());
@@ -202,6 +237,34 @@ impl Fault {
     pub fn page(mut self, page: u32) -> Self {
         self.page = Some(page);
         self
+    }
+
+    /// [`Fault::attempts`] are counted for each call apart: for each operation on a resource, and
+    /// page of it, by an account in a region. `attempts(1..=2)` of each call are its first two.
+    pub fn of_each_call(mut self) -> Self {
+        self.is_of_each_call = true;
+        self
+    }
+
+    /// Only this share of the attempts, in percent. Whether it has the n-th attempt of a call
+    /// depends on the seed and on nothing else, so every client meets the same.
+    pub fn share_of_attempts(self, percent: u32, seed: u64) -> Self {
+        self.share(percent, seed, Of::Attempts)
+    }
+
+    /// Only this share of the calls, in percent: each with every attempt, or not at all.
+    pub fn share_of_calls(self, percent: u32, seed: u64) -> Self {
+        self.share(percent, seed, Of::Calls)
+    }
+
+    /// Only this share of the connections, in percent: each with every call, or not at all.
+    pub fn share_of_connections(self, percent: u32, seed: u64) -> Self {
+        self.share(percent, seed, Of::Connections)
+    }
+
+    fn share(mut self, percent: u32, seed: u64, of: Of) -> Self {
+        self.share = Some(Share { percent, seed, of });
+        self.of_each_call()
     }
 
     /// The operation takes effect, and only its answer goes wrong.
@@ -227,13 +290,13 @@ impl Fault {
     }
 }
 
-/// The script: every fault with the number of calls that have matched it.
+/// The script: every fault with the number of calls that have matched it, in total or of each call.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Vec<(Fault, u32)>);
+pub(crate) struct Faults(Vec<(Fault, HashMap<String, u32>)>);
 
 impl Faults {
     pub(crate) fn add(&mut self, fault: Fault) {
-        self.0.push((fault, 0));
+        self.0.push((fault, HashMap::new()));
     }
 
     pub(crate) fn clear(&mut self) {
@@ -243,10 +306,17 @@ impl Faults {
     /// Counts the call, and returns the first fault that affects it.
     pub(crate) fn befall(&mut self, request: &Request) -> Option<Fault> {
         let mut due = None;
-        for (fault, count) in &mut self.0 {
+        for (fault, counts) in &mut self.0 {
             if fault.matches(request) {
+                let call = match fault.is_of_each_call {
+                    true => request.call(),
+                    false => String::new(),
+                };
+                let count = counts.entry(call.clone()).or_default();
                 *count = count.saturating_add(1);
-                if due.is_none() && fault.attempts.contains(count) {
+                let (connection, share) = (request.connection, fault.share);
+                let has = share.is_none_or(|share| share.has(connection, &call, *count));
+                if due.is_none() && fault.attempts.contains(count) && has {
                     due = Some(fault.clone());
                 }
             }

@@ -64,4 +64,5 @@ pub use page::ListEnd;
 pub use quota::{Quota, ThrottleWith};
 pub use record::{Answer, Call, Change};
 pub use reply::ConnectionReset;
+pub use request::Connection;
 pub use role::Role;

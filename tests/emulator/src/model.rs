@@ -29,6 +29,7 @@ pub struct Model {
     pub(crate) start_takes: Option<Duration>,
     pub(crate) stop_takes: Option<Duration>,
     pub(crate) becomes: Vec<(Duration, String)>,
+    pub(crate) is_deleted_once_stopped: bool,
     pub(crate) feature: Option<String>,
     pub(crate) description_bytes: usize,
 }
@@ -48,6 +49,7 @@ impl Model {
             start_takes: None,
             stop_takes: None,
             becomes: Vec::new(),
+            is_deleted_once_stopped: false,
             feature: None,
             description_bytes: 0,
         })
@@ -97,6 +99,12 @@ impl Model {
     /// Goes to `status` by itself, `after` that time since it was added. May be given many times.
     pub fn becomes(mut self, after: Duration, status: &str) -> Self {
         self.becomes.push((after, status.to_owned()));
+        self
+    }
+
+    /// Somebody deletes it as soon as it has stopped.
+    pub fn deleted_once_stopped(mut self) -> Self {
+        self.is_deleted_once_stopped = true;
         self
     }
 

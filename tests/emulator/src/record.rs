@@ -33,6 +33,8 @@ pub struct Call {
     pub body: Value,
     /// What was answered.
     pub answer: Answer,
+    /// When it was no longer in flight: answered, or given up.
+    pub ended: Option<Instant>,
 }
 
 impl Call {
@@ -153,6 +155,7 @@ impl Record {
         if call.answer == Answer::Pending {
             call.answer = Answer::GivenUp;
         }
+        call.ended = Some(Instant::now());
         let service = call.operation.service();
         let place = (service, call.account.clone(), call.region.clone());
         self.in_flight.entry(place).or_default().end();

@@ -9,9 +9,16 @@ use crate::identity::Identity;
 use crate::operation::{Operation, Service};
 use crate::page::{ListRules, PageToken};
 
+/// The number of the connection that a request comes over, among the request's extensions. The
+/// server counts its connections; a caller in the same process may have connections of its own, or
+/// none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Connection(pub u64);
+
 /// A request whose frame could be read; its members are still to be checked.
 #[derive(Debug)]
 pub(crate) struct Request {
+    pub(crate) connection: Connection,
     pub(crate) operation: Operation,
     pub(crate) region: String,
     pub(crate) identity: Identity,
@@ -115,6 +122,7 @@ impl Request {
     /// Puts the parts together, or says which of them is wrong, in the order in which the service
     /// asks.
     pub(crate) fn new(
+        connection: Connection,
         scope: Scope,
         identity: Identity,
         operation: Operation,
@@ -129,6 +137,7 @@ impl Request {
         }
         match body {
             Some(Value::Object(members)) => Ok(Self {
+                connection,
                 operation,
                 region: scope.region,
                 identity,
@@ -214,8 +223,8 @@ impl Request {
         }
     }
 
-    /// Whether the call is on this resource: a model's ARN, a project's ARN or name, a role's ARN,
-    /// or the ID of a parent.
+    /// Whether the call is on this resource: a model's ARN, a project's ARN or name, one of the
+    /// names in `VersionNames`, a role's ARN, or the ID of a parent.
     pub(crate) fn is_on(&self, resource: &str) -> bool {
         let project = || match self.string("ProjectArn") {
             Ok(Some(arn)) => ProjectArn::parse(arn).ok(),
@@ -228,8 +237,20 @@ impl Request {
                     .iter()
                     .any(|it| it == resource)
                     || project().is_some_and(|arn| arn.home.project == resource)
+                    || (self.members.get("VersionNames").and_then(Value::as_array))
+                        .is_some_and(|names| names.iter().any(|name| name == resource))
             }
         }
+    }
+
+    /// What all attempts of the same call have in common. A list of versions is one call, and
+    /// descriptions of some are another, whichever they are of.
+    pub(crate) fn call(&self) -> String {
+        let (operation, account, region) = (self.operation, &self.identity.account, &self.region);
+        let resources = resources(operation, &self.members).join(" ");
+        let page = self.page().unwrap_or_default();
+        let is_list = !self.members.contains_key("VersionNames");
+        format!("{operation} {account} {region} {resources} {page} {is_list}")
     }
 
     /// The resource that a policy has to name for this call.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Response;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -17,6 +18,7 @@ use tokio::time::sleep;
 use tower::ServiceExt;
 
 use crate::reply::ConnectionReset;
+use crate::request::Connection;
 use crate::service::{self, Shared};
 
 /// A server that runs until it is dropped, and breaks every connection then.
@@ -52,18 +54,23 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             sleep(Duration::from_millis(10)).await;
             continue;
         };
-        shared.state().record.connections += 1;
-        connections.spawn(serve(stream, router.clone()));
+        let number = {
+            let mut state = shared.state();
+            state.record.connections += 1;
+            Connection(state.record.connections as u64)
+        };
+        connections.spawn(serve(stream, number, router.clone()));
         while connections.try_join_next().is_some() {}
     }
 }
 
 /// Serves one connection until its end, which for a reset comes instead of an answer.
-async fn serve(stream: TcpStream, router: Router) {
+async fn serve(stream: TcpStream, number: Connection, router: Router) {
     // Small answers must not wait for more to send.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| {
+    let service = service_fn(|mut request: Request<Incoming>| {
         let router = router.clone();
+        request.extensions_mut().insert(number);
         async move { unless_reset(router.oneshot(request).await) }
     });
     // The client reports how a connection ended.

@@ -5,11 +5,11 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Response};
 use axum::routing::post;
+use axum::{Extension, Router};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
@@ -27,7 +27,7 @@ use crate::page::{ListEnd, ListRules};
 use crate::quota::Throttle;
 use crate::record::{Answer, Call, Record};
 use crate::reply;
-use crate::request::{self, Request, Scope};
+use crate::request::{self, Connection, Request, Scope};
 
 /// What all handles and connections of an emulator share.
 pub(crate) struct Shared {
@@ -105,6 +105,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
 
 async fn handle(
     State(shared): State<Arc<Shared>>,
+    connection: Option<Extension<Connection>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
@@ -116,7 +117,8 @@ async fn handle(
     let in_flight = InFlight::begin(shared, scope.as_ref(), operation, body.as_ref());
     let latency = in_flight.shared.state().latency;
     pause(latency).await;
-    let answered = match accept(&in_flight, scope, &headers, operation, body) {
+    let Extension(connection) = connection.unwrap_or_default();
+    let answered = match accept(&in_flight, connection, scope, &headers, operation, body) {
         Ok(request) => answer(&in_flight, &request).await,
         Err(error) => Err(error),
     };
@@ -135,6 +137,7 @@ async fn handle(
 /// Signature, session, operation and body, in this order.
 fn accept(
     in_flight: &InFlight,
+    connection: Connection,
     scope: Option<Scope>,
     headers: &HeaderMap,
     operation: Operation,
@@ -145,7 +148,8 @@ fn accept(
     let token = request::session_token(headers);
     state.identities.check(&scope.access_key, token)?;
     let identity = state.identities.identity_of(&scope.access_key);
-    Request::new(scope, identity, operation, body, state.lists_of(operation))
+    let lists = state.lists_of(operation);
+    Request::new(connection, scope, identity, operation, body, lists)
 }
 
 /// Quota, fault, operation, in this order: a throttled call never gets as far as a fault.
@@ -282,6 +286,7 @@ impl InFlight {
                 resources: members.map_or_else(Vec::new, |it| request::resources(operation, it)),
                 body: body.cloned().unwrap_or(Value::Null),
                 answer: Answer::Pending,
+                ended: None,
             })
         };
         shared.moved.notify_waiters();

@@ -78,8 +78,6 @@ pub struct Account {
 pub struct MemberRole {
     pub trusts: &'static str,
     pub external_id: Option<&'static str>,
-    /// The length of its sessions, if they are short.
-    pub session_length: Option<Duration>,
 }
 
 impl Night {
@@ -96,7 +94,10 @@ impl Night {
         let models = models(chance, &organization, time);
         let list = entries::list(chance, &organization, &models);
         organization.accounts_of_request = entries::accounts(chance, &organization, &list.items);
-        let weather = Weather::over_an_organization(chance, &organization);
+        let weather = match chance.percent(30) {
+            true => Weather::scattered_over(chance, &organization),
+            false => Weather::over_an_organization(chance, &organization),
+        };
         let affordable = Duration::from_secs_f64(1000.0 / storm(&weather, &organization).max(0.1));
         Self {
             seed,
@@ -251,9 +252,6 @@ impl Organization {
                 if let Some(external_id) = role.external_id {
                     added = added.external_id(external_id);
                 }
-                if let Some(length) = role.session_length {
-                    added = added.session_length(length);
-                }
                 emulator.add_role(added);
             }
         }
@@ -339,11 +337,9 @@ fn role(chance: &mut Chance, external_id: Option<&'static str>) -> Option<Member
         (5, (FUNCTION_ROLE, Some("of-another"))),
         (9, ("", None)),
     ]);
-    let session_length = chance.percent(25).then(|| chance.duration(20..=90));
     (!trusts.is_empty()).then_some(MemberRole {
         trusts,
         external_id,
-        session_length,
     })
 }
 

@@ -9,18 +9,16 @@ use rekognition_emulator::{Call, FaultKind, Operation, Service};
 use super::reach::{Fate, Reach};
 use crate::simulation::accounts;
 use crate::simulation::night::{ACCOUNT, Model};
-use crate::simulation::progress::{LOOK, right};
+use crate::simulation::progress::{is_told_in_time, right};
 use crate::simulation::view::{Row, View};
 use crate::simulation::wanted::{Kind, account_of, is_wild, region_of};
 
 /// A row that is, or may be, in the report.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Expected {
-    /// Whether it is a lookup: all models come first.
     is_lookup: bool,
-    /// Its entry, and whether it is a failure of that entry: the order of the rows.
+    /// Its entry: the order of the rows.
     entry: usize,
-    is_failed_entry: bool,
     text: String,
     /// The outcomes and the codes that it may have; none if other checks decide that.
     right: Option<BTreeSet<&'static str>>,
@@ -37,8 +35,10 @@ struct Sightings<'a> {
 }
 
 pub fn check(view: &View, reach: &Reach, wrong: &mut Vec<String>) {
-    if let Err(why) = rows(view, reach) {
-        wrong.push(why);
+    for is_lookup in [false, true] {
+        if let Err(why) = rows(view, reach, is_lookup) {
+            wrong.push(why);
+        }
     }
     models_once(view, wrong);
     every_scope_in_time(view, reach, wrong);
@@ -62,13 +62,14 @@ pub fn certain(view: &View, reach: &Reach) -> BTreeSet<&'static str> {
     certain.flatten().collect()
 }
 
-/// The rows are the expected ones, in order.
-fn rows(view: &View, reach: &Reach) -> Result<(), String> {
-    let expected = expected(view, reach);
+/// The models, or the lookups, are the expected ones, in order.
+fn rows(view: &View, reach: &Reach, is_lookup: bool) -> Result<(), String> {
+    let mut expected = expected(view, reach);
+    expected.retain(|it| it.is_lookup == is_lookup);
     // How many of the expected rows may be accounted for by those of the report so far. There is
     // more than one possibility if one text stands for parts of several entries.
     let mut accounted = BTreeSet::from([0]);
-    for row in &view.rows {
+    for row in view.rows.iter().filter(|it| it.is_lookup == is_lookup) {
         let with_skipped = skip(&expected, &accounted);
         let next = with_skipped.iter().filter_map(|place| {
             let fits = expected.get(*place).is_some_and(|it| it.fits(row));
@@ -109,8 +110,7 @@ impl Expected {
             "" => &*row.outcome,
             code => code,
         };
-        let is_it = self.text == row.model_arn && self.is_lookup == row.is_lookup;
-        is_it && self.right.as_ref().is_none_or(|it| it.contains(says))
+        self.text == row.model_arn && self.right.as_ref().is_none_or(|it| it.contains(says))
     }
 }
 
@@ -139,7 +139,6 @@ fn failure(entry: usize, text: &str, codes: &[&'static str], must_be_there: bool
     Expected {
         is_lookup: true,
         entry,
-        is_failed_entry: true,
         text: text.to_owned(),
         right: Some(codes.iter().copied().collect()),
         must_be_there,
@@ -158,8 +157,7 @@ fn codes(code: &'static str, is_in_time: bool) -> Vec<&'static str> {
 fn named(view: &View, reach: &Reach, entry: usize, arn: &str) -> Expected {
     let (account, region) = (account_of(arn), region_of(arn));
     let model = view.night.model(arn);
-    let takes = model.map_or(Duration::ZERO, |model| takes(view, model));
-    let is_in_time = reach.is_called_in_time(view, arn, account, region, takes);
+    let is_in_time = is_told_in_time(view, arn);
     let right = match (reach.entry(account), reach.calls(account, region)) {
         (Fate::Failure(code), _) => {
             let is_in_time = reach.is_entered_in_time(view, arn, account);
@@ -178,7 +176,6 @@ fn named(view: &View, reach: &Reach, entry: usize, arn: &str) -> Expected {
     Expected {
         is_lookup: false,
         entry,
-        is_failed_entry: false,
         text: arn.to_owned(),
         right: right.map(BTreeSet::from_iter),
         must_be_there: true,
@@ -193,8 +190,10 @@ fn pattern(view: &View, reach: &Reach, entry: usize, text: &str) -> Vec<Expected
     if is_of_accounts {
         let failures: Vec<&str> = reach.list_failures.iter().copied().collect();
         if !is_listed {
+            // A list that hangs does so until time is up.
+            let hangs = failures.contains(&"DeadlineExceeded") && !reach.may_end_early;
             let failures = [&failures[..], &["DeadlineExceeded"]].concat();
-            all.push(failure(entry, text, &failures, false));
+            all.push(failure(entry, text, &failures, hangs));
         } else if !failures.is_empty() && !reach.may_end_early {
             all.push(failure(entry, text, &failures, true));
         }
@@ -208,7 +207,8 @@ fn pattern(view: &View, reach: &Reach, entry: usize, text: &str) -> Vec<Expected
         let is_entered = reach.is_entered_in_time(view, text, account);
         if let Fate::Failure(code) = reach.entry(account) {
             let codes = codes(code, is_entered);
-            all.push(failure(entry, &in_account, &codes, is_listed));
+            let is_known = reach.is_known_in_time(view, text, account);
+            all.push(failure(entry, &in_account, &codes, is_known));
             continue;
         }
         if !is_entered && in_account != place(text, account, regions[0]) {
@@ -216,7 +216,7 @@ fn pattern(view: &View, reach: &Reach, entry: usize, text: &str) -> Vec<Expected
         }
         for region in regions {
             let in_region = place(text, account, region);
-            let in_time = reach.is_called_in_time(view, text, account, region, Duration::ZERO);
+            let in_time = reach.is_searched_in_time(view, text, account, region);
             match reach.calls(account, region) {
                 Fate::Failure(code) => {
                     let codes = codes(code, in_time);
@@ -252,8 +252,8 @@ fn found(view: &View, reach: &Reach, model: &Model) -> Vec<Expected> {
             continue;
         }
         sightings.entries.push(entry);
-        let takes = takes(view, model);
-        if reach.is_called_in_time(view, text, account, region, takes) {
+        let is_searched = reach.is_searched_in_time(view, text, account, region);
+        if is_searched && is_told_in_time(view, &model.arn) {
             sightings.right = Some(right(view, model));
             break;
         }
@@ -268,24 +268,11 @@ fn found(view: &View, reach: &Reach, model: &Model) -> Vec<Expected> {
     let rows = entries.into_iter().map(|entry| Expected {
         is_lookup: false,
         entry,
-        is_failed_entry: false,
         text: model.arn.clone(),
         right: outcomes.clone(),
         must_be_there,
     });
     rows.collect()
-}
-
-/// How long the model itself takes.
-fn takes(view: &View, model: &Model) -> Duration {
-    let mut takes = Duration::ZERO;
-    if view.run.before[&model.arn] == "STARTING" {
-        takes += model.start_takes + LOOK;
-    }
-    if view.night.settings.confirm_stopped {
-        takes += model.stop_takes + LOOK;
-    }
-    takes
 }
 
 /// No model has two rows.
@@ -310,11 +297,12 @@ fn every_scope_in_time(view: &View, reach: &Reach, wrong: &mut Vec<String>) {
     let entries = view.wanted.entries.iter();
     for (text, _) in entries.filter(|(_, kind)| *kind == Kind::Pattern) {
         for (account, region) in view.wanted.scopes(text) {
-            let by = reach.first_call_takes(view, text, account);
+            let Some(by) = reach.called_by(view, text, account, region) else {
+                continue;
+            };
             // One that hangs may wait for its own calls.
             let hangs = view.run.weather.of_scope(account, region) == Some(&FaultKind::Hang);
-            let is_due = reach.entry(account) == Fate::Arrival && by < view.run.time * 4 / 5;
-            let is_due = is_due && !hangs;
+            let is_due = reach.entry(account) == Fate::Arrival && !hangs;
             let was = first.get(&(account, region));
             if is_due && was.is_none_or(|was| *was > by) {
                 wrong.push(format!(

@@ -1,5 +1,5 @@
-//! Which accounts wildcards stand for in a run, which accounts and regions can be reached, and how
-//! long that takes: worked out from the night alone.
+//! Which accounts wildcards stand for in a run, which accounts and regions can be reached, and
+//! whether there is time for that: worked out from the night alone.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,14 +7,12 @@ use std::time::Duration;
 use rekognition_emulator::{FaultKind, Operation, ROOT_ID};
 
 use super::night::{Account, Organization};
-use super::weather::{LISTS, REGION_DISABLED};
+use super::weather::REGION_DISABLED;
 use crate::simulation::night::{ACCOUNT, Night};
+use crate::simulation::progress::allowed;
 use crate::simulation::view::View;
 use crate::simulation::wanted::{Kind, Places, account_of, is_wild, matches};
-use crate::simulation::weather::{Limit, Trouble, Weather};
-
-/// What a program may need in addition to its calls.
-const SLACK: Duration = Duration::from_secs(5);
+use crate::simulation::weather::Weather;
 
 /// The result of trying to get somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +35,6 @@ pub struct Reach<'a> {
     pub may_end_early: bool,
     /// The errors with which lists break off.
     pub list_failures: BTreeSet<&'static str>,
-    /// The pages of the lists, with those of the lists that break off.
-    pages: u32,
 }
 
 /// Lists of the organization, read to the end or until they break off.
@@ -46,7 +42,6 @@ pub struct Reach<'a> {
 struct Listing<'a> {
     accounts: Vec<&'a Account>,
     failures: BTreeSet<&'static str>,
-    pages: u32,
 }
 
 impl<'a> Reach<'a> {
@@ -74,7 +69,6 @@ impl<'a> Reach<'a> {
             accounts,
             may_end_early,
             list_failures: listing.failures,
-            pages: listing.pages,
         }
     }
 
@@ -130,107 +124,73 @@ impl<'a> Reach<'a> {
 
     /// Whether there is time to read the list of accounts, or until it breaks off.
     pub fn is_listed_in_time(&self, view: &View) -> bool {
-        is_in_time(view, self.listing_takes(view))
+        let mut entries = view.wanted.entries.iter();
+        let is_listed = |it: &(String, Kind)| it.1 == Kind::Pattern && is_wild(account_of(&it.0));
+        !entries.any(is_listed) || is_allowed(view, ACCOUNT, "", view.plain().listed)
+    }
+
+    /// Whether there is time to learn of an account for an entry.
+    pub fn is_known_in_time(&self, view: &View, entry: &str, account: &str) -> bool {
+        is_allowed(view, account, "", known(view, entry, account))
     }
 
     /// Whether there is time to enter an account, or to learn that it cannot be entered.
     pub fn is_entered_in_time(&self, view: &View, entry: &str, account: &str) -> bool {
-        is_in_time(view, self.entering_takes(view, entry, account))
+        is_allowed(view, account, "", entered(view, entry, account))
     }
 
-    /// Whether there is time for all calls in a region of an account, and this much more.
-    pub fn is_called_in_time(
+    /// Whether there is time to look a pattern up in a region of an account.
+    pub fn is_searched_in_time(
         &self,
         view: &View,
         entry: &str,
         account: &str,
         region: &str,
-        more: Duration,
     ) -> bool {
-        let entering = self.entering_takes(view, entry, account);
-        let calls = self.calls_take(view, region);
-        is_in_time(view, entering + calls + more)
+        let place = (entry.to_owned(), account.to_owned(), region.to_owned());
+        is_allowed(
+            view,
+            account,
+            region,
+            view.plain().searched.get(&place).copied(),
+        )
     }
 
-    /// The time after which a region of an account is called, whatever hangs elsewhere.
-    pub fn first_call_takes(&self, view: &View, entry: &str, account: &str) -> Duration {
-        let entering = self.entering_takes(view, entry, account);
-        SLACK + entering + self.first_turn_takes()
+    /// The time after which a region of an account is looked into; none if that is too long.
+    pub fn called_by(
+        &self,
+        view: &View,
+        entry: &str,
+        account: &str,
+        region: &str,
+    ) -> Option<Duration> {
+        let place = (account.to_owned(), region.to_owned());
+        let called = *view.plain().called.get(&place)?;
+        allowed(
+            view,
+            account,
+            region,
+            called.max(entered(view, entry, account)?),
+        )
     }
+}
 
-    /// The time after which the list of accounts has been read. Far more than a good program needs,
-    /// like all of these.
-    fn listing_takes(&self, view: &View) -> Duration {
-        let entries = view.wanted.entries.iter();
-        let mut entries = entries.filter(|(_, kind)| *kind == Kind::Pattern);
-        if !entries.any(|(text, _)| is_wild(account_of(text))) {
-            return Duration::ZERO;
-        }
-        let quotas = LISTS.map(|operation| self.weather.own_quota(operation));
-        let pause = quotas.into_iter().flatten().map(pause);
-        let pause = pause.max().unwrap_or_default();
-        let of_lists = |trouble: &&Trouble| {
-            !trouble.is_permanent() && (trouble.operation).is_some_and(|it| LISTS.contains(&it))
-        };
-        let troubles = self.weather.faults.iter().filter(of_lists);
-        let troubles: Duration = troubles.map(Trouble::costs).sum();
-        (self.weather.latency + pause) * (self.pages + 3) + troubles
-    }
+fn is_allowed(view: &View, account: &str, region: &str, plain: Option<Duration>) -> bool {
+    plain.is_some_and(|plain| allowed(view, account, region, plain).is_some())
+}
 
-    fn entering_takes(&self, view: &View, entry: &str, account: &str) -> Duration {
-        let listing = match is_wild(account_of(entry)) {
-            true => self.listing_takes(view),
-            false => Duration::ZERO,
-        };
-        if account == ACCOUNT || !self.has_roles() {
-            return listing;
-        }
-        let quota = self.weather.own_quota(Operation::AssumeRole);
-        let pause = quota.map(pause).unwrap_or_default();
-        let accounts = self.organization.accounts.len() as u32;
-        let role_arn = self.organization.role_arn(account);
-        let own = self.weather.of_role(&role_arn);
-        let own: Duration = own
-            .filter(|trouble| !trouble.is_permanent())
-            .map(Trouble::costs)
-            .sum();
-        // Calls that are throttled slow the others down until they are known to be throttled on
-        // their own account, and calls that hang take all slots only if there are many of them.
-        let roles = self.weather.faults.iter();
-        let throttled = roles.filter(|trouble| {
-            trouble.operation == Some(Operation::AssumeRole)
-                && matches!(&trouble.kind, FaultKind::Error { code, .. } if code == "Throttling")
-        });
-        let throttled = Duration::from_secs(5) * throttled.count() as u32;
-        let hanging = Duration::from_secs(10) * (self.weather.hanging_roles() / 12) as u32;
-        listing
-            + pause * (accounts + 3)
-            + self.weather.latency * (accounts / 8 + 2)
-            + own
-            + throttled
-            + hanging
+/// When a plain client knows of an account for an entry.
+fn known(view: &View, entry: &str, account: &str) -> Option<Duration> {
+    match is_wild(account_of(entry)) {
+        true => view.plain().known.get(account).copied(),
+        false => Some(Duration::ZERO),
     }
+}
 
-    fn calls_take(&self, view: &View, region: &str) -> Duration {
-        let models = view.night.models.iter().filter(|it| it.region == region);
-        let (models, entries) = (models.count() as u32, view.wanted.entries.len() as u32);
-        let pages = models.div_ceil(self.weather.page_size) + 1;
-        let calls = 4 * (models + entries + pages) + 10;
-        let turns = view.night.settings.max_concurrency.get();
-        let pause = self.weather.quota.as_ref().map(pause).unwrap_or_default();
-        pause * calls
-            + self.weather.latency * (calls / turns + 12 + 2 * pages)
-            + self.first_turn_takes()
-    }
-
-    /// The time after which every scope has had a turn. Scopes that hang take all slots only if
-    /// there are many of them.
-    fn first_turn_takes(&self) -> Duration {
-        let accounts = self.organization.accounts.len() as u32;
-        let scopes = accounts * self.organization.regions().len() as u32;
-        let hanging = self.weather.hanging_scopes(self.organization) as u32;
-        self.weather.latency * (scopes / 8 + 2) + Duration::from_secs(10) * (hanging / 24)
-    }
+/// When a plain client has entered an account for an entry.
+fn entered(view: &View, entry: &str, account: &str) -> Option<Duration> {
+    let entered = *view.plain().entered.get(account)?;
+    Some(entered.max(known(view, entry, account)?))
 }
 
 impl<'a> Listing<'a> {
@@ -289,7 +249,6 @@ impl<'a> Listing<'a> {
             Some(_) => 1,
             None => items.len().div_ceil(size).max(1) * pages_for_each,
         };
-        self.pages += pages as u32;
         let ends = weather.faults.iter().filter(|trouble| {
             trouble.operation == Some(operation)
                 && trouble.is_permanent()
@@ -311,13 +270,4 @@ impl<'a> Listing<'a> {
         }
         items
     }
-}
-
-/// The time between two calls under a quota while it is being learned.
-fn pause(quota: &Limit) -> Duration {
-    Duration::from_secs_f64(2.0 / quota.left())
-}
-
-fn is_in_time(view: &View, takes: Duration) -> bool {
-    SLACK + takes < view.run.time * 4 / 5
 }

@@ -8,7 +8,7 @@ use rekognition_emulator::{FaultKind, Operation};
 use super::night::{Organization, REGIONS};
 use crate::simulation::chance::Chance;
 use crate::simulation::night::ACCOUNT;
-use crate::simulation::weather::{Limit, OPERATIONS, Trouble, Weather};
+use crate::simulation::weather::{Limit, OPERATIONS, Struck, Trouble, Weather, error};
 
 /// The lists of an organization.
 pub const LISTS: [Operation; 3] = [
@@ -50,6 +50,33 @@ impl Weather {
         weather
     }
 
+    /// Weather in which one kind of trouble is spread over the calls, and nothing else is the matter.
+    pub fn scattered_over(chance: &mut Chance, organization: &Organization) -> Self {
+        let mut weather = Self {
+            latency: Duration::from_millis(chance.weighed(&[(30, 0), (60, 30), (10, 300)])),
+            page_size: 20,
+            ..Self::default()
+        };
+        let operation = match chance.number(0..=9) {
+            0 => {
+                weather.connecting = chance.duration(1..=8);
+                return weather;
+            }
+            1 => {
+                let account = chance.one_of(&organization.accounts).id.clone();
+                weather.befall_all_calls(&FaultKind::Hang, Some(account), None);
+                return weather;
+            }
+            2..=6 => Operation::AssumeRole,
+            7 => *chance.one_of(&LISTS),
+            _ => chance.weighed(&OPERATIONS),
+        };
+        weather
+            .faults
+            .push(Trouble::of_some_calls(chance, Some(operation)));
+        weather
+    }
+
     fn set_quotas(&mut self, chance: &mut Chance) {
         if chance.percent(50) {
             let mut limit = Limit::new(chance);
@@ -68,11 +95,6 @@ impl Weather {
     /// The role of an account hangs, fails or is throttled, for a time or forever.
     fn befall_role(&mut self, chance: &mut Chance, organization: &Organization) {
         let account = &chance.one_of(&organization.accounts).id;
-        let error = |code: &str| FaultKind::Error {
-            code: code.to_owned(),
-            http_status: None,
-            message: "by chance".to_owned(),
-        };
         let kind = chance.weighed(&[
             (4, FaultKind::Hang),
             (2, FaultKind::HttpStatus(500, String::new())),
@@ -87,7 +109,7 @@ impl Weather {
         let count = if is_final { u32::MAX } else { count };
         self.faults.push(Trouble {
             resource: Some(organization.role_arn(account)),
-            attempts: (1, count),
+            struck: Struck::Arrivals(1, count),
             ..Trouble::for_ever(kind, Operation::AssumeRole)
         });
     }
@@ -107,9 +129,18 @@ impl Weather {
             message: "with an explicit deny in a service control policy".to_owned(),
         };
         let kind = chance.weighed(&[(60, FaultKind::Hang), (40, denied)]);
+        self.befall_all_calls(&kind, account, Some(region));
+    }
+
+    fn befall_all_calls(
+        &mut self,
+        kind: &FaultKind,
+        account: Option<String>,
+        region: Option<&'static str>,
+    ) {
         let troubles = OPERATIONS.map(|(_, operation)| Trouble {
             account: account.clone(),
-            region: Some(region),
+            region,
             ..Trouble::for_ever(kind.clone(), operation)
         });
         self.faults.extend(troubles);
@@ -117,16 +148,8 @@ impl Weather {
 
     /// A list of the organization breaks off at a page, or fails or hangs for a time.
     fn befall_list(&mut self, chance: &mut Chance, organization: &Organization) {
-        let denied = FaultKind::Error {
-            code: "AccessDeniedException".to_owned(),
-            http_status: None,
-            message: "by chance".to_owned(),
-        };
-        let throttled = FaultKind::Error {
-            code: "TooManyRequestsException".to_owned(),
-            http_status: None,
-            message: "by chance".to_owned(),
-        };
+        let denied = error("AccessDeniedException");
+        let throttled = error("TooManyRequestsException");
         let (kind, last) = chance.weighed(&[
             (40, (denied, u32::MAX)),
             (15, (FaultKind::Hang, u32::MAX)),
@@ -139,7 +162,7 @@ impl Weather {
             false => *chance.one_of(&LISTS[1..]),
         };
         self.faults.push(Trouble {
-            attempts: (1, last),
+            struck: Struck::Arrivals(1, last),
             page: chance.percent(70).then(|| chance.number(1..=4)),
             ..Trouble::for_ever(kind, operation)
         });
@@ -156,7 +179,8 @@ impl Weather {
         let mut faults = self.faults.iter();
         let first = faults.find(|trouble| {
             trouble.operation == Some(Operation::DescribeProjects)
-                && trouble.region == Some(region)
+                && (trouble.region.is_some() || trouble.account.is_some())
+                && trouble.region.is_none_or(|it| it == region)
                 && trouble.account.as_deref().is_none_or(|it| it == account)
         });
         first.map(|trouble| &trouble.kind)
@@ -169,16 +193,6 @@ impl Weather {
         let hanging = scopes
             .filter(|(account, region)| self.of_scope(account, region) == Some(&FaultKind::Hang));
         hanging.count()
-    }
-
-    /// The roles that hang forever.
-    pub fn hanging_roles(&self) -> usize {
-        let roles = self.faults.iter();
-        roles
-            .filter(|trouble| {
-                trouble.operation == Some(Operation::AssumeRole) && trouble.kind == FaultKind::Hang
-            })
-            .count()
     }
 }
 

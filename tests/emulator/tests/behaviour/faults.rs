@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use http_body_util::BodyExt;
-use rekognition_emulator::{Answer, Fault, FaultKind, Operation};
+use rekognition_emulator::{Answer, Emulator, Fault, FaultKind, Operation};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -211,6 +211,23 @@ async fn a_fault_befalls_the_named_operation_and_resource_only() {
 }
 
 #[tokio::test]
+async fn a_fault_befalls_descriptions_of_the_named_version_only() {
+    let (emulator, arn) = with_running().await;
+    emulator.add_fault(Fault::http_status(500, "").resource("v2"));
+    let caller = Caller::new(&emulator);
+    let project = emulator.project_arn(&arn);
+    for (names, http_status) in [
+        (json!(["v1"]), 200),
+        (json!(["v1", "v2"]), 500),
+        (json!(null), 200),
+    ] {
+        let body = json!({ "ProjectArn": project, "VersionNames": names });
+        let answer = caller.call("DescribeProjectVersions", body).await;
+        assert_eq!(answer.http_status, http_status, "{names}");
+    }
+}
+
+#[tokio::test]
 async fn a_fault_befalls_the_named_attempts_only() {
     let (emulator, arn) = with_running().await;
     emulator.add_fault(Fault::http_status(503, "").attempts(2..=3));
@@ -220,6 +237,61 @@ async fn a_fault_befalls_the_named_attempts_only() {
         statuses.push(caller.stop(&arn).await.http_status);
     }
     assert_eq!(statuses, [200, 503, 503, 400]);
+}
+
+#[tokio::test]
+async fn a_fault_of_each_call_befalls_the_first_attempt_of_each() {
+    let (emulator, cats) = with_running().await;
+    let dogs = arn("dogs", "v1");
+    emulator.add_model(model(&dogs).status("RUNNING"));
+    emulator.add_fault(Fault::http_status(503, "").attempts(..=1).of_each_call());
+    let caller = Caller::new(&emulator);
+    let mut statuses = Vec::new();
+    for arn in [&cats, &dogs, &dogs, &cats] {
+        statuses.push(caller.stop(arn).await.http_status);
+    }
+    assert_eq!(statuses, [503, 503, 200, 200]);
+}
+
+/// The HTTP statuses of four attempts to stop each of a hundred models.
+async fn four_stops_of_a_hundred_models(fault: Fault) -> Vec<[u16; 4]> {
+    let emulator = Emulator::builder().fault(fault).start().await.unwrap();
+    let caller = Caller::new(&emulator);
+    let mut all = Vec::new();
+    for number in 0..100 {
+        let arn = arn("cats", &format!("v{number}"));
+        emulator.add_model(model(&arn).status("RUNNING"));
+        let mut statuses = [0; 4];
+        for status in &mut statuses {
+            *status = caller.stop(&arn).await.http_status;
+        }
+        all.push(statuses);
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_share_of_the_attempts_meets_a_fault_and_the_same_one_each_time() {
+    let fault = Fault::http_status(503, "").share_of_attempts(30, 7);
+    let attempts = four_stops_of_a_hundred_models(fault.clone()).await;
+    let of_each = |statuses: &[u16; 4]| statuses.iter().filter(|it| **it == 503).count();
+    let failed: usize = attempts.iter().map(of_each).sum();
+    assert!((90..=150).contains(&failed), "{failed} of 400");
+    let mixed = attempts.iter().filter(|it| (1..=3).contains(&of_each(it)));
+    assert!(mixed.count() > 50);
+    assert_eq!(four_stops_of_a_hundred_models(fault).await, attempts);
+    let another = Fault::http_status(503, "").share_of_attempts(30, 8);
+    assert_ne!(four_stops_of_a_hundred_models(another).await, attempts);
+}
+
+#[tokio::test]
+async fn a_share_of_the_calls_meets_a_fault_with_every_attempt() {
+    let fault = Fault::http_status(503, "").share_of_calls(30, 7);
+    let attempts = four_stops_of_a_hundred_models(fault).await;
+    let failed = attempts.iter().filter(|it| **it == [503; 4]).count();
+    assert!((18..=45).contains(&failed), "{failed} of 100");
+    let good = attempts.iter().filter(|it| **it == [200, 400, 400, 400]);
+    assert_eq!(good.count(), 100 - failed);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rekognition_emulator::{ConnectionReset, Emulator, Fault};
+use rekognition_emulator::{Connection, ConnectionReset, Emulator, Fault};
 use serde_json::json;
 use tokio::time::Instant;
 use tower::ServiceExt;
@@ -40,6 +40,25 @@ async fn a_reset_is_marked_in_the_answer() {
     assert_eq!(mark, Some(&ConnectionReset));
     let response = emulator.router().oneshot(call()).await.unwrap();
     assert_eq!(response.extensions().get::<ConnectionReset>(), None);
+}
+
+#[tokio::test]
+async fn a_share_of_the_connections_meets_a_fault_with_every_call() {
+    let emulator = Emulator::in_process();
+    emulator.add_fault(Fault::http_status(503, "").share_of_connections(30, 7));
+    let mut failed = 0;
+    for number in 0..100 {
+        let mut statuses = Vec::new();
+        for operation in ["DescribeProjects", "ListTagsForResource"] {
+            let mut request = request(&emulator.url(), REGION, operation, &json!({}));
+            request.extensions_mut().insert(Connection(number));
+            let response = emulator.router().oneshot(request).await.unwrap();
+            statuses.push(response.status().as_u16());
+        }
+        assert!([[200, 400], [503, 503]].iter().any(|it| statuses == *it));
+        failed += usize::from(statuses[0] == 503);
+    }
+    assert!((18..=45).contains(&failed), "{failed} of 100");
 }
 
 #[tokio::test]

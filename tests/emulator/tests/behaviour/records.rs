@@ -48,6 +48,7 @@ async fn every_call_is_remembered() {
         Answer::Error("ResourceInUseException".to_owned())
     );
     assert!(calls[2].at <= calls[3].at);
+    assert!(calls[2].at <= calls[2].ended.unwrap());
     assert_eq!(emulator.count(Operation::StopProjectVersion), 2);
     assert_eq!(emulator.count(Operation::ListTagsForResource), 0);
 }

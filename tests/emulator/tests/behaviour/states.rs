@@ -32,6 +32,25 @@ async fn a_stop_takes_as_long_as_it_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_model_may_be_deleted_once_it_has_stopped() {
+    let (model, arn) = running();
+    let model = model.stop_takes(6 * SECOND).deleted_once_stopped();
+    let emulator = Emulator::builder().model(model).start().await.unwrap();
+    let caller = Caller::new(&emulator);
+    caller.stop(&arn).await;
+    advance(5 * SECOND).await;
+    assert_eq!(emulator.status(&arn).unwrap(), "STOPPING");
+    advance(SECOND).await;
+    assert_eq!(emulator.status(&arn), None);
+    assert_eq!(emulator.statuses()[&arn], "STOPPED");
+    let answer = caller.stop(&arn).await;
+    assert_eq!(answer.error_code(), "ResourceNotFoundException");
+    let body = json!({ "ProjectArn": emulator.project_arn(&arn) });
+    let list = caller.call("DescribeProjectVersions", body).await.json();
+    assert_eq!(list["ProjectVersionDescriptions"], json!([]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_start_takes_as_long_as_the_model_says() {
     let arn = arn("cats", "v1");
     let builder = Emulator::builder().model(model(&arn).start_takes(9 * SECOND));
