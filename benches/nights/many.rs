@@ -59,8 +59,8 @@ impl Row {
         };
         Some(match self.calls_a_second {
             Some(rate) => (calls - rate) / rate,
-            // Its tags, then its stop.
-            None => 2.0 * calls * SECONDS_A_CALL / CONCURRENCY,
+            // Tags are read while others are stopped: each operation has its own calls in flight.
+            None => calls * SECONDS_A_CALL / CONCURRENCY,
         })
     }
 }
