@@ -269,7 +269,7 @@ impl Idle {
 }
 
 impl Run {
-    /// The answer of a good run.
+    /// The answer of a successful run.
     pub fn report(&self) -> &Value {
         let answer = self.answer.as_ref().unwrap();
         assert!(answer.is_ok, "{}", answer.body["errorMessage"]);

@@ -187,7 +187,7 @@ impl Work {
         }
     }
 
-    /// Fails if the report of a good run is not what has to come of this.
+    /// Fails if the report of a successful run is not what has to come of this.
     pub fn check(self, report: &Value) {
         let summary = &report["summary"];
         match self {

@@ -137,7 +137,7 @@ def the_run_and_its_metrics_are_in_the_log(session):
 
 
 def a_mail_reports_the_good_run(session):
-    mail = next_mail(session, "models were stopped", "the good run is not emailed")
+    mail = next_mail(session, "models were stopped", "the successful run is not emailed")
     check_equal(
         mail,
         f"{HERE}: 2 models were stopped: {SHELF_AUDIT}; {WELD_SEAMS}. That is 3 inference units. 1 model was kept running: "

@@ -70,7 +70,7 @@ def the_first_run_without_it_stops_them(session):
     line = wait_until(lambda: run_lines(session)[before:], "no run in the log", timeout=60, log=session.aws.log)[0]
     check_equal((line["stopped"], line["kept"], line["would_stop"]), (2, 1, 0), "models stopped, kept, not stopped")
     check_equal(session.rekognition.status(SHELF_AUDIT), "STOPPED", "the model")
-    # What the alarm on silence counts: good runs, and no dry ones.
+    # What the alarm on silence counts: successful runs, and no dry ones.
     good_runs = [it.get("RunsSucceeded") for it in session.aws.log_lines(LOG_GROUP) if "_aws" in it]
     check_equal(good_runs, [None, 1], "RunsSucceeded of a dry run and a real one")
 

@@ -244,11 +244,11 @@ def silence_raises_an_alarm_whatever_its_reason(session):
     alarm = stack.properties("SilenceAlarm")
     check_equal((alarm["Namespace"], alarm["MetricName"]), ("RekognitionStopper", "RunsSucceeded"), "metric")
     check_equal(alarm["Dimensions"], [{"Name": "FunctionName", "Value": "Function"}], "whose metric")
-    check_equal((alarm["Statistic"], alarm["Period"]), ("Sum", 3600), "good runs of an hour")
+    check_equal((alarm["Statistic"], alarm["Period"]), ("Sum", 3600), "successful runs of an hour")
     check_equal((alarm["ComparisonOperator"], alarm["Threshold"]), ("LessThanThreshold", 1), "threshold")
     check_equal(alarm["TreatMissingData"], "breaching", "what no run at all means")
-    # Where one good run is enough to end the alarm, the next silence changes its state again.
-    check_equal((alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]), ("26", "26"), "hours without a good run")
+    # Where one successful run is enough to end the alarm, the next silence changes its state again.
+    check_equal((alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]), ("26", "26"), "hours without a successful run")
     longest = template()["Parameters"]["HoursOfSilence"]["MaxValue"]
     check(longest * alarm["Period"] <= 7 * 86_400, "CloudWatch takes no alarm of more than a week")
     check("SilenceAlarm" in Stack(ModelArns=ARN, ScheduleState="DISABLED").resources, "a stack without a schedule is silent")
