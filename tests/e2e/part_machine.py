@@ -182,7 +182,7 @@ def a_second_execution_beside_a_running_one_does_no_harm(session):
 
 
 def a_good_execution_is_reported_on_demand(session):
-    mail = next_mail(session, "succeeded", "the successful executions is not emailed")
+    mail = next_mail(session, "succeeded", "the successful execution is not emailed")
     check(mail.startswith(f"{HERE}: all runs of the execution "), f"the mail begins otherwise: {mail}")
     (command,) = commands_in(mail)
     check('"outcome":"stopped"' in session.aws.shell("machine-report", command), "the command shows no model")
