@@ -26,6 +26,11 @@ impl Chance {
         Duration::from_millis(self.0.u64(milliseconds))
     }
 
+    /// The seed of a lot that is drawn elsewhere.
+    pub fn lot(&mut self) -> u64 {
+        self.0.u64(..)
+    }
+
     pub fn one_of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.0.usize(0..items.len())]
     }

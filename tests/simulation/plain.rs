@@ -371,7 +371,7 @@ impl Client<'_> {
                 };
                 let operation = Operation::StopProjectVersion;
                 let stopped = self.call(operation, scope.place(), stop).await;
-                let is_open = matches!(stopped, Ok(_) if confirms);
+                let is_open = stopped.is_ok() && confirms;
                 if !is_open && stopped != Err(Failed::Doubtful) {
                     return self.told(arn);
                 }

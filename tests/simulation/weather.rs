@@ -62,14 +62,11 @@ pub enum Struck {
     Arrivals(u32, u32),
     /// As many first attempts of each call.
     FirstOfEach(u32),
-    /// A share in percent, by this lot.
-    Attempts(u32, Lot),
-    Calls(u32, Lot),
-    Connections(u32, Lot),
+    /// A share in percent, by lot.
+    Attempts(u32, u64),
+    Calls(u32, u64),
+    Connections(u32, u64),
 }
-
-/// The seed of a lot.
-pub type Lot = u64;
 
 /// The operations of Rekognition that the program calls, with the weight of each.
 pub const OPERATIONS: [(u32, Operation); 4] = [
@@ -213,6 +210,14 @@ impl Weather {
         match chance.number(0..=9) {
             0 => weather.connecting = chance.duration(1..=8),
             1 => weather.faults.push(Trouble::of_a_description(chance)),
+            2 if chance.percent(30) => {
+                // Those of the other calls are accepted.
+                let struck = Struck::Calls(chance.number(10..=30), chance.lot());
+                let refused = error(SIGNATURE[0]);
+                weather
+                    .faults
+                    .push(Trouble::scattered(refused, operation, struck));
+            }
             2 => {
                 weather.faults.push(Trouble {
                     region: Some(*chance.one_of(regions)),
@@ -399,7 +404,7 @@ impl Trouble {
     /// Trouble that strikes some of the calls of an operation, or of all, and lets each of them
     /// through at last; or some for ever, while the others work.
     pub fn of_some_calls(chance: &mut Chance, operation: Option<Operation>) -> Self {
-        let lot = Lot::from(chance.number(0..=u32::MAX));
+        let lot = chance.lot();
         let share = chance.number(10..=60);
         let is_of_projects = operation.is_none_or(|it| it == Operation::DescribeProjects);
         let unavailable = FaultKind::HttpStatus(503, String::new());
@@ -429,10 +434,9 @@ impl Trouble {
             ),
             (2, (FaultKind::Hang, Struck::Connections(share / 2, lot))),
             (2, (FaultKind::Hang, Struck::FirstOfEach(1))),
-            (1, (FaultKind::Truncated, Struck::FirstOfEach(1))),
+            (2, (FaultKind::Truncated, Struck::FirstOfEach(1))),
             (1, (FaultKind::Hang, Struck::Arrivals(1, u32::MAX))),
-            (2, (signature.clone(), Struck::FirstOfEach(1))),
-            (1, (signature, Struck::Calls(share / 2, lot))),
+            (2, (signature, Struck::FirstOfEach(1))),
         ]);
         // A connection that hangs does so whatever is asked for.
         let is_of_all = matches!(struck, Struck::Connections(..));
