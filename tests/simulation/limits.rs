@@ -90,9 +90,11 @@ fn turns(view: &View, wrong: &mut Vec<String>) {
                 broken.insert(format!("{what}: more than {most:?} calls are in flight"));
             }
         }
-        let is_rekognition = call.operation.service() == Service::Rekognition;
+        if call.operation.service() != Service::Rekognition {
+            continue;
+        }
         match moment {
-            Moment::End { is_response: true } if is_rekognition => {
+            Moment::End { is_response: true } => {
                 responded.insert(region, at);
             }
             // Not if there has been a response since it began.

@@ -30,6 +30,18 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
 /// The time after which the program has done in an account, and in a region or before that, what
 /// takes a plain client this long; none if it may not have so much.
 pub fn allowed(view: &View, account: &str, region: &str, plain: Duration) -> Option<Duration> {
+    let models = view.night.models.len();
+    allowed_for(view, account, region, plain, models)
+}
+
+/// The same for this many calls.
+fn allowed_for(
+    view: &View,
+    account: &str,
+    region: &str,
+    plain: Duration,
+    calls: usize,
+) -> Option<Duration> {
     let weather = &view.run.weather;
     // Under a quota it depends on the order which of the accounts is entered last.
     let is_entered = account != ACCOUNT && weather.own_quota(Operation::AssumeRole).is_some();
@@ -38,7 +50,7 @@ pub fn allowed(view: &View, account: &str, region: &str, plain: Duration) -> Opt
     let others = last.zip(entered.get(account));
     let others = others.map(|(last, own)| *last - *own);
     let by = (plain + others.unwrap_or_default()) * FACTOR + SLACK;
-    let by = by + weather.margin(view.night, region);
+    let by = by + weather.margin(view.night, region) + weather.gaps(calls);
     (by < view.run.time * 4 / 5).then_some(by)
 }
 
@@ -67,10 +79,11 @@ fn stops(view: &View, wrong: &mut Vec<String>) {
         stopped.sort();
         for (number, due) in dues.iter().enumerate() {
             let was = stopped.get(number);
-            if was.is_none_or(|was| *was > due.by) {
+            let by = due.by + view.run.weather.gaps(number + 1);
+            let is_due = by < view.run.time * 4 / 5;
+            if is_due && was.is_none_or(|was| *was > by) {
                 let was = was.map_or("never".to_owned(), |was| format!("after {was:?}"));
-                let (of, Due { plain, by }) = (dues.len(), due);
-                let number = number + 1;
+                let (number, of, plain) = (number + 1, dues.len(), due.plain);
                 wrong.push(format!(
                     "stop {number} of {of} in {region} of {account} is accepted {was}, and was due \
                      after {by:?}: a plain client's is accepted after {plain:?}"
@@ -97,7 +110,8 @@ fn due(view: &View, model: &Model) -> Option<Due> {
     let look = if own.is_zero() { own } else { LOOK };
     let weather = &view.run.weather;
     let order = weather.order(view.night, Some(Operation::StopProjectVersion));
-    let by = allowed(view, model.account(), model.region, plain)? + order + own + look;
+    let by = allowed_for(view, model.account(), model.region, plain, 0)?;
+    let by = by + order + own + look;
     (by < view.run.time * 4 / 5).then_some(Due { plain, by })
 }
 

@@ -72,26 +72,34 @@ impl Trouble {
         let hangs = matches!(self.kind, FaultKind::Hang | FaultKind::Delay(_));
         let hold = ATTEMPT * u32::from(hangs);
         match self.struck {
+            _ if self.is_throttling_by_chance() => Duration::ZERO,
             Struck::Arrivals(_, u32::MAX) => {
                 // Eight at a time are asked in a region that does not respond.
                 let is_region = self.region.is_some() && self.account.is_none();
                 let is_first = self.operation == Some(Operation::DescribeProjects);
                 ATTEMPT * (u32::from(is_region && is_first) * accounts / 8)
             }
-            Struck::Arrivals(first, last) if self.is_throttling() => gap * (last - first + 1),
+            // The gap that they have taught narrows with each call after them.
+            Struck::Arrivals(first, last) if self.is_throttling() => gap * (last - first + 11),
             Struck::Arrivals(first, last) => {
                 let is_list = self.operation.is_none_or(|it| LISTS.contains(&it));
-                let may_strike_others = self.resource.is_none() || is_list || first > 1;
-                (hold + PAUSE) * (u32::from(may_strike_others) * (last - first + 1))
+                match self.resource.is_none() || is_list || first > 1 {
+                    true => (hold + PAUSE) * (last - first + 1),
+                    // The others come after it.
+                    false => hold * (1 / turns),
+                }
             }
             Struck::FirstOfEach(each) if self.is_throttling() => gap * (calls * (each + 1)),
             Struck::FirstOfEach(_) => Duration::ZERO,
-            Struck::Attempts(..) if self.is_throttling() => gap * 20,
             Struck::Attempts(percent, _) | Struck::Calls(percent, _) => {
                 hold * (models * percent / 100 / turns)
             }
-            Struck::Connections(..) => 2 * ATTEMPT,
+            Struck::Connections(..) => 5 * ATTEMPT,
         }
+    }
+
+    fn is_throttling_by_chance(&self) -> bool {
+        self.is_throttling() && matches!(self.struck, Struck::Attempts(..))
     }
 
     /// How many attempts come to nothing, for each that does not.
@@ -143,6 +151,15 @@ impl Weather {
         let troubles = self.faults.iter();
         let troubles = troubles.filter(|trouble| trouble.region.is_none_or(|it| it == region));
         troubles.map(|trouble| trouble.margin(night)).sum()
+    }
+
+    /// How much longer this many calls take if some are throttled by chance: that looks like a quota,
+    /// and so there is a gap between all attempts, and those of a few calls that fare worse.
+    pub fn gaps(&self, calls: usize) -> Duration {
+        let troubles = self.faults.iter();
+        let by_chance = troubles.filter(|trouble| trouble.is_throttling_by_chance());
+        let attempts: f64 = by_chance.map(|trouble| 1.0 + trouble.wasted()).sum();
+        GAP.mul_f64(attempts * (calls + 10) as f64)
     }
 
     /// How much longer under a quota, for calls of this operation or of all: those for all other

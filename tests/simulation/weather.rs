@@ -432,7 +432,7 @@ impl Trouble {
                 3 * u32::from(!is_of_projects),
                 (FaultKind::Hang, Struck::Calls(share / 3, lot)),
             ),
-            (2, (FaultKind::Hang, Struck::Connections(share / 2, lot))),
+            (2, (FaultKind::Hang, Struck::Connections(share / 3, lot))),
             (2, (FaultKind::Hang, Struck::FirstOfEach(1))),
             (2, (FaultKind::Truncated, Struck::FirstOfEach(1))),
             (1, (FaultKind::Hang, Struck::Arrivals(1, u32::MAX))),
