@@ -10,6 +10,9 @@ use super::request::{Request, ScopeId};
 /// How many lists are asked for before a status check has its turn, where both are waiting. What a
 /// list finds is billed until it is stopped; what a check confirms is stopping already.
 const LISTS_PER_CHECK: u32 = 3;
+/// How many others have their turn before a call whose last attempt hung: it may hold its place for
+/// ten seconds again.
+const TURNS_PER_HUNG: u32 = 15;
 
 /// One call, for as long as the queue has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,8 +47,9 @@ pub(super) struct Lane {
     /// have had their turn since the last.
     checks: VecDeque<Call>,
     since_check: u32,
-    /// The calls whose last attempt hung, and may hang again: they come after all others.
+    /// The calls whose last attempt hung, and may hang again, in the same way.
     hung: VecDeque<Call>,
+    since_hung: u32,
     pub(super) pace: Pace,
     pub(super) in_flight: usize,
     pub(super) place: Place,
@@ -105,6 +109,7 @@ impl Lane {
             checks: VecDeque::new(),
             since_check: 0,
             hung: VecDeque::new(),
+            since_hung: 0,
             pace: Pace::new(operation.service().widest_gap()),
             in_flight: 0,
             place: Place::Idle,
@@ -133,16 +138,22 @@ impl Lane {
 
     /// The call whose turn it is.
     pub(super) fn take(&mut self, hung: Hung) -> Option<Call> {
+        let is_hungs_turn = self.since_hung >= TURNS_PER_HUNG || !self.has_calls(Hung::NotNow);
+        if hung == Hung::Allowed
+            && is_hungs_turn
+            && let Some(call) = self.hung.pop_front()
+        {
+            self.since_hung = 0;
+            return Some(call);
+        }
+        self.since_hung = self.since_hung.saturating_add(1);
         let is_checks_turn = self.since_check >= LISTS_PER_CHECK || self.waiting.is_empty();
         if is_checks_turn && let Some(check) = self.checks.pop_front() {
             self.since_check = 0;
             return Some(check);
         }
         self.since_check = self.since_check.saturating_add(1);
-        self.waiting.pop_front().or_else(|| match hung {
-            Hung::Allowed => self.hung.pop_front(),
-            Hung::NotNow => None,
-        })
+        self.waiting.pop_front()
     }
 
     /// All its calls.

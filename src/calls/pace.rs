@@ -18,6 +18,9 @@ const WIDER: f64 = 1.5;
 const NARROWER: f64 = 0.95;
 /// A gap that is smaller than this is none.
 const SMALLEST_GAP: Duration = Duration::from_millis(1);
+/// The part of the gap after a throttled call that chance takes away at most, so that calls are not
+/// made in step with the quota, always the same one just when it lets one through.
+const JITTER: f64 = 0.2;
 /// How late a timer may be without making the calls after it later.
 const TIMER: Duration = Duration::from_millis(2);
 
@@ -64,14 +67,14 @@ impl Pace {
         };
     }
 
-    /// Notes that a call was throttled that was made at `sent`. One that was sent before
-    /// the last one was throttled tells nothing new.
-    pub(crate) fn throttled(&mut self, sent: Instant, now: Instant) {
+    /// Notes that a call was throttled that was made at `sent`, with a chance from 0 to 1. One that
+    /// was sent before the last one was throttled tells nothing new.
+    pub(crate) fn throttled(&mut self, sent: Instant, now: Instant, chance: f64) {
         if self.throttled.is_none_or(|throttled| sent > throttled) {
             let gap = self.gap.mul_f64(WIDER).max(FIRST_GAP);
             self.gap = gap.min(self.widest);
             self.throttled = Some(now);
-            self.next = Some(now + self.gap);
+            self.next = Some(now + self.gap.mul_f64(1.0 - JITTER * chance));
         }
     }
 }
@@ -111,6 +114,7 @@ mod tests {
         let mut pace = Pace::new(Duration::from_millis(500));
         let (mut waiting, mut done, mut attempts, mut throttled) = (calls, 0, 0, 0);
         let mut tokens = service.bucket;
+        let mut chance = fastrand::Rng::with_seed(7);
         let mut in_flight = std::collections::VecDeque::new();
         while done < calls {
             while waiting > 0 && in_flight.len() < 8 && pace.later(now).is_none() {
@@ -135,7 +139,7 @@ mod tests {
             if throttled < service.burst || is_out || tokens < 1.0 {
                 throttled += 1;
                 waiting += 1;
-                pace.throttled(sent, now);
+                pace.throttled(sent, now, chance.f64());
             } else {
                 tokens -= 1.0;
                 done += 1;
@@ -223,12 +227,12 @@ mod tests {
         let mut now = Instant::now();
         let mut pace = Pace::new(Duration::from_millis(500));
         for _ in 0..8 {
-            pace.throttled(now, now + Duration::from_millis(1));
+            pace.throttled(now, now + Duration::from_millis(1), 0.0);
         }
         assert_eq!(pace.gap, FIRST_GAP);
         for _ in 0..100 {
             now += Duration::from_secs(1);
-            pace.throttled(now, now);
+            pace.throttled(now, now, 0.0);
         }
         assert_eq!(pace.later(now), Some(now + Duration::from_millis(500)));
     }
