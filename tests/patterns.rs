@@ -185,7 +185,6 @@ async fn a_pattern_that_matches_nothing_is_a_warning_and_not_a_failure() {
         warnings[0]["message"],
         "the pattern matches no model version"
     );
-    assert_eq!(warnings[0].get("other_account"), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -195,19 +194,6 @@ async fn a_pattern_that_matches_only_stopped_models_is_not_a_warning() {
     let report = stop(&emulator, &[&pattern("shelf", "*")]).await.unwrap();
     assert!(report.models.is_empty());
     assert!(log.of_level("WARN").is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_pattern_for_another_account_is_a_warning_that_names_the_account_of_the_projects() {
-    let emulator = emulator([running(&arn("shelf", "v1"))]).await;
-    let log = Log::new("JSON", "INFO");
-    let theirs = pattern("*", "*").replace("123456789012", "210987654321");
-    let report = stop(&emulator, &[&theirs]).await.unwrap();
-    assert!(report.models.is_empty());
-    let warnings = log.of_level("WARN");
-    assert_eq!(warnings.len(), 1);
-    assert_eq!(warnings[0]["pattern"], theirs);
-    assert_eq!(warnings[0]["other_account"], "123456789012");
 }
 
 #[tokio::test(start_paused = true)]

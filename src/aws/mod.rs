@@ -20,7 +20,7 @@ use std::sync::Arc;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_credential_types::provider::{error::CredentialsError, future};
-use aws_sdk_rekognition::config::retry::RetryConfig;
+use aws_sdk_rekognition::config::retry::{ReconnectMode, RetryConfig};
 use aws_sdk_rekognition::config::timeout::TimeoutConfig;
 use aws_sdk_rekognition::config::{
     BehaviorVersion, IdentityCache, Region, SharedHttpClient, StalledStreamProtectionConfig,
@@ -62,7 +62,7 @@ impl Aws {
             .http_client(SharedHttpClient::new(http::BufferedResponses(http_client)))
             // Credentials are at hand wherever they come from.
             .identity_cache(IdentityCache::no_cache())
-            .retry_config(RetryConfig::disabled())
+            .retry_config(one_attempt())
             .timeout_config(TimeoutConfig::disabled())
             // An attempt is given up before the SDK would call its stream stalled.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
@@ -79,6 +79,12 @@ impl Aws {
             scopes: HashMap::new(),
         }
     }
+}
+
+/// No retries of the SDK's own. A connection that has brought an error is used again: most of a
+/// night in which a service responds with errors would go into new ones.
+fn one_attempt() -> RetryConfig {
+    RetryConfig::disabled().with_reconnect_mode(ReconnectMode::ReuseAllConnections)
 }
 
 /// The variables that Lambda sets for the function's own identity, and those that name endpoints.
@@ -165,23 +171,27 @@ impl Clients {
         self.scopes.remove(&scope);
     }
 
-    /// Makes one attempt at a call, which ends after ten seconds at the latest.
-    pub(crate) fn attempt(&mut self, scope: ScopeId, request: &Request) -> Attempt {
+    /// Makes one attempt at a call, for the page of a list that has this token, or for the first.
+    /// It ends after ten seconds at the latest.
+    pub(crate) fn attempt(
+        &mut self,
+        scope: ScopeId,
+        request: &Request,
+        token: Option<&str>,
+    ) -> Attempt {
+        let token = token.map(str::to_owned);
         match request {
             Request::AssumeRole {
                 role_arn,
                 external_id,
             } => sts::assume_role(self.sts(), role_arn, external_id.clone()),
-            Request::ListAccounts { token } => {
-                organizations::list_accounts(self.organizations(), token.clone())
+            Request::ListAccounts => organizations::list_accounts(self.organizations(), token),
+            Request::ListAccountsForParent { parent } => {
+                organizations::list_accounts_for_parent(self.organizations(), parent, token)
             }
-            Request::ListAccountsForParent { parent, token } => {
+            Request::ListOrganizationalUnitsForParent { parent } => {
                 let client = self.organizations();
-                organizations::list_accounts_for_parent(client, parent, token.clone())
-            }
-            Request::ListOrganizationalUnitsForParent { parent, token } => {
-                let client = self.organizations();
-                organizations::list_organizational_units_for_parent(client, parent, token.clone())
+                organizations::list_organizational_units_for_parent(client, parent, token)
             }
             Request::StopProjectVersion { model_arn } => self.in_scope(scope, |client| {
                 rekognition::stop_project_version(client, model_arn)
@@ -189,16 +199,13 @@ impl Clients {
             Request::ListTagsForResource { model_arn } => self.in_scope(scope, |client| {
                 rekognition::list_tags_for_resource(client, model_arn)
             }),
-            Request::DescribeProjects { names, token } => self.in_scope(scope, |client| {
-                rekognition::describe_projects(client, names, token.clone())
+            Request::DescribeProjects { names } => self.in_scope(scope, |client| {
+                rekognition::describe_projects(client, names, token)
             }),
-            Request::DescribeProjectVersions {
-                project_arn,
-                names,
-                token,
-            } => self.in_scope(scope, |client| {
-                rekognition::describe_project_versions(client, project_arn, names, token.clone())
-            }),
+            Request::DescribeProjectVersions { project, models } => self
+                .in_scope(scope, |client| {
+                    rekognition::describe_project_versions(client, project, models, token)
+                }),
         }
     }
 

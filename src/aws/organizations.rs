@@ -5,7 +5,7 @@ use aws_sdk_organizations::types::Account as AccountDescription;
 
 use super::attempt::{Attempt, attempt};
 use crate::calls::operation::Operation;
-use crate::calls::response::{Account, Page, Response};
+use crate::calls::response::{Account, Content, Response};
 
 pub(super) fn list_accounts(client: &Client, token: Option<String>) -> Attempt {
     let sent = client.list_accounts().set_next_token(token).send();
@@ -44,10 +44,10 @@ pub(super) fn list_organizational_units_for_parent(
         sent,
         |response| {
             let units = response.organizational_units?.into_iter();
-            Some(Response::Units(Page {
-                items: units.map(|unit| unit.id).collect::<Option<_>>()?,
+            Some(Response {
+                content: Content::Units(units.map(|unit| unit.id).collect::<Option<_>>()?),
                 next_token: response.next_token,
-            }))
+            })
         },
     )
 }
@@ -56,8 +56,11 @@ fn accounts(
     accounts: Option<Vec<AccountDescription>>,
     next_token: Option<String>,
 ) -> Option<Response> {
-    let items = accounts?.iter().map(account).collect::<Option<_>>()?;
-    Some(Response::Accounts(Page { items, next_token }))
+    let accounts = accounts?.iter().map(account).collect::<Option<_>>()?;
+    Some(Response {
+        content: Content::Accounts(accounts),
+        next_token,
+    })
 }
 
 fn account(description: &AccountDescription) -> Option<Account> {

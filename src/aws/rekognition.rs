@@ -9,7 +9,7 @@ use super::attempt::{Attempt, attempt};
 use crate::arn::ModelArn;
 use crate::calls::operation::Operation;
 use crate::calls::response::{
-    Description, InferenceUnits, Page, Project, ProjectState, Response, Version,
+    Content, Description, InferenceUnits, Project, ProjectState, Response, Version,
 };
 use crate::calls::status::Status;
 
@@ -20,7 +20,7 @@ pub(super) fn stop_project_version(client: &Client, model_arn: &ModelArn) -> Att
         .send();
     attempt(Operation::StopProjectVersion, sent, |response| {
         let status = response.status().map(|status| Status::new(status.as_str()));
-        Some(Response::Stop(status))
+        Some(Content::Stop(status).into())
     })
 }
 
@@ -32,7 +32,7 @@ pub(super) fn list_tags_for_resource(client: &Client, model_arn: &ModelArn) -> A
         .resource_arn(model_arn.as_str())
         .send();
     attempt(Operation::ListTagsForResource, sent, |response| {
-        Some(Response::Tags(response.tags.unwrap_or_default()))
+        Some(Content::Tags(response.tags.unwrap_or_default()).into())
     })
 }
 
@@ -53,35 +53,36 @@ pub(super) fn describe_projects(
             let feature = project.feature();
             feature.is_none_or(|it| *it == CustomizationFeature::CustomLabels)
         });
-        Some(Response::Projects(Page {
-            items: labels.map(project).collect::<Option<_>>()?,
+        Some(Response {
+            content: Content::Projects(labels.map(read_project).collect::<Option<_>>()?),
             next_token: response.next_token,
-        }))
+        })
     })
 }
 
 pub(super) fn describe_project_versions(
     client: &Client,
-    project_arn: &str,
-    names: &[String],
+    project: &Project,
+    models: &[ModelArn],
     token: Option<String>,
 ) -> Attempt {
+    let names = || models.iter().map(|it| it.version().to_owned()).collect();
     let sent = client
         .describe_project_versions()
-        .project_arn(project_arn)
-        .set_version_names((!names.is_empty()).then(|| names.to_vec()))
+        .project_arn(&project.arn)
+        .set_version_names((!models.is_empty()).then(names))
         .set_next_token(token)
         .send();
     attempt(Operation::DescribeProjectVersions, sent, |response| {
         let versions = response.project_version_descriptions?;
-        Some(Response::Versions(Page {
-            items: versions.iter().map(version).collect::<Option<_>>()?,
+        Some(Response {
+            content: Content::Versions(versions.iter().map(version).collect::<Option<_>>()?),
             next_token: response.next_token,
-        }))
+        })
     })
 }
 
-fn project(description: &ProjectDescription) -> Option<Project> {
+fn read_project(description: &ProjectDescription) -> Option<Project> {
     let arn = description.project_arn()?;
     Some(Project {
         name: arn.split('/').nth(1)?.to_owned(),

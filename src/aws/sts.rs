@@ -4,7 +4,7 @@ use aws_sdk_sts::Client;
 
 use super::attempt::{Attempt, attempt};
 use crate::calls::operation::Operation;
-use crate::calls::response::{Response, Session};
+use crate::calls::response::{Content, Session};
 
 /// The name of the sessions, which CloudTrail records with each of their calls.
 const SESSION_NAME: &str = "rekognition-stopper";
@@ -18,10 +18,11 @@ pub(super) fn assume_role(client: &Client, role_arn: &str, external_id: Option<S
         .send();
     attempt(Operation::AssumeRole, sent, |response| {
         let credentials = response.credentials?;
-        Some(Response::Session(Session {
+        let session = Session {
             access_key_id: credentials.access_key_id,
             secret_access_key: credentials.secret_access_key,
             session_token: credentials.session_token,
-        }))
+        };
+        Some(Content::Session(session).into())
     })
 }

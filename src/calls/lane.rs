@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::error::CallError;
 use super::operation::Operation;
 use super::pace::Pace;
+use super::pages::Pages;
 use super::request::{Request, ScopeId};
 
 /// How many lists are asked for before a status check has its turn, where both are waiting. What a
@@ -24,7 +25,9 @@ pub(super) struct Call {
     pub(super) id: CallId,
     pub(super) scope: ScopeId,
     pub(super) request: Request,
-    /// How many attempts have ended.
+    /// How far its list has been read, once that matters.
+    pub(super) pages: Option<Box<Pages>>,
+    /// How many attempts have ended, for the same page.
     pub(super) attempts: u32,
     /// How many of them failed without being throttled, in a row.
     pub(super) failures: u32,
@@ -87,6 +90,44 @@ pub(super) enum Place {
 }
 
 impl Call {
+    /// A call that has not been attempted.
+    pub(super) fn new(id: CallId, scope: ScopeId, request: Request) -> Self {
+        Self {
+            id,
+            scope,
+            request,
+            pages: None,
+            attempts: 0,
+            failures: 0,
+            signature_was_refused: false,
+            last_error: None,
+        }
+    }
+
+    /// The same call for another page of its list, which has not been attempted.
+    pub(super) fn for_page(self) -> Self {
+        Self {
+            pages: self.pages,
+            ..Self::new(self.id, self.scope, self.request)
+        }
+    }
+
+    /// The token of the page that is asked for, unless it is the first.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.pages.as_ref()?.token.as_deref()
+    }
+
+    /// How far its list has been read.
+    pub(super) fn pages(&mut self) -> &mut Pages {
+        self.pages.get_or_insert_default()
+    }
+
+    /// Why it has not succeeded yet, if it has been attempted.
+    pub(super) fn last_failure(&self) -> Option<String> {
+        let last_error = self.last_error.as_ref().map(CallError::to_string);
+        last_error.or_else(|| self.pages.as_ref()?.reason.clone())
+    }
+
     /// The lane that it waits in.
     pub(super) fn lane(&self) -> LaneId {
         LaneId {

@@ -8,12 +8,14 @@
 //!   comes back.
 //! - [`error`] says how an attempt failed, and [`retry`] what follows from that.
 //! - [`queue`] says which call is next. `lane` has the calls of one operation in one account and
-//!   region, `pace` how fast they can be made, and `region` is a region that may not respond.
+//!   region, `pace` how fast they can be made, `region` is a region that may not respond, and
+//!   `pages` is how a list is read.
 
 pub(crate) mod error;
 mod lane;
 pub(crate) mod operation;
 pub(crate) mod pace;
+mod pages;
 pub(crate) mod queue;
 mod region;
 pub(crate) mod request;

@@ -19,7 +19,7 @@ pub(crate) enum Operation {
 }
 
 /// A service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Service {
     Rekognition,
     Sts,
@@ -37,14 +37,6 @@ impl Operation {
         Self::ListAccounts,
         Self::ListAccountsForParent,
         Self::ListOrganizationalUnitsForParent,
-    ];
-
-    /// The operations that are called in each account and region.
-    pub(crate) const OF_SCOPES: [Self; 4] = [
-        Self::StopProjectVersion,
-        Self::ListTagsForResource,
-        Self::DescribeProjects,
-        Self::DescribeProjectVersions,
     ];
 
     /// The operation's name.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::operation::Operation;
+use super::response::Project;
 use crate::arn::ModelArn;
 
 /// How many names one DescribeProjects or DescribeProjectVersions takes at most, according to
@@ -18,7 +19,8 @@ impl ScopeId {
     pub(crate) const FUNCTION: Self = Self(0);
 }
 
-/// One call, without the account and region that it is made in.
+/// What a call asks, without the account and region that it is made in, and without the page of a
+/// list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     StopProjectVersion {
@@ -30,28 +32,22 @@ pub(crate) enum Request {
     /// The Custom Labels projects with these names, at most ten, or all of them without a name.
     DescribeProjects {
         names: Vec<String>,
-        token: Option<String>,
     },
-    /// The versions with these names, at most ten, or all of them without a name.
+    /// The versions of a project that are these models, at most ten, or all of them.
     DescribeProjectVersions {
-        project_arn: String,
-        names: Vec<String>,
-        token: Option<String>,
+        project: Project,
+        models: Vec<ModelArn>,
     },
     AssumeRole {
         role_arn: String,
         external_id: Option<String>,
     },
-    ListAccounts {
-        token: Option<String>,
-    },
+    ListAccounts,
     ListAccountsForParent {
         parent: String,
-        token: Option<String>,
     },
     ListOrganizationalUnitsForParent {
         parent: String,
-        token: Option<String>,
     },
 }
 
@@ -64,27 +60,12 @@ impl Request {
             Self::DescribeProjects { .. } => Operation::DescribeProjects,
             Self::DescribeProjectVersions { .. } => Operation::DescribeProjectVersions,
             Self::AssumeRole { .. } => Operation::AssumeRole,
-            Self::ListAccounts { .. } => Operation::ListAccounts,
+            Self::ListAccounts => Operation::ListAccounts,
             Self::ListAccountsForParent { .. } => Operation::ListAccountsForParent,
             Self::ListOrganizationalUnitsForParent { .. } => {
                 Operation::ListOrganizationalUnitsForParent
             }
         }
-    }
-
-    /// The same request for the page of a list that has this token, or for the first page.
-    pub(crate) fn with_token(mut self, next: Option<String>) -> Self {
-        match &mut self {
-            Self::DescribeProjects { token, .. }
-            | Self::DescribeProjectVersions { token, .. }
-            | Self::ListAccounts { token }
-            | Self::ListAccountsForParent { token, .. }
-            | Self::ListOrganizationalUnitsForParent { token, .. } => *token = next,
-            Self::StopProjectVersion { .. }
-            | Self::ListTagsForResource { .. }
-            | Self::AssumeRole { .. } => {}
-        }
-        self
     }
 
     /// What the call concerns, for the log: a model, a project, a role or a unit.
@@ -93,27 +74,27 @@ impl Request {
             Self::StopProjectVersion { model_arn } | Self::ListTagsForResource { model_arn } => {
                 model_arn.as_str().into()
             }
-            Self::DescribeProjects { names, .. } if names.is_empty() => "all projects".into(),
-            Self::DescribeProjects { names, .. } => names.join(",").into(),
-            Self::DescribeProjectVersions { project_arn, .. } => project_arn.into(),
+            Self::DescribeProjects { names } if names.is_empty() => "all projects".into(),
+            Self::DescribeProjects { names } => names.join(",").into(),
+            Self::DescribeProjectVersions { project, .. } => (&project.arn).into(),
             Self::AssumeRole { role_arn, .. } => role_arn.into(),
-            Self::ListAccounts { .. } => "the organization".into(),
-            Self::ListAccountsForParent { parent, .. }
-            | Self::ListOrganizationalUnitsForParent { parent, .. } => parent.into(),
+            Self::ListAccounts => "the organization".into(),
+            Self::ListAccountsForParent { parent }
+            | Self::ListOrganizationalUnitsForParent { parent } => parent.into(),
         }
     }
 
     /// Whether it asks about several things by name, each of which can be asked about alone.
     pub(crate) fn is_batch(&self) -> bool {
         match self {
-            Self::DescribeProjects { names, .. } | Self::DescribeProjectVersions { names, .. } => {
-                names.len() > 1
-            }
+            Self::DescribeProjects { names } => names.len() > 1,
+            Self::DescribeProjectVersions { models, .. } => models.len() > 1,
             _ => false,
         }
     }
+
     /// Whether it asks how models are that are known already.
     pub(crate) fn is_status_check(&self) -> bool {
-        matches!(self, Self::DescribeProjectVersions { names, .. } if !names.is_empty())
+        matches!(self, Self::DescribeProjectVersions { models, .. } if !models.is_empty())
     }
 }

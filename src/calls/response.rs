@@ -3,94 +3,39 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::error::CallError;
-use super::operation::Operation;
 use super::status::Status;
 use crate::arn::AccountId;
 
-/// The response to a call.
+/// The response to a call: of a list, one page.
 #[derive(Clone, Debug)]
-pub(crate) enum Response {
+pub(crate) struct Response {
+    pub(crate) content: Content,
+    /// The token of the next page, if there is one.
+    pub(crate) next_token: Option<String>,
+}
+
+/// What a response says.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
     /// The status of the model after the call, if the response has one.
     Stop(Option<Status>),
     Tags(HashMap<String, String>),
-    Projects(Page<Project>),
-    Versions(Page<Version>),
+    Projects(Vec<Project>),
+    Versions(Vec<Version>),
     Session(Session),
-    Accounts(Page<Account>),
+    Accounts(Vec<Account>),
     /// The IDs of units.
-    Units(Page<String>),
+    Units(Vec<String>),
 }
 
-impl Response {
-    /// Takes the token of the list's next page, if it is a page of a list that has one.
-    pub(crate) fn take_next_token(&mut self) -> Option<String> {
-        match self {
-            Self::Projects(page) => page.next_token.take(),
-            Self::Versions(page) => page.next_token.take(),
-            Self::Accounts(page) => page.next_token.take(),
-            Self::Units(page) => page.next_token.take(),
-            Self::Stop(_) | Self::Tags(_) | Self::Session(_) => None,
+impl From<Content> for Response {
+    /// The response to a call that is no list.
+    fn from(content: Content) -> Self {
+        Self {
+            content,
+            next_token: None,
         }
     }
-
-    pub(crate) fn into_stop(self) -> Result<Option<Status>, CallError> {
-        match self {
-            Self::Stop(stop) => Ok(stop),
-            _ => Err(CallError::unreadable(Operation::StopProjectVersion)),
-        }
-    }
-
-    pub(crate) fn into_tags(self) -> Result<HashMap<String, String>, CallError> {
-        match self {
-            Self::Tags(tags) => Ok(tags),
-            _ => Err(CallError::unreadable(Operation::ListTagsForResource)),
-        }
-    }
-
-    pub(crate) fn into_projects(self) -> Result<Vec<Project>, CallError> {
-        match self {
-            Self::Projects(page) => Ok(page.items),
-            _ => Err(CallError::unreadable(Operation::DescribeProjects)),
-        }
-    }
-
-    pub(crate) fn into_versions(self) -> Result<Vec<Version>, CallError> {
-        match self {
-            Self::Versions(page) => Ok(page.items),
-            _ => Err(CallError::unreadable(Operation::DescribeProjectVersions)),
-        }
-    }
-
-    pub(crate) fn into_session(self) -> Result<Session, CallError> {
-        match self {
-            Self::Session(session) => Ok(session),
-            _ => Err(CallError::unreadable(Operation::AssumeRole)),
-        }
-    }
-
-    pub(crate) fn into_accounts(self) -> Result<Vec<Account>, CallError> {
-        match self {
-            Self::Accounts(page) => Ok(page.items),
-            _ => Err(CallError::unreadable(Operation::ListAccounts)),
-        }
-    }
-
-    pub(crate) fn into_units(self) -> Result<Vec<String>, CallError> {
-        match self {
-            Self::Units(page) => Ok(page.items),
-            _ => Err(CallError::unreadable(
-                Operation::ListOrganizationalUnitsForParent,
-            )),
-        }
-    }
-}
-
-/// One page of a list, and the token of the next page if there is one.
-#[derive(Clone, Debug)]
-pub(crate) struct Page<T> {
-    pub(crate) items: Vec<T>,
-    pub(crate) next_token: Option<String>,
 }
 
 /// A Custom Labels project.

@@ -225,7 +225,6 @@ mod tests {
         ] {
             let request = Request::DescribeProjects {
                 names: vec!["shelf".to_owned(); names],
-                token: None,
             };
             let given_up = is_given_up(&request, &error, failures);
             assert_eq!(given_up, expected, "{names} {error:?} {failures}");

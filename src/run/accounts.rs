@@ -4,11 +4,10 @@
 use std::collections::HashSet;
 
 use super::assignment::{Assignment, Pattern};
-use super::pending::Pending;
-use super::purpose::{List, Purpose, Rest};
 use crate::arn::AccountId;
-use crate::calls::error::CallError;
-use crate::calls::response::{Account, Response};
+use crate::calls::queue::{Queue, Rest, Step};
+use crate::calls::request::{Request, ScopeId};
+use crate::calls::response::{Account, Content};
 use crate::report::Failure;
 
 /// The state of an account that can be used.
@@ -58,16 +57,16 @@ impl<'a> AccountList<'a> {
     }
 
     /// Begins to read the lists, if there is a wildcard at all.
-    pub(super) fn begin(&mut self, pending: &mut Pending) {
+    pub(super) fn begin(&mut self, queue: &mut Queue) {
         let units = &self.assignment.settings.organizational_units;
         if self.patterns.is_empty() {
             return;
         }
         if units.is_empty() {
-            self.read(List::Accounts, pending);
+            self.read(Request::ListAccounts, queue);
         }
         for unit in units {
-            self.add_unit(unit.clone(), pending);
+            self.add_unit(unit, queue);
         }
     }
 
@@ -87,43 +86,32 @@ impl<'a> AccountList<'a> {
 
     /// Handles a page of a list. Returns the accounts on it that patterns match, each only the
     /// first time that it is listed.
-    pub(super) fn take(
-        &mut self,
-        list: &List,
-        result: Result<Response, CallError>,
-        rest: Rest,
-        pending: &mut Pending,
-    ) -> Vec<FoundAccount<'a>> {
-        if rest == Rest::Nothing {
+    pub(super) fn take(&mut self, page: Step, queue: &mut Queue) -> Vec<FoundAccount<'a>> {
+        if page.rest == Rest::Nothing {
             self.lists -= 1;
         }
-        let found = match list {
-            List::UnitsOf(_) => result.and_then(Response::into_units).map(|units| {
-                units
-                    .into_iter()
-                    .for_each(|unit| self.add_unit(unit, pending));
-                Vec::new()
-            }),
-            List::Accounts | List::AccountsOf(_) => {
-                result.and_then(Response::into_accounts).map(|accounts| {
-                    let accounts = accounts.into_iter();
-                    accounts
-                        .filter_map(|account| self.select(account))
-                        .collect()
-                })
+        match page.result {
+            Ok(Content::Accounts(accounts)) => {
+                let accounts = accounts.into_iter();
+                return accounts.filter_map(|it| self.select(it)).collect();
             }
-        };
-        found.unwrap_or_else(|error| {
-            self.fail(list, error.into());
-            Vec::new()
-        })
+            Ok(Content::Units(units)) => {
+                for unit in &units {
+                    self.add_unit(unit, queue);
+                }
+            }
+            Ok(_) => {}
+            Err(error) => self.fail(&page.request, error.into()),
+        }
+        Vec::new()
     }
 
     /// Notes that a list could not be read. Not every error names the root or unit.
-    pub(super) fn fail(&mut self, list: &List, failure: Failure) {
+    pub(super) fn fail(&mut self, list: &Request, failure: Failure) {
         let failure = match list {
-            List::Accounts => failure,
-            List::AccountsOf(parent) | List::UnitsOf(parent) => failure.context(parent),
+            Request::ListAccountsForParent { parent }
+            | Request::ListOrganizationalUnitsForParent { parent } => failure.context(parent),
+            _ => failure,
         };
         self.failure.get_or_insert(failure);
     }
@@ -178,16 +166,18 @@ impl<'a> AccountList<'a> {
         None
     }
 
-    fn add_unit(&mut self, unit: String, pending: &mut Pending) {
-        if self.units.insert(unit.clone()) {
-            self.read(List::AccountsOf(unit.clone()), pending);
-            self.read(List::UnitsOf(unit), pending);
+    fn add_unit(&mut self, unit: &str, queue: &mut Queue) {
+        if self.units.insert(unit.to_owned()) {
+            let parent = || unit.to_owned();
+            self.read(Request::ListAccountsForParent { parent: parent() }, queue);
+            let units = Request::ListOrganizationalUnitsForParent { parent: parent() };
+            self.read(units, queue);
         }
     }
 
-    fn read(&mut self, list: List, pending: &mut Pending) {
+    fn read(&mut self, list: Request, queue: &mut Queue) {
         self.lists += 1;
-        pending.push(list.request(), Purpose::Accounts(list));
+        queue.push(ScopeId::FUNCTION, list, None);
     }
 }
 
@@ -201,9 +191,9 @@ mod tests {
     use tokio::time::Instant;
 
     use crate::arn::ModelPattern;
-    use crate::calls::queue::{CallId, Queue};
-    use crate::calls::request::Request;
-    use crate::calls::response::Page;
+    use crate::calls::error::CallError;
+    use crate::calls::queue::{CallId, Ended};
+    use crate::calls::response::Response;
     use crate::calls::retry::ATTEMPT_LIMIT;
     use crate::settings::Settings;
 
@@ -229,7 +219,7 @@ mod tests {
         settings: &'a Settings,
         accounts: Option<&'a [AccountId]>,
         pattern: &'a ModelPattern,
-        pending: &mut Pending<'_>,
+        queue: &mut Queue,
     ) -> AccountList<'a> {
         let assignment = Assignment {
             settings,
@@ -242,13 +232,12 @@ mod tests {
         };
         let mut list = AccountList::new(assignment);
         list.patterns = vec![Pattern { entry: 0, pattern }];
-        list.begin(pending);
+        list.begin(queue);
         list
     }
 
-    fn pending() -> Pending<'static> {
-        let queue = Queue::new(8, fastrand::Rng::with_seed(7));
-        Pending::new(queue, "request-1")
+    fn queue() -> Queue {
+        Queue::new(8, fastrand::Rng::with_seed(7))
     }
 
     fn everywhere() -> ModelPattern {
@@ -258,37 +247,37 @@ mod tests {
     }
 
     /// The call that is made next.
-    fn next(pending: &mut Pending) -> Option<(CallId, Request)> {
+    fn next(queue: &mut Queue) -> Option<(CallId, Request)> {
         let now = Instant::now();
-        let attempt = pending.queue.next(now, now + ATTEMPT_LIMIT)?;
+        let attempt = queue.next(now, now + ATTEMPT_LIMIT)?;
         Some((attempt.id, attempt.request.clone()))
     }
 
     /// Responds to a call. Returns the accounts that are found.
     fn respond(
         list: &mut AccountList,
-        pending: &mut Pending,
+        queue: &mut Queue,
         call: CallId,
         response: Result<Response, CallError>,
     ) -> Vec<String> {
-        let step = pending.ended(call, response, Instant::now()).unwrap();
-        let Purpose::Accounts(of) = step.purpose else {
-            panic!("{step:?}");
+        let step = match queue.ended(call, response, Instant::now()) {
+            Some(Ended::Step(step)) => step,
+            ended => panic!("{ended:?}"),
         };
-        let found = list.take(&of, step.result, step.rest, pending);
+        let found = list.take(step, queue);
         let found = found.iter().map(|account| account.id.as_str().to_owned());
         found.collect()
     }
 
     fn accounts(ids: &[&str], next_token: Option<&str>) -> Result<Response, CallError> {
-        let items = ids.iter().map(|text| Account {
+        let accounts = ids.iter().map(|text| Account {
             id: id(text),
             state: ACTIVE.to_owned(),
         });
-        Ok(Response::Accounts(Page {
-            items: items.collect(),
+        Ok(Response {
+            content: Content::Accounts(accounts.collect()),
             next_token: next_token.map(str::to_owned),
-        }))
+        })
     }
 
     fn denied() -> Result<Response, CallError> {
@@ -302,35 +291,33 @@ mod tests {
     /// Responds to all calls. Returns the accounts that are found.
     fn read(
         list: &mut AccountList,
-        pending: &mut Pending,
+        queue: &mut Queue,
         response: impl Fn(&Request) -> Result<Response, CallError>,
     ) -> Vec<String> {
         let mut found = Vec::new();
-        while let Some((call, request)) = next(pending) {
-            found.extend(respond(list, pending, call, response(&request)));
+        while let Some((call, request)) = next(queue) {
+            found.extend(respond(list, queue, call, response(&request)));
         }
         found
     }
 
     #[test]
     fn units_are_read_at_any_depth_and_each_unit_and_account_only_once() {
-        let (settings, pattern, mut pending) =
-            (settings("r-a1b2 ou-a1b2-11111111"), everywhere(), pending());
-        let mut list = begin(&settings, None, &pattern, &mut pending);
+        let (settings, pattern, mut queue) =
+            (settings("r-a1b2 ou-a1b2-11111111"), everywhere(), queue());
+        let mut list = begin(&settings, None, &pattern, &mut queue);
         assert_eq!(list.lines(), 1);
-        let found = read(&mut list, &mut pending, |request| match request {
-            Request::ListOrganizationalUnitsForParent { parent, .. } => {
+        let found = read(&mut list, &mut queue, |request| match request {
+            Request::ListOrganizationalUnitsForParent { parent } => {
                 let units: &[&str] = match &**parent {
                     "r-a1b2" => &["ou-a1b2-11111111", "ou-a1b2-22222222"],
                     "ou-a1b2-22222222" => &["ou-a1b2-33333333"],
                     _ => &[],
                 };
-                Ok(Response::Units(Page {
-                    items: units.iter().map(|unit| (*unit).to_owned()).collect(),
-                    next_token: None,
-                }))
+                let units = units.iter().map(|unit| (*unit).to_owned()).collect();
+                Ok(Content::Units(units).into())
             }
-            Request::ListAccountsForParent { parent, .. } => match &**parent {
+            Request::ListAccountsForParent { parent } => match &**parent {
                 "ou-a1b2-11111111" => accounts(&[ONE, THREE], None),
                 "ou-a1b2-33333333" => accounts(&[TWO, ONE], None),
                 _ => accounts(&[], None),
@@ -345,26 +332,25 @@ mod tests {
 
     #[test]
     fn a_list_is_complete_when_all_accounts_of_the_request_are_found() {
-        let (settings, pattern, mut pending) = (settings(""), everywhere(), pending());
+        let (settings, pattern, mut queue) = (settings(""), everywhere(), queue());
         let asked_for = [id(TWO)];
-        let mut list = begin(&settings, Some(&asked_for), &pattern, &mut pending);
+        let mut list = begin(&settings, Some(&asked_for), &pattern, &mut queue);
         assert_eq!(list.lines(), 2);
-        let (call, _) = next(&mut pending).unwrap();
+        let (call, _) = next(&mut queue).unwrap();
         let page = accounts(&[ONE, TWO], Some("2"));
-        assert_eq!(respond(&mut list, &mut pending, call, page), [TWO]);
+        assert_eq!(respond(&mut list, &mut queue, call, page), [TWO]);
         assert!(list.is_complete());
         // The next page, which is asked for already, changes nothing, even if it fails.
-        assert!(read(&mut list, &mut pending, |_| denied()).is_empty());
+        assert!(read(&mut list, &mut queue, |_| denied()).is_empty());
         assert_eq!(list.lines(), 0);
         assert!(list.end().is_none());
     }
 
     #[test]
     fn the_first_list_that_fails_is_why_not_all_accounts_are_known() {
-        let (settings, pattern, mut pending) =
-            (settings("ou-a1b2-11111111"), everywhere(), pending());
-        let mut list = begin(&settings, None, &pattern, &mut pending);
-        let found = read(&mut list, &mut pending, |request| match request {
+        let (settings, pattern, mut queue) = (settings("ou-a1b2-11111111"), everywhere(), queue());
+        let mut list = begin(&settings, None, &pattern, &mut queue);
+        let found = read(&mut list, &mut queue, |request| match request {
             Request::ListOrganizationalUnitsForParent { .. } => denied(),
             _ => accounts(&[ONE], None),
         });

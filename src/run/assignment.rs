@@ -56,7 +56,27 @@ pub(super) struct Targets<'a> {
     pub(super) patterns: Vec<Pattern<'a>>,
 }
 
+/// What to do with all the models of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// Check them, but stop none.
+    DryRun,
+    /// Stop them, and wait for no confirmation.
+    Stop,
+    /// Stop them, and wait until the service says that they have stopped.
+    StopAndConfirm,
+}
+
 impl<'a> Assignment<'a> {
+    /// What to do with the models.
+    pub(super) fn aim(&self) -> Aim {
+        match (self.dry_run, self.settings.confirm_stopped) {
+            (true, _) => Aim::DryRun,
+            (false, false) => Aim::Stop,
+            (false, true) => Aim::StopAndConfirm,
+        }
+    }
+
     /// The entries, each with its index, and without duplicates. A run that `accounts` narrows has
     /// only those with a wildcard in the account.
     pub(super) fn entries(&self) -> impl Iterator<Item = (usize, &'a Entry)> + use<'a> {

@@ -9,17 +9,17 @@
 //! If a call for several models keeps failing, perhaps because of one of them, each is checked on
 //! its own.
 //!
-//! A project's ARN is looked up by name the first time, ten projects per call.
+//! A project's ARN is looked up by name the first time, ten projects per call, unless a pattern has
+//! found it already.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tokio::time::Instant;
 
 use super::cadence::Cadence;
-use super::purpose::{Rest, ScopePurpose, StatusCheck};
 use crate::arn::ModelArn;
 use crate::calls::error::CallError;
-use crate::calls::request::NAMES_PER_CALL;
+use crate::calls::request::{NAMES_PER_CALL, Request};
 use crate::calls::response::{Description, Project, ProjectState, Version};
 
 /// What a check has shown about a model.
@@ -34,7 +34,7 @@ pub(super) struct CheckResult {
 pub(super) struct Findings {
     pub(super) results: Vec<CheckResult>,
     /// The calls to make next.
-    pub(super) next: Vec<ScopePurpose>,
+    pub(super) next: Vec<Request>,
 }
 
 /// The checks of one project's models.
@@ -45,14 +45,12 @@ struct ProjectChecks {
     known: Vec<Project>,
     /// The models that the next calls are for.
     due: BTreeSet<ModelArn>,
-    /// The models of the calls that are under way which no page has shown yet.
-    unseen: BTreeSet<ModelArn>,
-    /// How many calls are under way that look up the project, or check several of its models. The
-    /// models that become due meanwhile are checked together.
-    calls: usize,
-    /// The models that are each checked by a call under way. It holds up no other model: the one
-    /// that it is for may be why it takes long.
-    alone: BTreeSet<ModelArn>,
+    /// Whether a call is under way that looks the project up.
+    is_asked_for: bool,
+    /// How many calls are under way that check several of its models. The models that become due
+    /// meanwhile are checked together. A call for a single model holds up no other: that model may
+    /// be why it takes long.
+    batches: usize,
 }
 
 /// The models of a scope that are to be checked. Each is in exactly one place: due or under way in
@@ -62,6 +60,8 @@ pub(super) struct Checks {
     projects: BTreeMap<String, ProjectChecks>,
     /// The projects for which there may be calls to make.
     ready: BTreeSet<String>,
+    /// What the pages of the calls under way have shown so far.
+    shown: HashMap<ModelArn, Description>,
     waiting: Vec<ModelArn>,
     cadence: Cadence,
 }
@@ -71,6 +71,7 @@ impl Checks {
         Self {
             projects: BTreeMap::new(),
             ready: BTreeSet::new(),
+            shown: HashMap::new(),
             waiting: Vec::new(),
             cadence: Cadence::new(now),
         }
@@ -108,219 +109,153 @@ impl Checks {
     }
 
     /// The calls for everything that is to be checked now.
-    pub(super) fn calls(&mut self) -> Vec<ScopePurpose> {
+    pub(super) fn calls(&mut self) -> Vec<Request> {
         let mut calls = Vec::new();
         let mut unknown = Vec::new();
         for name in std::mem::take(&mut self.ready) {
             let Some(project) = self.projects.get_mut(&name) else {
                 continue;
             };
-            if project.calls > 0 || project.due.is_empty() {
+            if project.is_asked_for || project.batches > 0 || project.due.is_empty() {
                 continue;
             }
-            if project.known.is_empty() {
-                project.calls += 1;
+            let Some(known) = project.known.first().cloned() else {
+                project.is_asked_for = true;
                 unknown.push(name);
                 continue;
-            }
-            for check in project.checks() {
+            };
+            let due = Vec::from_iter(std::mem::take(&mut project.due));
+            for models in due.chunks(NAMES_PER_CALL) {
                 self.cadence.note_call();
-                calls.push(ScopePurpose::CheckVersions(check));
+                calls.push(project.check(known.clone(), models.to_vec()));
             }
         }
         let lookups = unknown.chunks(NAMES_PER_CALL);
-        calls.extend(lookups.map(|names| ScopePurpose::LookUpProjects(names.to_vec())));
+        calls.extend(lookups.map(|names| Request::DescribeProjects {
+            names: names.to_vec(),
+        }));
         calls
     }
 
-    /// Handles a page of projects with these names.
-    pub(super) fn take_projects(
+    /// Notes a project. Of those with the same name, the one that is CREATED is most likely the
+    /// right one.
+    pub(super) fn know(&mut self, project: &Project) {
+        let checks = self.projects.entry(project.name.clone()).or_default();
+        checks.known.retain(|known| known.arn != project.arn);
+        checks.known.push(project.clone());
+        checks
+            .known
+            .sort_by_key(|known| known.state != ProjectState::Created);
+    }
+
+    /// Handles the end of a call that looked up projects by name, whoever asked. Returns the models
+    /// whose projects are not there, or could not be looked up.
+    pub(super) fn end_lookup(
         &mut self,
         names: Vec<String>,
-        projects: Result<Vec<Project>, CallError>,
-        rest: Rest,
-    ) -> Findings {
-        let mut findings = Findings::default();
-        let failure = match projects {
-            Ok(projects) => {
-                for project in projects {
-                    if let Some(checks) = self.projects.get_mut(&project.name) {
-                        checks.add(project);
-                    }
-                }
-                None
-            }
-            Err(error) if names.len() > 1 && !error.is_denied() => {
-                let alone = names.into_iter();
-                let alone = alone.map(|name| ScopePurpose::LookUpProjects(vec![name]));
-                findings.next = alone.collect();
-                return findings;
-            }
-            Err(error) => Some(error),
-        };
-        if rest == Rest::Pages {
-            return findings;
-        }
+        failure: Option<&CallError>,
+    ) -> Vec<CheckResult> {
+        let mut results = Vec::new();
         for name in names {
             let Some(project) = self.projects.get_mut(&name) else {
                 continue;
             };
-            project.calls -= 1;
+            project.is_asked_for = false;
             if project.known.is_empty() {
-                let error = failure.clone().unwrap_or_else(|| {
+                let error = failure.cloned().unwrap_or_else(|| {
                     CallError::not_found(format!(
                         "DescribeProjects finds no Custom Labels project `{name}` in this account \
                          and region"
                     ))
                 });
-                findings.fail(std::mem::take(&mut project.due), &error);
+                results.extend(fail(std::mem::take(&mut project.due), &error));
             }
             self.ready.insert(name);
         }
-        findings
+        results
     }
 
-    /// Handles a page of the versions that a check is for.
-    pub(super) fn take_versions(
+    /// Notes what a page of a check shows.
+    pub(super) fn show(&mut self, models: &[ModelArn], versions: Vec<Version>) {
+        for version in versions {
+            if let Some(model_arn) = models.iter().find(|it| it.as_str() == version.model_arn) {
+                self.shown.insert(model_arn.clone(), version.description);
+            }
+        }
+    }
+
+    /// Handles the end of a check of these models.
+    pub(super) fn end_check(
         &mut self,
-        check: StatusCheck,
-        versions: Result<Vec<Version>, CallError>,
-        rest: Rest,
+        queried: Project,
+        models: Vec<ModelArn>,
+        failure: Option<CallError>,
     ) -> Findings {
         let mut findings = Findings::default();
-        let Some(name) = check.models.first().map(|it| it.project().to_owned()) else {
+        let Some(project) = self.projects.get_mut(&queried.name) else {
             return findings;
         };
-        let Some(project) = self.projects.get_mut(&name) else {
-            return findings;
-        };
-        let is_batch = check.models.len() > 1;
-        let failure = match versions {
-            Ok(versions) => {
-                for version in versions {
-                    if let Some(model_arn) = project.unseen.take(&*version.model_arn) {
-                        findings.results.push(CheckResult {
-                            model_arn,
-                            description: Ok(version.description),
-                        });
-                    }
-                }
-                None
+        let is_batch = models.len() > 1;
+        project.batches -= usize::from(is_batch);
+        self.ready.insert(queried.name.clone());
+        let mut unseen = Vec::new();
+        for model_arn in models {
+            match self.shown.remove(&model_arn) {
+                Some(description) => findings.results.push(CheckResult {
+                    model_arn,
+                    description: Ok(description),
+                }),
+                None => unseen.push(model_arn),
             }
-            Err(error) => Some(error),
-        };
-        if rest == Rest::Pages {
+        }
+        if unseen.is_empty() {
             return findings;
         }
-        project.end_call(&check.models);
-        self.ready.insert(name.clone());
-        let models = check.models.into_iter();
-        let unseen: Vec<ModelArn> = models.filter(|it| project.unseen.contains(it)).collect();
-        // If a project is listed twice, the right one is the one that lists the model.
-        let next_arn = project.arn_after(&check.project_arn);
-        match (failure, next_arn) {
+        match (failure, project.after(&queried)) {
             (Some(error), _) if is_batch && !error.is_denied() => {
-                for model_arn in unseen {
-                    let alone = vec![model_arn];
-                    project.begin_call(&alone);
-                    findings.check(check.project_arn.clone(), alone);
-                }
+                let alone = unseen.into_iter();
+                let alone = alone.map(|it| project.check(queried.clone(), vec![it]));
+                findings.next = alone.collect();
             }
-            (None, Some(project_arn)) if !unseen.is_empty() => {
-                project.begin_call(&unseen);
-                findings.check(project_arn, unseen);
-            }
-            (failure, _) => {
-                let error = failure.unwrap_or_else(|| {
-                    CallError::not_found(format!(
-                        "DescribeProjectVersions does not list this model in project `{name}`"
-                    ))
-                });
-                unseen.iter().for_each(|it| {
-                    project.unseen.remove(it);
-                });
-                findings.fail(unseen, &error);
+            (Some(error), _) => findings.results.extend(fail(unseen, &error)),
+            // If a project is listed twice, the right one is the one that lists the model.
+            (None, Some(other)) => findings.next.push(project.check(other, unseen)),
+            (None, None) => {
+                let error = CallError::not_found(format!(
+                    "DescribeProjectVersions does not list this model in project `{}`",
+                    queried.name
+                ));
+                findings.results.extend(fail(unseen, &error));
             }
         }
         findings
-    }
-}
-
-impl Findings {
-    /// Adds a call that checks these models.
-    fn check(&mut self, project_arn: String, models: Vec<ModelArn>) {
-        let check = StatusCheck {
-            project_arn,
-            models,
-        };
-        self.next.push(ScopePurpose::CheckVersions(check));
-    }
-
-    /// Adds the results of models whose check has failed.
-    fn fail(&mut self, models: impl IntoIterator<Item = ModelArn>, error: &CallError) {
-        let results = models.into_iter().map(|model_arn| CheckResult {
-            model_arn,
-            description: Err(error.clone()),
-        });
-        self.results.extend(results);
     }
 }
 
 impl ProjectChecks {
-    /// Adds a project with this name. The one that is CREATED is most likely the right one.
-    fn add(&mut self, project: Project) {
-        self.known.retain(|known| known.arn != project.arn);
-        self.known.push(project);
-        self.known
-            .sort_by_key(|known| known.state != ProjectState::Created);
+    /// The call that checks these models, which is then under way.
+    fn check(&mut self, project: Project, models: Vec<ModelArn>) -> Request {
+        self.batches += usize::from(models.len() > 1);
+        Request::DescribeProjectVersions { project, models }
     }
 
-    /// Notes that a call begins that checks these models.
-    fn begin_call(&mut self, models: &[ModelArn]) {
-        match models {
-            [alone] => {
-                self.alone.insert(alone.clone());
-            }
-            _ => self.calls += 1,
-        }
+    /// The other project with the same name.
+    fn after(&self, project: &Project) -> Option<Project> {
+        let mut known = self.known.iter();
+        known.find(|known| known.arn == project.arn)?;
+        known.next().cloned()
     }
+}
 
-    /// Notes that a call has ended that checked these models.
-    fn end_call(&mut self, models: &[ModelArn]) {
-        match models {
-            [alone] => {
-                self.alone.remove(alone);
-            }
-            _ => self.calls -= 1,
-        }
-    }
-
-    /// The checks of all models that are due, which are then under way. A model whose own call is
-    /// still under way is left for later: the rest of that call would be taken for that of the new
-    /// one.
-    fn checks(&mut self) -> Vec<StatusCheck> {
-        let Some(Project { arn, .. }) = self.known.first() else {
-            return Vec::new();
-        };
-        let due: Vec<ModelArn> = self.due.difference(&self.alone).cloned().collect();
-        let checks = due.chunks(NAMES_PER_CALL).map(|models| StatusCheck {
-            project_arn: arn.clone(),
-            models: models.to_vec(),
-        });
-        let checks: Vec<StatusCheck> = checks.collect();
-        self.due.retain(|it| self.alone.contains(it));
-        self.unseen.extend(due);
-        for check in &checks {
-            self.begin_call(&check.models);
-        }
-        checks
-    }
-
-    /// The ARN of the other project with the same name.
-    fn arn_after(&self, arn: &str) -> Option<String> {
-        let mut known = self.known.iter().skip_while(|known| known.arn != arn);
-        known.nth(1).map(|project| project.arn.clone())
-    }
+/// The results of models whose check has failed.
+fn fail(
+    models: impl IntoIterator<Item = ModelArn>,
+    error: &CallError,
+) -> impl Iterator<Item = CheckResult> {
+    models.into_iter().map(|model_arn| CheckResult {
+        model_arn,
+        description: Err(error.clone()),
+    })
 }
 
 #[cfg(test)]
@@ -331,9 +266,9 @@ mod tests {
 
     use fastrand::Rng;
 
-    use Rest::{Nothing, Pages};
-
     use crate::calls::status::Status;
+
+    use Page::{Earlier, Last};
 
     const DEADLINE: Duration = Duration::from_secs(900);
 
@@ -348,8 +283,22 @@ mod tests {
         (0..count).map(|number| model(project, number)).collect()
     }
 
+    /// A check of models of one project.
+    #[derive(Clone, Debug)]
+    struct StatusCheck {
+        project: Project,
+        models: Vec<ModelArn>,
+    }
+
+    /// Whether a response is the last page of its list.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Page {
+        Last,
+        Earlier,
+    }
+
     /// The checks of these models, and the calls for them.
-    fn begin(models: impl IntoIterator<Item = ModelArn>) -> (Checks, Vec<ScopePurpose>) {
+    fn begin(models: impl IntoIterator<Item = ModelArn>) -> (Checks, Vec<Request>) {
         let mut checks = Checks::new(Instant::now());
         models.into_iter().for_each(|model| checks.check_now(model));
         let calls = checks.calls();
@@ -357,19 +306,59 @@ mod tests {
     }
 
     /// The names of the projects that a call looks up.
-    fn lookup(call: ScopePurpose) -> Vec<String> {
+    fn lookup(call: Request) -> Vec<String> {
         match call {
-            ScopePurpose::LookUpProjects(names) => names,
+            Request::DescribeProjects { names } => names,
             call => panic!("{call:?}"),
         }
     }
 
-    fn status_checks(calls: Vec<ScopePurpose>) -> Vec<StatusCheck> {
+    fn status_checks(calls: Vec<Request>) -> Vec<StatusCheck> {
         let checks = calls.into_iter().map(|call| match call {
-            ScopePurpose::CheckVersions(check) => check,
+            Request::DescribeProjectVersions { project, models } => StatusCheck { project, models },
             call => panic!("{call:?}"),
         });
         checks.collect()
+    }
+
+    /// Handles a response to a lookup of projects.
+    fn take_projects(
+        checks: &mut Checks,
+        names: Vec<String>,
+        response: Result<Vec<Project>, CallError>,
+        page: Page,
+    ) -> Vec<CheckResult> {
+        let failure = match response {
+            Ok(projects) => {
+                projects.iter().for_each(|it| checks.know(it));
+                None
+            }
+            Err(error) => Some(error),
+        };
+        match page {
+            Page::Last => checks.end_lookup(names, failure.as_ref()),
+            Page::Earlier => Vec::new(),
+        }
+    }
+
+    /// Handles a response to a check.
+    fn take_versions(
+        checks: &mut Checks,
+        check: StatusCheck,
+        response: Result<Vec<Version>, CallError>,
+        page: Page,
+    ) -> Findings {
+        let failure = match response {
+            Ok(versions) => {
+                checks.show(&check.models, versions);
+                None
+            }
+            Err(error) => Some(error),
+        };
+        match page {
+            Page::Last => checks.end_check(check.project, check.models, failure),
+            Page::Earlier => Findings::default(),
+        }
     }
 
     /// The calls for models whose projects have already been looked up.
@@ -378,8 +367,7 @@ mod tests {
         for call in calls {
             let names = lookup(call);
             let projects = Ok(created(&names));
-            let findings = checks.take_projects(names, projects, Nothing);
-            assert!(findings.next.is_empty() && findings.results.is_empty());
+            assert!(take_projects(&mut checks, names, projects, Last).is_empty());
         }
         let calls = status_checks(checks.calls());
         (checks, calls)
@@ -454,14 +442,14 @@ mod tests {
             let names = lookup(call);
             sizes.push(names.len());
             let projects = Ok(created(&names));
-            checks.take_projects(names, projects, Nothing);
+            take_projects(&mut checks, names, projects, Last);
         }
         assert_eq!(sizes, [10, 10, 5]);
         let calls = status_checks(checks.calls());
         assert_eq!(calls.len(), 25);
         for check in calls {
             let seen = Ok(versions(&check.models));
-            checks.take_versions(check, seen, Nothing);
+            take_versions(&mut checks, check, seen, Last);
         }
         each_of_25().for_each(|model| checks.check_now(model));
         assert_eq!(status_checks(checks.calls()).len(), 25);
@@ -480,57 +468,32 @@ mod tests {
             let asked: Vec<usize> = calls.iter().map(|check| check.models.len()).collect();
             assert_eq!(asked, sizes, "{count} models");
             assert!(calls.iter().flat_map(|check| &check.models).eq(&all));
-            assert_eq!(calls[0].project_arn, project_arn("shelf", 1));
+            assert_eq!(calls[0].project.arn, project_arn("shelf", 1));
         }
         let all = ["dock", "shelf"]
             .into_iter()
             .flat_map(|name| models(name, 3));
         let (_, calls) = checks_of(all);
-        let arns: Vec<&str> = calls.iter().map(|check| &*check.project_arn).collect();
+        let arns: Vec<&str> = calls.iter().map(|check| &*check.project.arn).collect();
         assert_eq!(arns, [project_arn("dock", 1), project_arn("shelf", 1)]);
     }
 
     #[test]
-    fn each_page_of_a_check_has_its_results_and_what_no_page_shows_is_not_there() {
+    fn a_check_has_what_all_its_pages_show_and_what_none_shows_is_not_there() {
         let arns = models("shelf", 3);
         let (mut checks, mut calls) = checks_of(arns.clone());
         let check = calls.pop().unwrap();
         for number in [0, 1] {
-            // A list that is restarted shows the first model again, which is no news.
             let page = Ok(versions(&arns[..=number]));
-            let findings = checks.take_versions(check.clone(), page, Pages);
-            assert!(findings.next.is_empty());
-            let seen: Vec<&str> = words(&findings.results).into_keys().collect();
-            assert_eq!(seen, [arns[number].version()]);
+            take_versions(&mut checks, check.clone(), page, Earlier);
         }
-        let findings = checks.take_versions(check, Ok(Vec::new()), Nothing);
+        let findings = take_versions(&mut checks, check, Ok(Vec::new()), Last);
         assert!(findings.next.is_empty());
         let words = words(&findings.results);
-        assert_eq!(words.len(), 1);
+        assert_eq!([&words["v00"], &words["v01"]], ["STOPPING", "STOPPING"]);
         assert!(words["v02"].starts_with(
             "ResourceNotFoundException: DescribeProjectVersions does not list this model"
         ));
-    }
-
-    #[test]
-    fn the_rest_of_a_check_says_nothing_about_a_model_that_is_to_be_checked_again() {
-        let arn = model("shelf", 0);
-        let (mut checks, mut calls) = checks_of([arn.clone()]);
-        let check = calls.pop().unwrap();
-        let page = Ok(versions(&check.models));
-        let findings = checks.take_versions(check.clone(), page, Pages);
-        assert_eq!(findings.results.len(), 1);
-        checks.check_now(arn.clone());
-        let other = model("shelf", 1);
-        checks.check_now(other.clone());
-        let under_way = status_checks(checks.calls());
-        let findings = checks.take_versions(check, Ok(Vec::new()), Nothing);
-        assert!(findings.results.is_empty() && findings.next.is_empty());
-        let later = status_checks(checks.calls());
-        let checked = under_way.into_iter().chain(later);
-        let mut checked: Vec<ModelArn> = checked.flat_map(|check| check.models).collect();
-        checked.sort();
-        assert_eq!(checked, [arn, other]);
     }
 
     #[test]
@@ -544,7 +507,7 @@ mod tests {
         ] {
             let (mut checks, mut calls) = checks_of(models("shelf", 3));
             let failed = Err(error.clone());
-            let findings = checks.take_versions(calls.pop().unwrap(), failed, Nothing);
+            let findings = take_versions(&mut checks, calls.pop().unwrap(), failed, Last);
             assert!(findings.results.is_empty());
             let calls = status_checks(findings.next);
             assert_eq!(calls.len(), 3);
@@ -555,7 +518,7 @@ mod tests {
                     [_] => Ok(versions(&check.models)),
                     several => panic!("{several:?}"),
                 };
-                let findings = checks.take_versions(check, response, Nothing);
+                let findings = take_versions(&mut checks, check, response, Last);
                 assert!(findings.next.is_empty());
                 all.extend(findings.results);
             }
@@ -575,36 +538,16 @@ mod tests {
         let arns = models("shelf", 3);
         let (mut checks, mut calls) = checks_of(arns.clone());
         let check = calls.pop().unwrap();
-        checks.take_versions(check.clone(), Ok(versions(&arns[..2])), Pages);
-        let findings = checks.take_versions(check, Err(CallError::NoResponse), Nothing);
-        assert!(findings.results.is_empty());
+        take_versions(
+            &mut checks,
+            check.clone(),
+            Ok(versions(&arns[..2])),
+            Earlier,
+        );
+        let findings = take_versions(&mut checks, check, Err(CallError::NoResponse), Last);
+        assert_eq!(findings.results.len(), 2);
         let calls = status_checks(findings.next);
         assert!(calls.iter().flat_map(|check| &check.models).eq(&arns[2..]));
-    }
-
-    #[test]
-    fn a_lookup_of_several_projects_that_fails_is_taken_apart() {
-        for error in [refused("InternalServerError"), CallError::NoResponse] {
-            let (mut checks, mut calls) = begin([model("dock", 0), model("shelf", 1)]);
-            let names = lookup(calls.pop().unwrap());
-            let findings = checks.take_projects(names, Err(error.clone()), Nothing);
-            assert!(findings.results.is_empty());
-            let lookups: Vec<Vec<String>> = findings.next.into_iter().map(lookup).collect();
-            assert_eq!(lookups, [["dock"], ["shelf"]]);
-            let mut all = Vec::new();
-            for names in lookups {
-                let response = match &*names[0] {
-                    "dock" => Err(error.clone()),
-                    _ => Ok(created(&names)),
-                };
-                let findings = checks.take_projects(names, response, Nothing);
-                assert!(findings.next.is_empty());
-                all.extend(findings.results);
-            }
-            assert_eq!(words(&all), BTreeMap::from([("v00", error.to_string())]));
-            let calls = status_checks(checks.calls());
-            assert_eq!(calls[0].models, [model("shelf", 1)]);
-        }
     }
 
     #[test]
@@ -612,15 +555,15 @@ mod tests {
         for code in ["AccessDeniedException", "AccessDenied"] {
             let (mut checks, mut calls) = checks_of(models("shelf", 3));
             let denied = Err(refused(code));
-            let findings = checks.take_versions(calls.pop().unwrap(), denied, Nothing);
+            let findings = take_versions(&mut checks, calls.pop().unwrap(), denied, Last);
             assert!(findings.next.is_empty() && checks.calls().is_empty());
             assert_eq!(findings.results.len(), 3);
 
             let (mut checks, mut calls) = begin([model("dock", 0), model("shelf", 0)]);
             let names = lookup(calls.pop().unwrap());
-            let findings = checks.take_projects(names, Err(refused(code)), Nothing);
-            assert!(findings.next.is_empty() && checks.calls().is_empty());
-            assert_eq!(findings.results.len(), 2);
+            let failed = take_projects(&mut checks, names, Err(refused(code)), Last);
+            assert!(checks.calls().is_empty());
+            assert_eq!(failed.len(), 2);
             assert_eq!(checks.next_round(), None);
         }
     }
@@ -630,10 +573,10 @@ mod tests {
         let (mut checks, mut calls) = begin([model("dock", 0), model("shelf", 1)]);
         let names = lookup(calls.pop().unwrap());
         let shelf = Ok(vec![project("shelf", 1, ProjectState::Created)]);
-        let findings = checks.take_projects(names.clone(), shelf, Pages);
-        assert!(findings.results.is_empty() && checks.calls().is_empty());
-        let findings = checks.take_projects(names, Ok(Vec::new()), Nothing);
-        let words = words(&findings.results);
+        take_projects(&mut checks, names.clone(), shelf, Earlier);
+        assert!(checks.calls().is_empty());
+        let missing = take_projects(&mut checks, names, Ok(Vec::new()), Last);
+        let words = words(&missing);
         assert_eq!(words.len(), 1);
         assert!(words["v00"].starts_with(
             "ResourceNotFoundException: DescribeProjects finds no Custom Labels project `dock`"
@@ -654,25 +597,25 @@ mod tests {
             let (mut checks, mut calls) = begin(models("shelf", 4));
             let names = lookup(calls.pop().unwrap());
             for project in projects {
-                checks.take_projects(names.clone(), Ok(vec![project]), Pages);
+                take_projects(&mut checks, names.clone(), Ok(vec![project]), Earlier);
             }
-            checks.take_projects(names, Ok(Vec::new()), Nothing);
+            take_projects(&mut checks, names, Ok(Vec::new()), Last);
 
             let check = status_checks(checks.calls()).pop().unwrap();
-            assert_eq!(check.project_arn, project_arn("shelf", 2));
+            assert_eq!(check.project.arn, project_arn("shelf", 2));
             let first = Ok(versions(&[model("shelf", 0)]));
-            let mut findings = checks.take_versions(check, first, Nothing);
+            let mut findings = take_versions(&mut checks, check, first, Last);
             assert_eq!(findings.results.len(), 1);
             let check = status_checks(std::mem::take(&mut findings.next))
                 .pop()
                 .unwrap();
-            assert_eq!(check.project_arn, project_arn("shelf", 1));
+            assert_eq!(check.project.arn, project_arn("shelf", 1));
             assert_eq!(check.models, models("shelf", 4)[1..]);
             // The others of the project wait for that one too.
             checks.check_now(model("shelf", 0));
             assert!(checks.calls().is_empty());
             let rest = Ok(versions(&models("shelf", 3)[1..]));
-            let findings = checks.take_versions(check, rest, Nothing);
+            let findings = take_versions(&mut checks, check, rest, Last);
             assert!(findings.next.is_empty());
             let words = words(&findings.results);
             assert_eq!([&words["v01"], &words["v02"]], ["STOPPING", "STOPPING"]);
@@ -686,14 +629,14 @@ mod tests {
         let (mut checks, mut calls) = begin([model("shelf", 0)]);
         let names = lookup(calls.pop().unwrap());
         for (state, rest) in [
-            (ProjectState::Created, Pages),
-            (ProjectState::Changing, Nothing),
+            (ProjectState::Created, Earlier),
+            (ProjectState::Changing, Last),
         ] {
             let page = Ok(vec![project("shelf", 1, state)]);
-            checks.take_projects(names.clone(), page, rest);
+            take_projects(&mut checks, names.clone(), page, rest);
         }
         let check = status_checks(checks.calls()).pop().unwrap();
-        let findings = checks.take_versions(check, Ok(Vec::new()), Nothing);
+        let findings = take_versions(&mut checks, check, Ok(Vec::new()), Last);
         assert!(findings.next.is_empty());
         assert_eq!(findings.results.len(), 1);
     }
@@ -706,7 +649,7 @@ mod tests {
         assert!(checks.calls().is_empty());
         let check = calls.pop().unwrap();
         let seen = Ok(versions(&check.models));
-        checks.take_versions(check, seen, Nothing);
+        take_versions(&mut checks, check, seen, Last);
         let [check] = &status_checks(checks.calls())[..] else {
             panic!("{checks:?}");
         };
@@ -730,11 +673,11 @@ mod tests {
         assert_eq!(several.models.len(), 2);
         // Its end is not that of the check of several.
         let seen = Ok(versions(&alone.models));
-        checks.take_versions(alone, seen, Nothing);
+        take_versions(&mut checks, alone, seen, Last);
         checks.check_now(model("shelf", 0));
         assert!(checks.calls().is_empty());
         let seen = Ok(versions(&several.models));
-        checks.take_versions(several, seen, Nothing);
+        take_versions(&mut checks, several, seen, Last);
         let alone = status_checks(checks.calls()).pop().unwrap();
         assert_eq!(alone.models, [model("shelf", 0)]);
     }
@@ -767,11 +710,10 @@ mod tests {
             let (mut checks, mut under_way) = begin(all.iter().cloned());
             let mut done = BTreeSet::new();
             for _ in 0..500 {
-                let places = places(&checks, &done);
+                let places = places(&checks, &under_way, &done);
                 assert!(places.iter().eq(&all), "seed {seed}: {places:?}");
                 if under_way.is_empty() {
-                    let unseen = checks.projects.values().flat_map(|it| &it.unseen);
-                    assert_eq!(unseen.count(), 0, "seed {seed}");
+                    assert!(checks.shown.is_empty(), "seed {seed}");
                     checks.begin_round(Instant::now(), Instant::now() + DEADLINE);
                     under_way.extend(checks.calls());
                     if under_way.is_empty() {
@@ -779,9 +721,9 @@ mod tests {
                     }
                 }
                 let call = under_way.swap_remove(rng.usize(..under_way.len()));
-                let rest = if rng.bool() { Pages } else { Nothing };
-                let (findings, rest) = respond(&mut checks, call.clone(), rest, &mut rng);
-                if rest == Pages {
+                let page = if rng.bool() { Earlier } else { Last };
+                let (findings, page) = respond(&mut checks, call.clone(), page, &mut rng);
+                if page == Earlier {
                     under_way.push(call);
                 }
                 under_way.extend(findings.next);
@@ -799,24 +741,23 @@ mod tests {
     }
 
     /// All models, once for each place that they are in.
-    fn places(checks: &Checks, done: &BTreeSet<ModelArn>) -> Vec<ModelArn> {
+    fn places(checks: &Checks, under_way: &[Request], done: &BTreeSet<ModelArn>) -> Vec<ModelArn> {
         let mut places = Vec::from_iter(done.iter().cloned());
         places.extend(checks.waiting.iter().cloned());
         for project in checks.projects.values() {
             places.extend(project.due.iter().cloned());
-            places.extend(project.unseen.iter().cloned());
+        }
+        for call in under_way {
+            if let Request::DescribeProjectVersions { models, .. } = call {
+                places.extend(models.iter().cloned());
+            }
         }
         places.sort();
         places
     }
 
     /// Responds to a call in any way that the service may. A failed call has no more pages.
-    fn respond(
-        checks: &mut Checks,
-        call: ScopePurpose,
-        rest: Rest,
-        rng: &mut Rng,
-    ) -> (Findings, Rest) {
+    fn respond(checks: &mut Checks, call: Request, page: Page, rng: &mut Rng) -> (Findings, Page) {
         let error = match rng.u8(..8) {
             0 => Some(unreadable()),
             1 => Some(refused("AccessDeniedException")),
@@ -824,23 +765,28 @@ mod tests {
             3 => Some(CallError::NoResponse),
             _ => None,
         };
-        let rest = match error {
-            Some(_) => Nothing,
-            None => rest,
+        let page = match error {
+            Some(_) => Last,
+            None => page,
         };
         let findings = match call {
-            ScopePurpose::LookUpProjects(names) => {
+            Request::DescribeProjects { names } => {
                 let mut projects = created(&names);
                 projects.retain(|_| rng.u8(..8) > 0);
-                checks.take_projects(names, error.map_or(Ok(projects), Err), rest)
+                let response = error.map_or(Ok(projects), Err);
+                Findings {
+                    results: take_projects(checks, names, response, page),
+                    next: Vec::new(),
+                }
             }
-            ScopePurpose::CheckVersions(check) => {
-                let mut versions = versions(&check.models);
+            Request::DescribeProjectVersions { project, models } => {
+                let mut versions = versions(&models);
                 versions.retain(|_| rng.bool());
-                checks.take_versions(check, error.map_or(Ok(versions), Err), rest)
+                let response = error.map_or(Ok(versions), Err);
+                take_versions(checks, StatusCheck { project, models }, response, page)
             }
             call => panic!("{call:?}"),
         };
-        (findings, rest)
+        (findings, page)
     }
 }

@@ -1,16 +1,13 @@
 //! The models that patterns match, found by listing projects and their versions.
 
 use std::collections::{BTreeSet, HashSet};
-use std::ops::Range;
-use std::sync::Arc;
 
 use super::assignment::Pattern;
-use super::purpose::{ProjectList, ScopePurpose, VersionList};
 use crate::arn::{ModelArn, ModelPattern};
 use crate::calls::error::CallError;
 use crate::calls::operation::Operation;
-use crate::calls::request::NAMES_PER_CALL;
-use crate::calls::response::{Description, Project, ProjectState, Version};
+use crate::calls::request::{NAMES_PER_CALL, Request};
+use crate::calls::response::{Description, Project, Version};
 use crate::calls::status::Phase;
 use crate::report::Failure;
 
@@ -29,8 +26,6 @@ pub(super) struct Search<'a> {
     pub(super) pattern: &'a ModelPattern,
     /// Whether it matches a version, running or not.
     pub(super) has_match: bool,
-    /// The account of the projects that were listed, if it is not the pattern's.
-    pub(super) other_account: Option<String>,
     /// Why the lookup is incomplete, if it is. Models may have been found all the same.
     pub(super) failure: Option<Failure>,
 }
@@ -41,57 +36,34 @@ pub(super) struct Search<'a> {
 /// that cannot be read to its end fails those of its patterns that it may concern; what was found
 /// before is not lost. Memory grows with the projects and with the models found, not with the
 /// versions listed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Discovery<'a> {
-    account: Arc<str>,
     searches: Vec<Search<'a>>,
-    /// The projects whose versions have been listed: a list of projects that is read anew lists
-    /// them again.
-    listed: HashSet<Listed>,
-}
-
-/// A project, by its ARN, and the first of the searches for which its versions have been listed.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Listed {
-    arn: String,
-    first_search: usize,
+    /// The ARNs of the projects whose versions have been listed for all of these patterns: a list
+    /// of projects that is read anew lists them again.
+    listed: HashSet<String>,
 }
 
 impl<'a> Discovery<'a> {
-    /// The discovery in an account, without any patterns yet.
-    pub(super) fn new(account: &Arc<str>) -> Self {
-        Self {
-            account: Arc::clone(account),
-            searches: Vec::new(),
-            listed: HashSet::new(),
-        }
-    }
-
     /// Searches for these patterns as well. Returns the first calls: for the projects that the
     /// patterns name, or for all projects if a name has a wildcard.
-    pub(super) fn add(&mut self, patterns: Vec<Pattern<'a>>) -> Vec<ScopePurpose> {
+    pub(super) fn add(&mut self, patterns: Vec<Pattern<'a>>) -> Vec<Request> {
         if patterns.is_empty() {
             return Vec::new();
         }
         let names = patterns.iter().map(|it| it.pattern.project_name());
         let names = names.collect::<Option<BTreeSet<&str>>>();
-        let first = self.searches.len();
-        let added = patterns
-            .into_iter()
-            .map(|Pattern { entry, pattern }| Search {
-                entry,
-                pattern,
-                has_match: false,
-                other_account: None,
-                failure: None,
-            });
-        self.searches.extend(added);
-        let searches = first..self.searches.len();
-        let list = |names: &[&str]| {
-            ScopePurpose::FindProjects(ProjectList {
-                names: names.iter().map(|name| (*name).to_owned()).collect(),
-                searches: searches.clone(),
-            })
+        let patterns = patterns.into_iter();
+        let searches = patterns.map(|Pattern { entry, pattern }| Search {
+            entry,
+            pattern,
+            has_match: false,
+            failure: None,
+        });
+        self.searches.extend(searches);
+        self.listed.clear();
+        let list = |names: &[&str]| Request::DescribeProjects {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
         };
         match names {
             None => vec![list(&[])],
@@ -114,123 +86,32 @@ impl<'a> Discovery<'a> {
         matches.map(|search| search.entry).min()
     }
 
-    /// Handles a page of projects. Returns the calls to make next.
-    pub(super) fn take_projects(
-        &mut self,
-        list: ProjectList,
-        projects: Result<Vec<Project>, CallError>,
-    ) -> Vec<ScopePurpose> {
-        let projects = match projects {
-            Ok(projects) => projects,
-            // One of the projects may be what makes the call fail.
-            Err(error) if list.names.len() > 1 && !error.is_denied() => {
-                let alone = list.names.into_iter().map(|name| {
-                    ScopePurpose::FindProjects(ProjectList {
-                        names: vec![name],
-                        searches: list.searches.clone(),
-                    })
-                });
-                return alone.collect();
-            }
-            Err(error) => {
-                self.fail_projects(&list, &error.into());
-                return Vec::new();
-            }
-        };
+    /// Handles a page of projects. Returns the calls that list the versions of those in which a
+    /// pattern may match.
+    pub(super) fn take_projects(&mut self, projects: &[Project]) -> Vec<Request> {
         let mut next = Vec::new();
-        for project in &projects {
-            // A project that was deleted and created again is listed twice, and the new one is the
-            // right one.
-            let is_gone = project.state != ProjectState::Created
-                && projects.iter().any(|other| {
-                    other.state == ProjectState::Created && other.name == project.name
-                });
-            let account = project.arn.split(':').nth(4).unwrap_or_default();
-            if account != &*self.account {
-                for search in &mut self.searches {
-                    search.other_account = Some(account.to_owned());
-                }
-                continue;
-            }
-            let is_wanted = |it: &mut Search| it.pattern.matches_project(&project.name);
-            if is_gone || !self.searches_of(&list.searches).any(is_wanted) {
-                continue;
-            }
-            let is_new = self.listed.insert(Listed {
-                arn: project.arn.clone(),
-                first_search: list.searches.start,
-            });
-            if is_new {
-                next.push(ScopePurpose::FindVersions(VersionList {
+        for project in projects {
+            let mut searches = self.searches.iter();
+            let is_wanted = searches.any(|it| it.pattern.matches_project(&project.name));
+            if is_wanted && self.listed.insert(project.arn.clone()) {
+                next.push(Request::DescribeProjectVersions {
                     project: project.clone(),
-                    searches: list.searches.clone(),
-                }));
+                    models: Vec::new(),
+                });
             }
         }
         next
     }
 
-    /// Handles a page of a project's versions. Returns the models that patterns match.
-    pub(super) fn take_versions(
-        &mut self,
-        list: &VersionList,
-        versions: Result<Vec<Version>, CallError>,
-    ) -> Vec<FoundModel> {
-        match versions {
-            Ok(versions) => {
-                let found = versions.into_iter();
-                found
-                    .filter_map(|version| self.find(list, version))
-                    .collect()
-            }
-            // The project has been deleted since it was listed.
-            Err(error) if error.is_not_found() => Vec::new(),
-            Err(error) => {
-                self.fail_versions(list, &error.into());
-                Vec::new()
-            }
-        }
-    }
-
-    /// Notes that projects could not be listed.
-    pub(super) fn fail_projects(&mut self, list: &ProjectList, failure: &Failure) {
-        let is_listed = |name: &str| list.names.iter().any(|listed| listed == name);
-        for search in self.searches_of(&list.searches) {
-            let name = search.pattern.project_name();
-            if list.names.is_empty() || name.is_some_and(is_listed) {
-                search.failure.get_or_insert_with(|| failure.clone());
-            }
-        }
-    }
-
-    /// Notes that the versions of a project could not be listed.
-    pub(super) fn fail_versions(&mut self, list: &VersionList, failure: &Failure) {
-        for search in self.searches_of(&list.searches) {
-            if search.pattern.matches_project(&list.project.name) {
-                search.failure.get_or_insert_with(|| failure.clone());
-            }
-        }
-    }
-
-    /// Notes that nothing more can be found for any pattern.
-    pub(super) fn fail(&mut self, failure: &Failure) {
-        for search in &mut self.searches {
-            search.failure.get_or_insert_with(|| failure.clone());
-        }
-    }
-
-    /// What has been found for each pattern.
-    pub(super) fn into_searches(self) -> Vec<Search<'a>> {
-        self.searches
-    }
-
-    fn find(&mut self, list: &VersionList, version: Version) -> Option<FoundModel> {
+    /// Handles a version of a project. Returns the model if a pattern matches it, unless it is not
+    /// running.
+    pub(super) fn find(&mut self, project: &Project, version: Version) -> Option<FoundModel> {
         let is_not_running = version.description.status.phase() == Phase::NotRunning;
         let Ok(model_arn) = version.model_arn.parse::<ModelArn>() else {
             // There is no telling whether a pattern matches it.
             if !is_not_running {
                 let error = CallError::unreadable(Operation::DescribeProjectVersions);
-                self.fail_versions(list, &error.into());
+                self.fail_versions(project, &error.into());
             }
             return None;
         };
@@ -247,9 +128,36 @@ impl<'a> Discovery<'a> {
         })
     }
 
-    fn searches_of(&mut self, searches: &Range<usize>) -> impl Iterator<Item = &mut Search<'a>> {
-        let count = searches.end.saturating_sub(searches.start);
-        self.searches.iter_mut().skip(searches.start).take(count)
+    /// Notes that the projects with these names could not be listed, or all of them.
+    pub(super) fn fail_projects(&mut self, names: &[String], failure: &Failure) {
+        self.fail(failure, |pattern| {
+            let name = pattern.project_name();
+            names.is_empty() || name.is_some_and(|name| names.iter().any(|it| it == name))
+        });
+    }
+
+    /// Notes that the versions of a project could not be listed.
+    pub(super) fn fail_versions(&mut self, project: &Project, failure: &Failure) {
+        self.fail(failure, |pattern| pattern.matches_project(&project.name));
+    }
+
+    /// Notes that nothing more can be found for any pattern.
+    pub(super) fn fail_all(&mut self, failure: &Failure) {
+        self.fail(failure, |_| true);
+    }
+
+    /// What has been found for each pattern.
+    pub(super) fn into_searches(self) -> Vec<Search<'a>> {
+        self.searches
+    }
+
+    /// A lookup tells of its first failure.
+    fn fail(&mut self, failure: &Failure, is_concerned: impl Fn(&ModelPattern) -> bool) {
+        for search in &mut self.searches {
+            if is_concerned(search.pattern) {
+                search.failure.get_or_insert_with(|| failure.clone());
+            }
+        }
     }
 }
 
@@ -257,9 +165,8 @@ impl<'a> Discovery<'a> {
 mod tests {
     use super::*;
 
+    use crate::calls::response::ProjectState;
     use crate::calls::status::Status;
-
-    use ProjectState::{Changing, Created};
 
     const ACCOUNT: &str = "123456789012";
 
@@ -270,60 +177,39 @@ mod tests {
         pattern.parse().unwrap()
     }
 
-    /// These patterns, each its own entry.
-    fn entries(patterns: &[ModelPattern]) -> Vec<Pattern<'_>> {
-        let patterns = patterns.iter().enumerate();
-        let patterns = patterns.map(|(entry, pattern)| Pattern { entry, pattern });
-        patterns.collect()
-    }
-
-    /// The discovery for these patterns, each its own entry, and the first calls.
-    fn begin(patterns: &[ModelPattern]) -> (Discovery<'_>, Vec<ProjectList>) {
-        let mut discovery = Discovery::new(&ACCOUNT.into());
-        let calls = discovery.add(entries(patterns));
-        let lists = calls.into_iter().map(projects_of).collect();
-        (discovery, lists)
-    }
-
-    /// The same, with the list of versions of the one project that exists.
-    fn begin_with<'a>(patterns: &'a [ModelPattern], project: &str) -> (Discovery<'a>, VersionList) {
-        let (mut discovery, mut lists) = begin(patterns);
-        let projects = Ok(created(&[project]));
-        let mut next = discovery.take_projects(lists.pop().unwrap(), projects);
-        (discovery, versions_of(next.pop().unwrap()))
-    }
-
-    fn projects_of(call: ScopePurpose) -> ProjectList {
-        match call {
-            ScopePurpose::FindProjects(list) => list,
+    /// The discovery for these patterns, each its own entry, and the names of the projects that are
+    /// listed first.
+    fn begin(patterns: &[ModelPattern]) -> (Discovery<'_>, Vec<Vec<String>>) {
+        let entries = patterns.iter().enumerate();
+        let entries = entries.map(|(entry, pattern)| Pattern { entry, pattern });
+        let mut discovery = Discovery::default();
+        let calls = discovery.add(entries.collect());
+        let lists = calls.into_iter().map(|call| match call {
+            Request::DescribeProjects { names } => names,
             call => panic!("{call:?}"),
-        }
+        });
+        (discovery, lists.collect())
     }
 
-    fn versions_of(call: ScopePurpose) -> VersionList {
-        match call {
-            ScopePurpose::FindVersions(list) => list,
-            call => panic!("{call:?}"),
-        }
-    }
-
-    /// The names of the projects whose versions are listed next.
-    fn next_projects(next: Vec<ScopePurpose>) -> Vec<String> {
-        let lists = next.into_iter().map(versions_of);
-        lists.map(|list| list.project.name).collect()
-    }
-
-    fn project(name: &str, number: u32, state: ProjectState) -> Project {
+    fn project(name: &str) -> Project {
         Project {
             name: name.to_owned(),
-            arn: format!("arn:aws:rekognition:us-east-1:{ACCOUNT}:project/{name}/{number}"),
-            state,
+            arn: format!("arn:aws:rekognition:us-east-1:{ACCOUNT}:project/{name}/1"),
+            state: ProjectState::Created,
         }
     }
 
-    fn created(names: &[&str]) -> Vec<Project> {
-        let projects = names.iter().map(|name| project(name, 1, Created));
-        projects.collect()
+    /// The names of the projects whose versions are listed next, after a page of these projects.
+    fn listed(discovery: &mut Discovery, names: &[&str]) -> Vec<String> {
+        let projects: Vec<Project> = names.iter().map(|name| project(name)).collect();
+        let next = discovery.take_projects(&projects).into_iter();
+        let names = next.map(|call| match call {
+            Request::DescribeProjectVersions { project, models } if models.is_empty() => {
+                project.name
+            }
+            call => panic!("{call:?}"),
+        });
+        names.collect()
     }
 
     fn version(project: &str, version: &str, status: &str) -> Version {
@@ -344,64 +230,19 @@ mod tests {
         }
     }
 
-    fn refused(code: &str) -> CallError {
-        CallError::Refused {
+    fn denied() -> Failure {
+        Failure::from(CallError::Refused {
             status: 400,
-            code: Some(code.to_owned()),
+            code: Some("AccessDeniedException".to_owned()),
             message: String::new(),
-        }
+        })
     }
 
-    fn denied() -> CallError {
-        refused("AccessDeniedException")
-    }
-
-    /// The names of the versions that were found.
-    fn versions_of_models(found: &[FoundModel]) -> Vec<&str> {
-        found
-            .iter()
-            .map(|found| found.model_arn.version())
-            .collect()
-    }
-
-    /// What has become of a pattern.
-    #[derive(Debug, PartialEq, Eq)]
-    struct End {
-        has_match: bool,
-        /// Why its lookup failed.
-        failure: Option<String>,
-    }
-
-    const MATCHED: End = End {
-        has_match: true,
-        failure: None,
-    };
-    const UNMATCHED: End = End {
-        has_match: false,
-        failure: None,
-    };
-
-    fn failed(has_match: bool, failure: &str) -> End {
-        End {
-            has_match,
-            failure: Some(failure.to_owned()),
-        }
-    }
-
-    /// What has become of each pattern.
-    fn ends(discovery: Discovery<'_>) -> Vec<End> {
+    /// Whether each pattern matches a version, and whether its lookup has failed.
+    fn ends(discovery: Discovery<'_>) -> Vec<(bool, bool)> {
         let searches = discovery.into_searches().into_iter();
-        let ends = searches.map(|search| End {
-            has_match: search.has_match,
-            failure: search.failure.map(|failure| failure.to_string()),
-        });
+        let ends = searches.map(|search| (search.has_match, search.failure.is_some()));
         ends.collect()
-    }
-
-    /// Whether the lookup of each pattern has failed.
-    fn has_failed(discovery: Discovery<'_>) -> Vec<bool> {
-        let ends = ends(discovery).into_iter();
-        ends.map(|end| end.failure.is_some()).collect()
     }
 
     /// Eleven patterns, each of which names a project, so that they take two lists.
@@ -415,9 +256,9 @@ mod tests {
         let mut patterns = eleven();
         patterns.extend([pattern("p03", "v1"), pattern("p10", "v*")]);
         let (_, lists) = begin(&patterns);
-        let sizes: Vec<usize> = lists.iter().map(|list| list.names.len()).collect();
+        let sizes: Vec<usize> = lists.iter().map(Vec::len).collect();
         assert_eq!(sizes, [10, 1]);
-        assert_eq!(lists[1].names, ["p10"]);
+        assert_eq!(lists[1], ["p10"]);
     }
 
     #[test]
@@ -428,209 +269,107 @@ mod tests {
             pattern("*", "v2"),
         ];
         let (_, lists) = begin(&patterns);
-        let [list] = &lists[..] else {
-            panic!("{lists:?}");
-        };
-        assert!(list.names.is_empty());
-        let (mut discovery, lists) = begin(&[]);
-        assert!(lists.is_empty() && discovery.add(Vec::new()).is_empty());
+        assert_eq!(lists, [Vec::<String>::new()]);
+        assert!(begin(&[]).1.is_empty());
     }
 
     #[test]
-    fn two_patterns_share_the_list_of_a_project_and_each_model_is_found_once() {
+    fn two_patterns_share_the_list_of_a_project() {
         let patterns = [pattern("s*", "a*"), pattern("shelf", "*1")];
-        let (mut discovery, mut lists) = begin(&patterns);
-        let projects = Ok(created(&["dock", "shelf", "stall"]));
-        let mut next = discovery.take_projects(lists.pop().unwrap(), projects);
-        let shelf = versions_of(next.remove(0));
-        assert_eq!(shelf.project.name, "shelf");
-        assert_eq!(next_projects(next), ["stall"]);
-        let versions = ["a1", "a2", "b1", "b2"].map(|name| version("shelf", name, "RUNNING"));
-        let found = discovery.take_versions(&shelf, Ok(versions.into()));
-        assert_eq!(versions_of_models(&found), ["a1", "a2", "b1"]);
-        let first_match = |name| {
-            let version = version("shelf", name, "RUNNING");
-            discovery.first_match(&version.model_arn.parse().unwrap())
-        };
-        let places = ["a1", "a2", "b1", "b2"].map(first_match);
-        assert_eq!(places, [Some(0), Some(0), Some(1), None]);
-        assert_eq!(ends(discovery), [MATCHED, MATCHED]);
+        let (mut discovery, _) = begin(&patterns);
+        let first = listed(&mut discovery, &["dock", "shelf"]);
+        assert_eq!(first, ["shelf"]);
+        // A list of projects that is read anew lists each project's versions only once.
+        assert_eq!(listed(&mut discovery, &["shelf", "stall"]), ["stall"]);
+        let names = ["a1", "a2", "b1", "b2"];
+        let version = |name| version("shelf", name, "RUNNING");
+        let found = names.map(|name| discovery.find(&project("shelf"), version(name)).is_some());
+        assert_eq!(found, [true, true, true, false]);
+        let first_match =
+            |name| discovery.first_match(&version(name).model_arn.parse::<ModelArn>().unwrap());
+        assert_eq!(names.map(first_match), [Some(0), Some(0), Some(1), None]);
+        assert_eq!(ends(discovery), [(true, false), (true, false)]);
     }
 
     #[test]
     fn a_version_that_is_not_running_is_not_found_but_counts_as_a_match() {
-        let patterns = [pattern("shelf", "*")];
-        let (mut discovery, list) = begin_with(&patterns, "shelf");
-        let statuses = [
-            "RUNNING", "STARTING", "STOPPING", "MELTING", "", "STOPPED", "FAILED",
-        ];
-        let versions = statuses.map(|status| version("shelf", "v1", status));
-        let found = discovery.take_versions(&list, Ok(versions.into()));
-        let found = found.iter();
-        let found = found.map(|found| found.description.status.as_str());
-        assert!(found.eq(statuses[..5].iter().copied()));
-        assert_eq!(ends(discovery), [MATCHED]);
-        let (mut discovery, list) = begin_with(&patterns, "shelf");
-        let versions = vec![version("shelf", "v1", "STOPPED")];
-        assert!(discovery.take_versions(&list, Ok(versions)).is_empty());
-        assert_eq!(ends(discovery), [MATCHED]);
+        for (status, is_found) in [
+            ("RUNNING", true),
+            ("STARTING", true),
+            ("STOPPING", true),
+            ("MELTING", true),
+            ("", true),
+            ("STOPPED", false),
+            ("FAILED", false),
+        ] {
+            let patterns = [pattern("shelf", "*")];
+            let (mut discovery, _) = begin(&patterns);
+            let found = discovery.find(&project("shelf"), version("shelf", "v1", status));
+            assert_eq!(found.is_some(), is_found, "{status}");
+            assert_eq!(ends(discovery), [(true, false)]);
+        }
     }
 
     #[test]
-    fn a_pattern_that_is_added_later_gets_its_own_lists() {
-        let patterns = [pattern("dock", "*"), pattern("shelf", "v1")];
-        let (mut discovery, mut lists) = begin(&patterns[..1]);
-        discovery.take_projects(lists.pop().unwrap(), Ok(Vec::new()));
-        let mut calls = discovery.add(vec![Pattern {
+    fn for_a_pattern_that_is_added_later_projects_are_listed_again() {
+        let patterns = [pattern("shelf", "v2"), pattern("shelf", "v1")];
+        let (mut discovery, _) = begin(&patterns[..1]);
+        assert_eq!(listed(&mut discovery, &["shelf"]), ["shelf"]);
+        let calls = discovery.add(vec![Pattern {
             entry: 7,
             pattern: &patterns[1],
         }]);
-        let list = projects_of(calls.pop().unwrap());
-        assert_eq!(list.names, ["shelf"]);
-        let mut next = discovery.take_projects(list, Ok(created(&["shelf"])));
-        let versions = Ok(vec![version("shelf", "v1", "RUNNING")]);
-        let found = discovery.take_versions(&versions_of(next.pop().unwrap()), versions);
-        assert_eq!(versions_of_models(&found), ["v1"]);
-        assert_eq!(discovery.first_match(&found[0].model_arn), Some(7));
-        assert_eq!(ends(discovery), [UNMATCHED, MATCHED]);
+        assert_eq!(calls.len(), 1);
+        assert_eq!(listed(&mut discovery, &["shelf"]), ["shelf"]);
+        let found = discovery.find(&project("shelf"), version("shelf", "v1", "RUNNING"));
+        assert_eq!(discovery.first_match(&found.unwrap().model_arn), Some(7));
+        assert_eq!(ends(discovery), [(false, false), (true, false)]);
     }
 
     #[test]
-    fn a_project_that_cannot_be_listed_fails_the_patterns_that_may_match_its_models() {
+    fn a_list_that_cannot_be_read_fails_the_patterns_that_it_may_concern() {
         let patterns = [
             pattern("dock", "*"),
             pattern("sh*", "*"),
             pattern("shelf", "v1"),
             pattern("*", "v?"),
         ];
-        let (mut discovery, mut lists) = begin(&patterns);
-        let projects = Ok(created(&["dock", "shelf"]));
-        for next in discovery.take_projects(lists.pop().unwrap(), projects) {
-            let list = versions_of(next);
-            let response = match &*list.project.name {
-                "shelf" => Err(denied()),
-                _ => Ok(vec![version("dock", "v1", "RUNNING")]),
-            };
-            discovery.take_versions(&list, response);
-        }
-        let denied = |has_match| failed(has_match, "AccessDeniedException: ");
-        let expected = [MATCHED, denied(false), denied(false), denied(true)];
-        assert_eq!(ends(discovery), expected);
-    }
+        let (mut discovery, _) = begin(&patterns);
+        discovery.fail_versions(&project("shelf"), &denied());
+        let ok = (false, false);
+        let failed = (false, true);
+        assert_eq!(ends(discovery), [ok, failed, failed, failed]);
 
-    #[test]
-    fn projects_that_cannot_be_listed_fail_the_patterns_that_name_them() {
-        let patterns = eleven();
-        let (mut discovery, mut lists) = begin(&patterns);
-        let last = lists.pop().unwrap();
-        assert!(discovery.take_projects(last, Err(denied())).is_empty());
-        let expected: Vec<bool> = (0..11).map(|number| number == 10).collect();
-        assert_eq!(has_failed(discovery), expected);
-    }
+        let (mut discovery, _) = begin(&patterns);
+        discovery.fail_projects(&["shelf".to_owned(), "hall".to_owned()], &denied());
+        assert_eq!(ends(discovery), [ok, ok, failed, ok]);
 
-    #[test]
-    fn projects_that_fail_together_are_listed_one_by_one() {
-        for error in [
-            refused("InternalServerError"),
-            refused("InvalidParameterException"),
-            CallError::NoResponse,
-            CallError::unreadable(Operation::DescribeProjects),
-        ] {
-            let patterns = eleven();
-            let (mut discovery, mut lists) = begin(&patterns);
-            let mut listed = Vec::new();
-            for next in discovery.take_projects(lists.remove(0), Err(error.clone())) {
-                let list = projects_of(next);
-                let response = match &list.names[..] {
-                    [name] if name == "p03" => Err(error.clone()),
-                    [name] => Ok(created(&[name])),
-                    several => panic!("{several:?}"),
-                };
-                listed.extend(next_projects(discovery.take_projects(list, response)));
-            }
-            assert_eq!(listed.len(), 9);
-            let expected: Vec<bool> = (0..11).map(|number| number == 3).collect();
-            assert_eq!(has_failed(discovery), expected, "{error:?}");
-        }
-    }
-
-    #[test]
-    fn projects_that_are_denied_together_fail_together() {
-        let patterns = eleven();
-        let (mut discovery, mut lists) = begin(&patterns);
-        let first = lists.remove(0);
-        assert!(discovery.take_projects(first, Err(denied())).is_empty());
-        let expected: Vec<bool> = (0..11).map(|number| number < 10).collect();
-        assert_eq!(has_failed(discovery), expected);
-    }
-
-    #[test]
-    fn a_project_that_is_gone_when_its_versions_are_listed_has_none() {
-        let patterns = [pattern("shelf", "*")];
-        let (mut discovery, list) = begin_with(&patterns, "shelf");
-        let gone = Err(refused("ResourceNotFoundException"));
-        assert!(discovery.take_versions(&list, gone).is_empty());
-        assert_eq!(ends(discovery), [UNMATCHED]);
+        let (mut discovery, _) = begin(&patterns);
+        discovery.fail_projects(&[], &denied());
+        assert_eq!(ends(discovery), [failed; 4]);
     }
 
     #[test]
     fn a_lookup_tells_of_its_first_failure_and_keeps_what_it_found() {
         let patterns = [pattern("shelf", "*")];
-        let (mut discovery, list) = begin_with(&patterns, "shelf");
-        let versions = Ok(vec![version("shelf", "v1", "RUNNING")]);
-        assert_eq!(discovery.take_versions(&list, versions).len(), 1);
-        discovery.take_versions(&list, Err(denied()));
-        discovery.fail_versions(&list, &Failure::out_of_time(None));
-        let expected = [failed(true, "AccessDeniedException: ")];
-        assert_eq!(ends(discovery), expected);
+        let (mut discovery, _) = begin(&patterns);
+        let found = discovery.find(&project("shelf"), version("shelf", "v1", "RUNNING"));
+        assert!(found.is_some());
+        discovery.fail_versions(&project("shelf"), &denied());
+        discovery.fail_all(&Failure::out_of_time(None));
+        let search = discovery.into_searches().pop().unwrap();
+        assert_eq!((search.has_match, search.failure), (true, Some(denied())));
     }
 
     #[test]
     fn an_unreadable_arn_fails_the_patterns_of_its_project_unless_it_is_not_running() {
         for (status, is_failure) in [("RUNNING", true), ("MELTING", true), ("STOPPED", false)] {
             let patterns = [pattern("shelf", "v1"), pattern("dock", "*")];
-            let (mut discovery, list) = begin_with(&patterns, "shelf");
-            let versions = vec![
-                described("arn:of:something:else", status),
-                version("shelf", "v1", "RUNNING"),
-            ];
-            let found = discovery.take_versions(&list, Ok(versions));
-            assert_eq!(versions_of_models(&found), ["v1"]);
-            assert_eq!(has_failed(discovery), [is_failure, false], "{status}");
+            let (mut discovery, _) = begin(&patterns);
+            let unreadable = described("arn:of:something:else", status);
+            assert!(discovery.find(&project("shelf"), unreadable).is_none());
+            let expected = [(false, is_failure), (false, false)];
+            assert_eq!(ends(discovery), expected, "{status}");
         }
-    }
-
-    #[test]
-    fn of_projects_with_the_same_name_only_the_created_one_is_listed_if_there_is_one() {
-        for (states, expected) in [
-            ([Created, Changing], &[1][..]),
-            ([Changing, Created], &[2]),
-            ([Changing, Changing], &[1, 2]),
-            ([Created, Created], &[1, 2]),
-        ] {
-            let patterns = [pattern("*", "*")];
-            let (mut discovery, mut lists) = begin(&patterns);
-            let namesakes = vec![
-                project("shelf", 1, states[0]),
-                project("shelf", 2, states[1]),
-            ];
-            let next = discovery.take_projects(lists.pop().unwrap(), Ok(namesakes));
-            let listed = next.into_iter().map(|next| versions_of(next).project.arn);
-            let expected = expected.iter();
-            let expected = expected.map(|number| project("shelf", *number, Created).arn);
-            assert!(listed.eq(expected), "{states:?}");
-        }
-    }
-
-    #[test]
-    fn projects_of_another_account_are_noted_and_their_versions_not_listed() {
-        let patterns = [pattern("shelf", "*")];
-        let (mut discovery, mut lists) = begin(&patterns);
-        let mut foreign = project("shelf", 1, Created);
-        foreign.arn = foreign.arn.replace(ACCOUNT, "210987654321");
-        let next = discovery.take_projects(lists.pop().unwrap(), Ok(vec![foreign]));
-        assert!(next.is_empty());
-        let search = discovery.into_searches().pop().unwrap();
-        assert_eq!(search.other_account.as_deref(), Some("210987654321"));
     }
 }

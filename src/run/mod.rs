@@ -1,13 +1,12 @@
 //! A run: one loop over one queue of calls, and around it values that decide. It does not know the
 //! SDK.
 //!
-//! - [`assignment`] is what the run is asked to do, [`purpose`] what a call is for, and [`pending`]
-//!   which calls are under way.
+//! - [`assignment`] is what the run is asked to do.
 //! - [`accounts`] is what a wildcard in the account matches, and [`plan`] splits a run into parts.
 //! - [`scopes`] has the accounts and regions, and [`scope`] the models of one account and region.
 //! - [`model`] is the table for one model, from what is known about it to the next step.
 //! - [`discovery`] finds the models of patterns, [`checks`] decides which call checks which models,
-//!   and [`cadence`] when. [`pages`] is how a list is read.
+//!   and [`cadence`] when.
 //! - [`tally`] collects the results.
 
 mod accounts;
@@ -16,10 +15,7 @@ mod cadence;
 mod checks;
 mod discovery;
 mod model;
-mod pages;
-mod pending;
 mod plan;
-mod purpose;
 mod scope;
 mod scopes;
 mod tally;
@@ -35,16 +31,16 @@ use tokio::time::{Instant, sleep_until};
 use crate::arn::{AccountId, ModelPattern, Target};
 use crate::aws::{Aws, Clients};
 use crate::calls::error::CallError;
-use crate::calls::queue::{CallId, Queue};
+use crate::calls::operation::Service;
+use crate::calls::queue::{CallId, Ended, Queue};
+use crate::calls::request::Request;
 use crate::calls::response::Response;
 use crate::report::{Failure, Report};
 use accounts::{AccountList, FoundAccount};
 pub(crate) use assignment::Assignment;
 use assignment::{NamedModel, Pattern, ScopeKey, Targets};
-use pending::{Pending, Unfinished};
 pub use plan::{NotPlanned, Plan, PlannedRun};
-use purpose::Purpose;
-use scopes::{EndedScope, Scopes};
+use scopes::Scopes;
 use tally::Tally;
 
 /// The time that one line of the report takes, with the share of a processor that comes with the
@@ -61,7 +57,7 @@ const LARGEST_SHARE: u32 = 3;
 pub(crate) struct Run<'a> {
     assignment: Assignment<'a>,
     clients: Clients,
-    pending: Pending<'a>,
+    queue: Queue,
     accounts: AccountList<'a>,
     scopes: Scopes<'a>,
     tally: Tally<'a>,
@@ -108,9 +104,9 @@ impl<'a> Run<'a> {
         end: Instant,
     ) -> Result<Plan, NotPlanned> {
         let mut run = Self::new(assignment, aws, Goal::Plan, end);
-        run.accounts.begin(&mut run.pending);
+        run.accounts.begin(&mut run.queue);
         run.make_calls().await;
-        run.give_up();
+        run.give_up(Instant::now());
         match run.accounts.end() {
             Some(unlisted) => Err(NotPlanned::not_listed(&unlisted.failure)),
             None => plan::plan(&assignment, run.planned, accounts_per_run),
@@ -126,7 +122,7 @@ impl<'a> Run<'a> {
             assignment,
             clients: aws.clients(),
             accounts: AccountList::new(assignment),
-            pending: Pending::new(queue, assignment.request_id),
+            queue,
             scopes: Scopes::new(assignment),
             tally: Tally::new(assignment.request_id),
             regions: regions.map(|region| Arc::from(&**region)).collect(),
@@ -161,11 +157,16 @@ impl<'a> Run<'a> {
                 Err(invalid) => self.tally.invalid(entry, &written.text, &invalid),
             }
         }
-        self.accounts.begin(&mut self.pending);
+        self.accounts.begin(&mut self.queue);
+        let (is_complete, now) = (self.accounts.is_complete(), Instant::now());
         for (key, targets) in literal {
-            match self.accounts.is_complete() {
-                true => self.scopes.add(key, targets, &mut self.pending),
-                false => self.scopes.add_extensible(key, targets, &mut self.pending),
+            match is_complete {
+                true => {
+                    self.scopes.add(key, targets, &mut self.queue, now);
+                }
+                false => self
+                    .scopes
+                    .add_extensible(key, targets, &mut self.queue, now),
             }
         }
     }
@@ -175,19 +176,19 @@ impl<'a> Run<'a> {
         let mut in_flight = FuturesUnordered::new();
         while !self.is_done() {
             let (now, due) = (Instant::now(), self.due());
-            for scope in self.pending.queue.fire(now) {
-                self.scopes.wake(scope, &mut self.pending, now, due);
+            for scope in self.queue.fire(now) {
+                self.scopes.wake(scope, &mut self.queue, now, due);
             }
             loop {
-                while let Some(call) = self.pending.queue.next(now, due) {
-                    let attempt = self.clients.attempt(call.scope, call.request);
+                while let Some(call) = self.queue.next(now, due) {
+                    let attempt = self.clients.attempt(call.scope, call.request, call.token);
                     in_flight.push(attempt.map(move |result| (call.id, result)));
                 }
                 if !self.begin_scope(now) {
                     break;
                 }
             }
-            let next = self.pending.queue.due().unwrap_or(due);
+            let next = self.queue.due().unwrap_or(due);
             tokio::select! {
                 biased;
                 () = sleep_until(due) => break,
@@ -212,7 +213,7 @@ impl<'a> Run<'a> {
 
     /// Begins the next scope, if its calls could be made. Returns whether it has.
     fn begin_scope(&mut self, now: Instant) -> bool {
-        let Some(opened) = self.scopes.begin_next(&mut self.pending, now) else {
+        let Some(opened) = self.scopes.begin_next(&mut self.queue, now) else {
             return false;
         };
         self.clients.open(opened.id, opened.region, opened.session);
@@ -222,28 +223,45 @@ impl<'a> Run<'a> {
     /// Handles the end of an attempt.
     fn take(&mut self, id: CallId, result: Result<Response, CallError>) {
         let now = Instant::now();
-        let Some(step) = self.pending.ended(id, result, now) else {
-            return;
+        let step = match self.queue.ended(id, result, now) {
+            Some(Ended::Step(step)) => step,
+            Some(Ended::Retried(retried)) => {
+                tracing::debug!(
+                    requestId = self.assignment.request_id,
+                    operation = retried.operation.name(),
+                    subject = retried.subject,
+                    attempt = retried.attempts,
+                    reason = retried.reason,
+                    "retry"
+                );
+                return;
+            }
+            None => return,
         };
-        let (result, rest) = (step.result, step.rest);
-        match step.purpose {
-            Purpose::Session(account) => self.scopes.take_session(account, result),
-            Purpose::Accounts(list) => {
-                let found = self.accounts.take(&list, result, rest, &mut self.pending);
-                self.take_accounts(found);
+        match &step.request {
+            Request::AssumeRole { role_arn, .. } => {
+                self.scopes.take_session(role_arn, step.result, now);
+            }
+            Request::ListAccounts
+            | Request::ListAccountsForParent { .. }
+            | Request::ListOrganizationalUnitsForParent { .. } => {
+                let found = self.accounts.take(step, &mut self.queue);
+                self.take_accounts(found, now);
                 if self.accounts.is_complete() {
                     self.scopes.close(now);
                 }
             }
-            Purpose::Scope(scope, purpose) => {
-                let pending = &mut self.pending;
-                self.scopes.take(scope, purpose, result, rest, pending, now);
+            Request::StopProjectVersion { .. }
+            | Request::ListTagsForResource { .. }
+            | Request::DescribeProjects { .. }
+            | Request::DescribeProjectVersions { .. } => {
+                self.scopes.take(step, &mut self.queue, now);
             }
         }
         self.note_ended();
     }
 
-    fn take_accounts(&mut self, found: Vec<FoundAccount<'a>>) {
+    fn take_accounts(&mut self, found: Vec<FoundAccount<'a>>, now: Instant) {
         for FoundAccount { id, patterns } in found {
             if self.goal == Goal::Plan {
                 self.planned.push(id);
@@ -256,24 +274,24 @@ impl<'a> Run<'a> {
                 }
             }
             for (key, patterns) in of_scopes {
-                self.scopes.extend(key, patterns, &mut self.pending);
+                self.scopes.extend(key, patterns, &mut self.queue, now);
             }
         }
     }
 
     /// Notes the results of the scopes that have ended.
     fn note_ended(&mut self) {
-        for EndedScope { id, end } in self.scopes.take_ended() {
-            self.pending.queue.close(id);
-            self.clients.close(id);
-            self.tally.add(end);
+        for ended in self.scopes.take_ended() {
+            self.queue.close(ended.id);
+            self.clients.close(ended.id);
+            self.tally.add(ended);
         }
     }
 
     /// Gives up what has not ended, and reports.
     fn end(mut self) -> Report {
         let now = Instant::now();
-        self.give_up();
+        self.give_up(now);
         self.scopes.end(now);
         self.note_ended();
         if let Some(unlisted) = self.accounts.end() {
@@ -294,21 +312,14 @@ impl<'a> Run<'a> {
     }
 
     /// Gives up all calls that are not over.
-    fn give_up(&mut self) {
-        for Unfinished {
-            purpose,
-            last_failure,
-        } in self.pending.give_up()
-        {
-            match purpose {
-                Purpose::Session(account) => self.scopes.give_up_session(account, last_failure),
-                Purpose::Accounts(list) => {
-                    self.accounts
-                        .fail(&list, Failure::out_of_time(last_failure));
+    fn give_up(&mut self, now: Instant) {
+        for call in self.queue.drain() {
+            match call.request.operation().service() {
+                Service::Organizations => {
+                    let failure = Failure::out_of_time(call.last_failure);
+                    self.accounts.fail(&call.request, failure);
                 }
-                Purpose::Scope(scope, purpose) => {
-                    self.scopes.give_up(scope, purpose, last_failure);
-                }
+                Service::Sts | Service::Rekognition => self.scopes.give_up(call, now),
             }
         }
     }

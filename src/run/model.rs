@@ -8,6 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
+use super::assignment::Aim;
 use crate::calls::error::CallError;
 use crate::calls::response::Description;
 use crate::calls::retry;
@@ -17,15 +18,6 @@ use crate::report::{Failure, Outcome};
 
 /// What it means for a model that its tags could not be read.
 const TAGS_UNREAD: &str = "its tags could not be read, so it was left alone";
-
-/// What to do with all the models of a run.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rules {
-    /// Check, but stop nothing.
-    pub(super) dry_run: bool,
-    /// Wait until the service confirms that a model has stopped.
-    pub(super) confirm_stopped: bool,
-}
 
 /// The next step for one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +84,7 @@ impl Model {
     }
 
     /// The next step.
-    pub(super) fn next(&self, rules: Rules) -> Next {
+    pub(super) fn next(&self, aim: Aim) -> Next {
         if let Some(outcome) = &self.outcome {
             return Next::Done(outcome.clone());
         }
@@ -102,17 +94,17 @@ impl Model {
         if self.is_in_doubt {
             return Next::Check;
         }
-        match (self.phase(), rules.dry_run) {
-            (None, true) => Next::Check,
-            (None, false) => Next::Stop(Duration::ZERO),
+        match (self.phase(), aim) {
+            (None, Aim::DryRun) => Next::Check,
+            (None, _) => Next::Stop(Duration::ZERO),
             (Some(Phase::Unknown), _) => Next::Done(self.unexpected_status()),
             (Some(Phase::NotRunning), _) if self.is_accepted => Next::Done(Outcome::Stopped),
             (Some(Phase::NotRunning), _) => Next::Done(Outcome::AlreadyStopped),
-            (Some(_), true) => Next::Done(Outcome::WouldStop),
-            (Some(Phase::Running), false) => Next::Stop(self.pause()),
-            (Some(Phase::Starting), false) => Next::WaitForChange,
-            (Some(Phase::Stopping), false) if rules.confirm_stopped => Next::WaitForChange,
-            (Some(Phase::Stopping), false) => Next::Done(Outcome::Stopping),
+            (Some(_), Aim::DryRun) => Next::Done(Outcome::WouldStop),
+            (Some(Phase::Running), _) => Next::Stop(self.pause()),
+            (Some(Phase::Starting), _) => Next::WaitForChange,
+            (Some(Phase::Stopping), Aim::Stop) => Next::Done(Outcome::Stopping),
+            (Some(Phase::Stopping), Aim::StopAndConfirm) => Next::WaitForChange,
         }
     }
 
@@ -315,18 +307,9 @@ mod tests {
 
     use crate::calls::response::InferenceUnits;
 
-    const STOP: Rules = Rules {
-        dry_run: false,
-        confirm_stopped: true,
-    };
-    const UNCONFIRMED: Rules = Rules {
-        confirm_stopped: false,
-        ..STOP
-    };
-    const DRY_RUN: Rules = Rules {
-        dry_run: true,
-        ..STOP
-    };
+    const STOP: Aim = Aim::StopAndConfirm;
+    const UNCONFIRMED: Aim = Aim::Stop;
+    const DRY_RUN: Aim = Aim::DryRun;
 
     /// The response to a call for a model.
     #[derive(Clone, Copy)]
@@ -439,10 +422,10 @@ mod tests {
         }
     }
 
-    fn check(table: &[(Model, Rules, &str)]) {
-        for (row, (model, rules, expected)) in table.iter().enumerate() {
-            let next = text(&model.next(*rules));
-            assert_eq!(next, *expected, "row {row}: {model:?}, {rules:?}");
+    fn check(table: &[(Model, Aim, &str)]) {
+        for (row, (model, aim, expected)) in table.iter().enumerate() {
+            let next = text(&model.next(*aim));
+            assert_eq!(next, *expected, "row {row}: {model:?}, {aim:?}");
         }
     }
 

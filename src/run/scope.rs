@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use tokio::time::Instant;
 
-use super::assignment::{Assignment, Pattern, ScopeKey, Targets};
-use super::checks::{Checks, Findings};
+use super::assignment::{Assignment, NamedModel, Pattern, ScopeKey, Targets};
+use super::checks::{CheckResult, Checks, Findings};
 use super::discovery::{Discovery, FoundModel, Search};
-use super::model::{Model, News, Next, Rules};
-use super::pending::Pending;
-use super::purpose::{Rest, ScopePurpose};
+use super::model::{Model, News, Next};
 use crate::arn::ModelArn;
 use crate::calls::error::CallError;
-use crate::calls::request::ScopeId;
-use crate::calls::response::Response;
+use crate::calls::queue::{Queue, Rest, Step};
+use crate::calls::request::{Request, ScopeId};
+use crate::calls::response::Content;
+use crate::calls::status::Status;
 use crate::exemption::Exemption;
 use crate::report::{Failure, ModelReport, Outcome};
 
@@ -37,13 +37,11 @@ pub(super) struct ScopeModel {
 #[derive(Debug)]
 pub(super) struct Scope<'a> {
     assignment: Assignment<'a>,
-    rules: Rules,
     id: ScopeId,
     pub(super) key: ScopeKey,
     discovery: Discovery<'a>,
     checks: Checks,
-    /// The models that have no outcome yet, and `None` for the others, so that none is found twice.
-    models: HashMap<ModelArn, Option<Model>>,
+    models: HashMap<ModelArn, Progress>,
     /// The models that are given by their own ARNs, each with the index of its entry.
     named: HashMap<ModelArn, usize>,
     /// How many models have no outcome yet.
@@ -54,38 +52,28 @@ pub(super) struct Scope<'a> {
     wakes_at: Option<Instant>,
     /// Why the calls for these models had not succeeded that did not end in time.
     last_failures: HashMap<ModelArn, String>,
-    /// The same for lookups of projects, by their names.
-    lookup_failures: HashMap<String, String>,
-    reports: Vec<Reported>,
 }
 
-/// A model that has its outcome.
+/// How far a model has come.
 #[derive(Debug)]
-struct Reported {
-    model_arn: ModelArn,
-    report: ModelReport,
+enum Progress {
+    Unfinished(Model),
+    Done(ModelReport),
 }
 
 impl<'a> Scope<'a> {
-    /// A scope with these models and patterns, whose first calls are added to those that are
-    /// pending.
-    pub(super) fn begin(
+    /// A scope without models, patterns or calls.
+    pub(super) fn new(
         assignment: Assignment<'a>,
         id: ScopeId,
         key: ScopeKey,
-        targets: Targets<'a>,
-        pending: &mut Pending,
         now: Instant,
     ) -> Self {
-        let mut scope = Self {
+        Self {
             assignment,
-            rules: Rules {
-                dry_run: assignment.dry_run,
-                confirm_stopped: assignment.settings.confirm_stopped,
-            },
             id,
-            discovery: Discovery::new(&key.account),
             key,
+            discovery: Discovery::default(),
             checks: Checks::new(now),
             models: HashMap::new(),
             named: HashMap::new(),
@@ -93,22 +81,23 @@ impl<'a> Scope<'a> {
             calls: 0,
             wakes_at: None,
             last_failures: HashMap::new(),
-            lookup_failures: HashMap::new(),
-            reports: Vec::new(),
-        };
-        for named in targets.models {
-            scope.named.insert(named.model_arn.clone(), named.entry);
-            scope.add(named.model_arn, Model::named(), pending, now);
         }
-        scope.add_patterns(targets.patterns, pending);
-        scope.go_on(pending);
-        scope
+    }
+
+    /// Adds these models and patterns, and the first calls for them.
+    pub(super) fn add(&mut self, targets: Targets<'a>, queue: &mut Queue, now: Instant) {
+        for named in targets.models {
+            self.named.insert(named.model_arn.clone(), named.entry);
+            self.add_model(named.model_arn, Model::named(), queue, now);
+        }
+        self.add_patterns(targets.patterns, queue);
+        self.go_on(queue);
     }
 
     /// Searches for these patterns as well.
-    pub(super) fn add_patterns(&mut self, patterns: Vec<Pattern<'a>>, pending: &mut Pending) {
-        for call in self.discovery.add(patterns) {
-            self.call(call, pending);
+    pub(super) fn add_patterns(&mut self, patterns: Vec<Pattern<'a>>, queue: &mut Queue) {
+        for request in self.discovery.add(patterns) {
+            self.call(request, None, queue);
         }
     }
 
@@ -123,158 +112,240 @@ impl<'a> Scope<'a> {
     }
 
     /// Handles the end of a call, or a page of a list.
-    pub(super) fn take(
-        &mut self,
-        purpose: ScopePurpose,
-        result: Result<Response, CallError>,
-        rest: Rest,
-        pending: &mut Pending,
-        now: Instant,
-    ) {
+    pub(super) fn take(&mut self, step: Step, queue: &mut Queue, now: Instant) {
+        let Step {
+            request,
+            result,
+            rest,
+            ..
+        } = step;
         if rest == Rest::Nothing {
             self.calls -= 1;
         }
-        match purpose {
-            ScopePurpose::Stop(model_arn) => {
-                let status = result.and_then(Response::into_stop);
-                self.update(model_arn, pending, now, |model| {
-                    model.handle_stop(status, now);
-                    News::Changed
-                });
-            }
-            ScopePurpose::Tag(model_arn) => self.take_tags(model_arn, result, pending, now),
-            ScopePurpose::FindProjects(list) => {
-                let projects = result.and_then(Response::into_projects);
-                for call in self.discovery.take_projects(list, projects) {
-                    self.call(call, pending);
-                }
-            }
-            ScopePurpose::FindVersions(list) => {
-                let versions = result.and_then(Response::into_versions);
-                let found = self.discovery.take_versions(&list, versions);
-                self.take_found(found, pending, now);
-            }
-            ScopePurpose::LookUpProjects(names) => {
-                let projects = result.and_then(Response::into_projects);
-                let findings = self.checks.take_projects(names, projects, rest);
-                self.take_findings(findings, pending, now);
-            }
-            ScopePurpose::CheckVersions(check) => {
-                let versions = result.and_then(Response::into_versions);
-                let findings = self.checks.take_versions(check, versions, rest);
-                self.take_findings(findings, pending, now);
-            }
+        match result {
+            Ok(content) => self.take_content(request, content, rest, queue, now),
+            Err(error) => self.take_error(request, error, queue, now),
         }
-        self.go_on(pending);
+        self.go_on(queue);
     }
 
     /// Begins the next round of checks, if it is due.
-    pub(super) fn wake(&mut self, pending: &mut Pending, now: Instant, due: Instant) {
+    pub(super) fn wake(&mut self, queue: &mut Queue, now: Instant, due: Instant) {
         self.wakes_at = None;
         if self.checks.next_round().is_some_and(|next| next <= now) {
             self.checks.begin_round(now, due);
         }
-        self.go_on(pending);
+        self.go_on(queue);
     }
 
     /// Notes that a call did not end in time, and why it had not succeeded before.
-    pub(super) fn give_up(&mut self, purpose: ScopePurpose, last_failure: Option<String>) {
-        match purpose {
-            ScopePurpose::FindProjects(list) => {
-                let failure = Failure::out_of_time(last_failure);
-                self.discovery.fail_projects(&list, &failure);
+    pub(super) fn give_up(&mut self, request: Request, last_failure: Option<String>) {
+        let failure = || Failure::out_of_time(last_failure.clone());
+        let models = match request {
+            Request::DescribeProjects { names } => {
+                self.discovery.fail_projects(&names, &failure());
+                let models = self.models.keys();
+                let models = models.filter(|it| names.iter().any(|name| name == it.project()));
+                models.cloned().collect()
             }
-            ScopePurpose::FindVersions(list) => {
-                let failure = Failure::out_of_time(last_failure);
-                self.discovery.fail_versions(&list, &failure);
-            }
-            ScopePurpose::Stop(model_arn) | ScopePurpose::Tag(model_arn) => {
-                self.last_failures
-                    .extend(last_failure.map(|failure| (model_arn, failure)));
-            }
-            ScopePurpose::CheckVersions(check) => {
-                for model_arn in check.models {
-                    let last_failure = last_failure.clone();
-                    self.last_failures
-                        .extend(last_failure.map(|failure| (model_arn, failure)));
+            Request::DescribeProjectVersions { project, models } => {
+                if models.is_empty() {
+                    self.discovery.fail_versions(&project, &failure());
                 }
+                models
             }
-            ScopePurpose::LookUpProjects(names) => {
-                for name in names {
-                    let last_failure = last_failure.clone();
-                    self.lookup_failures
-                        .extend(last_failure.map(|failure| (name, failure)));
-                }
-            }
+            Request::StopProjectVersion { model_arn }
+            | Request::ListTagsForResource { model_arn } => vec![model_arn],
+            _ => Vec::new(),
+        };
+        for model_arn in models {
+            let last_failure = last_failure.clone();
+            self.last_failures
+                .extend(last_failure.map(|failure| (model_arn, failure)));
         }
     }
 
     /// The result, in which whatever has no outcome yet has run out of time.
     pub(super) fn end(mut self, now: Instant) -> ScopeReport<'a> {
-        for (model_arn, model) in self.take_unfinished() {
-            let last_failure = self.last_failures.remove(&model_arn);
-            let of_project = self.lookup_failures.get(model_arn.project());
-            let outcome = model.out_of_time(last_failure.or_else(|| of_project.cloned()), now);
-            self.report(model_arn, outcome, model);
-        }
-        self.into_report()
+        let mut last_failures = std::mem::take(&mut self.last_failures);
+        self.into_report(|model_arn, model| model.out_of_time(last_failures.remove(model_arn), now))
     }
 
     /// The result, in which whatever has no outcome yet has failed.
     pub(super) fn fail(mut self, failure: &Failure) -> ScopeReport<'a> {
-        for (model_arn, model) in self.take_unfinished() {
-            self.report(model_arn, Outcome::Failed(failure.clone()), model);
+        self.discovery.fail_all(failure);
+        self.into_report(|_, _| Outcome::Failed(failure.clone()))
+    }
+
+    /// The result of a scope that never began, all of whose targets have failed.
+    pub(super) fn fail_targets(
+        mut self,
+        targets: Targets<'a>,
+        failure: &Failure,
+    ) -> ScopeReport<'a> {
+        for NamedModel { entry, model_arn } in targets.models {
+            self.named.insert(model_arn.clone(), entry);
+            self.models
+                .insert(model_arn, Progress::Unfinished(Model::named()));
         }
-        self.discovery.fail(failure);
-        self.into_report()
+        self.discovery.add(targets.patterns);
+        self.fail(failure)
     }
 
-    /// The models that have no outcome yet.
-    fn take_unfinished(&mut self) -> impl Iterator<Item = (ModelArn, Model)> + use<> {
-        let models = std::mem::take(&mut self.models).into_iter();
-        models.filter_map(|(model_arn, model)| Some((model_arn, model?)))
-    }
-
-    fn into_report(self) -> ScopeReport<'a> {
-        // Patterns may have arrived in any order; the report does not depend on it.
-        let (named, discovery) = (&self.named, &self.discovery);
-        let models = self.reports.into_iter().filter_map(|it| {
-            let named = named.get(&it.model_arn).copied();
-            let entry = named.or_else(|| discovery.first_match(&it.model_arn))?;
-            let report = it.report;
-            Some(ScopeModel { entry, report })
-        });
+    fn into_report(self, mut outcome: impl FnMut(&ModelArn, &Model) -> Outcome) -> ScopeReport<'a> {
+        let mut models = Vec::new();
+        for (model_arn, progress) in self.models {
+            // Patterns may have arrived in any order; the report does not depend on it.
+            let named = self.named.get(&model_arn).copied();
+            let entry = named.or_else(|| self.discovery.first_match(&model_arn));
+            let report = match progress {
+                Progress::Done(report) => report,
+                Progress::Unfinished(model) => {
+                    let outcome = outcome(&model_arn, &model);
+                    report(self.assignment, &model_arn, outcome, model)
+                }
+            };
+            models.extend(entry.map(|entry| ScopeModel { entry, report }));
+        }
         ScopeReport {
-            models: models.collect(),
             key: self.key,
+            models,
             searches: self.discovery.into_searches(),
         }
     }
 
-    fn call(&mut self, purpose: ScopePurpose, pending: &mut Pending) {
+    fn call(&mut self, request: Request, not_before: Option<Instant>, queue: &mut Queue) {
         self.calls += 1;
-        pending.push_in(self.id, None, purpose);
+        queue.push(self.id, request, not_before);
     }
 
     /// Makes the checks that are to be made now, and has the queue wake this scope for the next
     /// round of them.
-    fn go_on(&mut self, pending: &mut Pending) {
-        for call in self.checks.calls() {
-            self.call(call, pending);
+    fn go_on(&mut self, queue: &mut Queue) {
+        for request in self.checks.calls() {
+            self.call(request, None, queue);
         }
         if let Some(next) = self.checks.next_round()
             && self.wakes_at.is_none_or(|at| next < at)
         {
             self.wakes_at = Some(next);
-            pending.queue.wake(next, self.id);
+            queue.wake(next, self.id);
         }
+    }
+
+    /// What follows from a response, or from a page of a list.
+    fn take_content(
+        &mut self,
+        request: Request,
+        content: Content,
+        rest: Rest,
+        queue: &mut Queue,
+        now: Instant,
+    ) {
+        match (request, content) {
+            (Request::StopProjectVersion { model_arn }, Content::Stop(status)) => {
+                self.take_stop(model_arn, Ok(status), queue, now);
+            }
+            (Request::ListTagsForResource { model_arn }, Content::Tags(tags)) => {
+                self.take_tags(model_arn, Ok(tags), queue, now);
+            }
+            (Request::DescribeProjects { names }, Content::Projects(projects)) => {
+                for request in self.discovery.take_projects(&projects) {
+                    self.call(request, None, queue);
+                }
+                if !names.is_empty() {
+                    projects.iter().for_each(|it| self.checks.know(it));
+                }
+                if rest == Rest::Nothing {
+                    let missing = self.checks.end_lookup(names, None);
+                    self.take_results(missing, queue, now);
+                }
+            }
+            (Request::DescribeProjectVersions { project, models }, Content::Versions(versions))
+                if models.is_empty() =>
+            {
+                let may_be_exempt = self.assignment.settings.keep_running_tag.is_some();
+                for version in versions {
+                    if let Some(found) = self.discovery.find(&project, version) {
+                        let FoundModel {
+                            model_arn,
+                            description,
+                        } = found;
+                        self.checks.know(&project);
+                        let model = Model::found(description, may_be_exempt, now);
+                        self.add_model(model_arn, model, queue, now);
+                    }
+                }
+            }
+            (Request::DescribeProjectVersions { project, models }, Content::Versions(versions)) => {
+                self.checks.show(&models, versions);
+                if rest == Rest::Nothing {
+                    let findings = self.checks.end_check(project, models, None);
+                    self.take_findings(findings, queue, now);
+                }
+            }
+            (request, _) => {
+                let error = CallError::unreadable(request.operation());
+                self.take_error(request, error, queue, now);
+            }
+        }
+    }
+
+    /// What follows from the error of a call that is over.
+    fn take_error(&mut self, request: Request, error: CallError, queue: &mut Queue, now: Instant) {
+        match request {
+            Request::StopProjectVersion { model_arn } => {
+                self.take_stop(model_arn, Err(error), queue, now);
+            }
+            Request::ListTagsForResource { model_arn } => {
+                self.take_tags(model_arn, Err(error), queue, now);
+            }
+            // One of the projects may be what makes the call fail.
+            Request::DescribeProjects { names } if names.len() > 1 && !error.is_denied() => {
+                for name in names {
+                    self.call(Request::DescribeProjects { names: vec![name] }, None, queue);
+                }
+            }
+            Request::DescribeProjects { names } => {
+                self.discovery.fail_projects(&names, &error.clone().into());
+                let failed = self.checks.end_lookup(names, Some(&error));
+                self.take_results(failed, queue, now);
+            }
+            // The project has been deleted since it was listed.
+            Request::DescribeProjectVersions { models, .. }
+                if models.is_empty() && error.is_not_found() => {}
+            Request::DescribeProjectVersions { project, models } if models.is_empty() => {
+                self.discovery.fail_versions(&project, &error.into());
+            }
+            Request::DescribeProjectVersions { project, models } => {
+                let findings = self.checks.end_check(project, models, Some(error));
+                self.take_findings(findings, queue, now);
+            }
+            Request::AssumeRole { .. }
+            | Request::ListAccounts
+            | Request::ListAccountsForParent { .. }
+            | Request::ListOrganizationalUnitsForParent { .. } => {}
+        }
+    }
+
+    fn take_stop(
+        &mut self,
+        model_arn: ModelArn,
+        status: Result<Option<Status>, CallError>,
+        queue: &mut Queue,
+        now: Instant,
+    ) {
+        self.update(model_arn, queue, now, |model| {
+            model.handle_stop(status, now);
+            News::Changed
+        });
     }
 
     fn take_tags(
         &mut self,
         model_arn: ModelArn,
-        result: Result<Response, CallError>,
-        pending: &mut Pending,
+        tags: Result<HashMap<String, String>, CallError>,
+        queue: &mut Queue,
         now: Instant,
     ) {
         let Assignment {
@@ -283,11 +354,12 @@ impl<'a> Scope<'a> {
             now: time,
             ..
         } = self.assignment;
-        let key = settings.keep_running_tag.as_deref().unwrap_or_default();
-        let value = result.and_then(Response::into_tags);
-        let value = value.map(|mut tags| tags.remove(key));
+        let Some(key) = settings.keep_running_tag.as_deref() else {
+            return;
+        };
+        let value = tags.map(|mut tags| tags.remove(key));
         let text = model_arn.clone();
-        self.update(model_arn, pending, now, |model| {
+        self.update(model_arn, queue, now, |model| {
             let exemption = model.handle_tag(key, value, time);
             if exemption == Exemption::KeepUnclear {
                 tracing::warn!(
@@ -305,30 +377,27 @@ impl<'a> Scope<'a> {
         });
     }
 
-    fn take_found(&mut self, found: Vec<FoundModel>, pending: &mut Pending, now: Instant) {
-        let may_be_exempt = self.assignment.settings.keep_running_tag.is_some();
-        for found in found {
-            let model = Model::found(found.description, may_be_exempt, now);
-            self.add(found.model_arn, model, pending, now);
+    fn take_findings(&mut self, findings: Findings, queue: &mut Queue, now: Instant) {
+        for request in findings.next {
+            self.call(request, None, queue);
         }
+        self.take_results(findings.results, queue, now);
     }
 
-    fn take_findings(&mut self, findings: Findings, pending: &mut Pending, now: Instant) {
-        for call in findings.next {
-            self.call(call, pending);
-        }
-        for result in findings.results {
-            self.update(result.model_arn, pending, now, |model| {
+    fn take_results(&mut self, results: Vec<CheckResult>, queue: &mut Queue, now: Instant) {
+        for result in results {
+            self.update(result.model_arn, queue, now, |model| {
                 model.handle_check(result.description, now)
             });
         }
     }
 
-    fn add(&mut self, model_arn: ModelArn, model: Model, pending: &mut Pending, now: Instant) {
+    fn add_model(&mut self, model_arn: ModelArn, model: Model, queue: &mut Queue, now: Instant) {
         if !self.models.contains_key(&model_arn) {
             self.unfinished += 1;
-            self.models.insert(model_arn.clone(), Some(model));
-            self.update(model_arn, pending, now, |_| News::Changed);
+            self.models
+                .insert(model_arn.clone(), Progress::Unfinished(model));
+            self.update(model_arn, queue, now, |_| News::Changed);
         }
     }
 
@@ -337,40 +406,46 @@ impl<'a> Scope<'a> {
     fn update(
         &mut self,
         model_arn: ModelArn,
-        pending: &mut Pending,
+        queue: &mut Queue,
         now: Instant,
         note: impl FnOnce(&mut Model) -> News,
     ) {
-        let Some(Some(model)) = self.models.get_mut(&model_arn) else {
+        let Some(progress) = self.models.get_mut(&model_arn) else {
+            return;
+        };
+        let Progress::Unfinished(model) = progress else {
             return;
         };
         let news = note(model);
-        let next = model.next(self.rules);
+        let next = model.next(self.assignment.aim());
         if news == News::Changed && matches!(next, Next::WaitForChange | Next::Done(_)) {
             self.checks.note_change(now);
         }
         match next {
-            Next::ReadTag => self.call(ScopePurpose::Tag(model_arn), pending),
+            Next::ReadTag => self.call(Request::ListTagsForResource { model_arn }, None, queue),
             Next::Stop(pause) => {
-                self.calls += 1;
                 let at = (!pause.is_zero()).then(|| now + pause);
-                pending.push_in(self.id, at, ScopePurpose::Stop(model_arn));
+                self.call(Request::StopProjectVersion { model_arn }, at, queue);
             }
             Next::Check => self.checks.check_now(model_arn),
             Next::WaitForChange => self.checks.check_later(model_arn),
             Next::Done(outcome) => {
-                let Some(Some(model)) = self.models.insert(model_arn.clone(), None) else {
-                    return;
-                };
                 self.unfinished -= 1;
-                self.report(model_arn, outcome, model);
+                let model = std::mem::take(model);
+                *progress = Progress::Done(report(self.assignment, &model_arn, outcome, model));
             }
         }
     }
+}
 
-    fn report(&mut self, model_arn: ModelArn, outcome: Outcome, model: Model) {
-        let report = ModelReport::new(&model_arn, outcome, model.into_description());
-        report.log(self.assignment.request_id);
-        self.reports.push(Reported { model_arn, report });
-    }
+/// The report of a model, which is logged.
+fn report(
+    assignment: Assignment,
+    model_arn: &ModelArn,
+    outcome: Outcome,
+    model: Model,
+) -> ModelReport {
+    let report = ModelReport::new(model_arn, outcome, model.into_description());
+    report.log(assignment.request_id);
+    report
 }

@@ -1,54 +1,35 @@
 //! The accounts of a run, and the scopes in them.
 //!
-//! 1. An account that needs a role waits for its session, and with it its scopes. One AssumeRole
-//!    serves all of them.
+//! 1. A scope in an account that needs a role waits until the role is assumed. One AssumeRole
+//!    serves all scopes of the account.
 //! 2. A scope that has not begun is no more than its key and its targets. It begins when its calls
 //!    can be made, so that memory grows with the running models and the accounts, and hardly with
 //!    accounts times regions.
 //! 3. A scope that has begun is dropped when it has nothing left to do.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::assignment::{Assignment, Pattern, ScopeKey, Targets};
-use super::pending::Pending;
-use super::purpose::{Purpose, Rest, ScopePurpose};
 use super::scope::{Scope, ScopeReport};
 use crate::calls::error::CallError;
-use crate::calls::queue::Queue;
+use crate::calls::queue::{Queue, Step, Unfinished};
 use crate::calls::request::{Request, ScopeId};
-use crate::calls::response::{Response, Session};
+use crate::calls::response::{Content, Session};
 use crate::report::Failure;
 
 /// A scope that has ended.
 #[derive(Debug)]
 pub(super) struct EndedScope<'a> {
     pub(super) id: ScopeId,
-    pub(super) end: ScopeEnd<'a>,
-}
-
-/// How a scope has ended.
-#[derive(Debug)]
-pub(super) enum ScopeEnd<'a> {
-    /// Calls were made.
-    Called(ScopeReport<'a>),
-    /// Nothing is known about its targets.
-    Failed(FailedScope<'a>),
-}
-
-/// A scope about whose targets nothing is known.
-#[derive(Debug)]
-pub(super) struct FailedScope<'a> {
-    pub(super) key: ScopeKey,
-    pub(super) targets: Targets<'a>,
-    pub(super) failure: Failure,
     pub(super) extent: Extent,
+    pub(super) report: ScopeReport<'a>,
 }
 
-/// What has failed.
+/// What the failed lookups of a scope stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
     /// The whole account, whatever the region.
@@ -56,28 +37,20 @@ pub(super) enum Extent {
     Region,
 }
 
-/// A partition and an account.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// An account, which is one of its partition.
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct AccountKey {
     partition: Arc<str>,
     account: Arc<str>,
 }
 
-/// An account.
+/// The role of an account.
 #[derive(Debug)]
-struct Account {
-    role_arn: Option<String>,
-    state: AccountState,
-}
-
-#[derive(Debug)]
-enum AccountState {
-    /// Its role is being assumed, and these scopes wait for that.
-    Waiting(Vec<ScopeId>),
-    /// Calls are made in this session, or as the function itself.
-    Open(Option<Session>),
-    /// Its role cannot be assumed.
-    Unreachable(Failure),
+enum Role {
+    /// It is being assumed, and these scopes wait for that.
+    Pending(Vec<ScopeId>),
+    Assumed(Session),
+    Failed(Failure),
 }
 
 /// A scope that has not ended.
@@ -90,8 +63,6 @@ enum ScopeState<'a> {
 /// A scope that has not begun.
 #[derive(Debug)]
 struct PendingScope<'a> {
-    /// The index of its account.
-    account: usize,
     key: ScopeKey,
     targets: Targets<'a>,
 }
@@ -108,6 +79,7 @@ struct RegionLine {
 pub(super) struct Opened {
     pub(super) id: ScopeId,
     pub(super) region: Arc<str>,
+    /// They are made as the function itself without one.
     pub(super) session: Option<Session>,
 }
 
@@ -115,8 +87,9 @@ pub(super) struct Opened {
 #[derive(Debug)]
 pub(super) struct Scopes<'a> {
     assignment: Assignment<'a>,
-    accounts: Vec<Account>,
-    indices: HashMap<AccountKey, usize>,
+    accounts: HashSet<AccountKey>,
+    /// The roles of the accounts that need one, by their ARNs.
+    roles: HashMap<String, Role>,
     scopes: HashMap<ScopeId, ScopeState<'a>>,
     last_id: u32,
     /// The scopes that can begin, by their regions, which take turns.
@@ -132,8 +105,8 @@ impl<'a> Scopes<'a> {
     pub(super) fn new(assignment: Assignment<'a>) -> Self {
         Self {
             assignment,
-            accounts: Vec::new(),
-            indices: HashMap::new(),
+            accounts: HashSet::new(),
+            roles: HashMap::new(),
             scopes: HashMap::new(),
             last_id: ScopeId::FUNCTION.0,
             ready: VecDeque::new(),
@@ -144,8 +117,45 @@ impl<'a> Scopes<'a> {
     }
 
     /// Adds a scope, and has its account's role assumed if that is needed.
-    pub(super) fn add(&mut self, key: ScopeKey, targets: Targets<'a>, pending: &mut Pending) {
-        self.insert(key, targets, pending);
+    pub(super) fn add(
+        &mut self,
+        key: ScopeKey,
+        targets: Targets<'a>,
+        queue: &mut Queue,
+        now: Instant,
+    ) -> ScopeId {
+        self.last_id += 1;
+        let id = ScopeId(self.last_id);
+        self.lines += targets.lines();
+        self.accounts.insert(AccountKey {
+            partition: Arc::clone(&key.partition),
+            account: Arc::clone(&key.account),
+        });
+        let role_arn = self.assignment.role(&key.partition, &key.account);
+        let pending = PendingScope { key, targets };
+        self.scopes.insert(id, ScopeState::Pending(pending));
+        let Some(role_arn) = role_arn else {
+            self.make_ready(id);
+            return id;
+        };
+        let role = self.roles.entry(role_arn.clone()).or_insert_with(|| {
+            let external_id = self.assignment.settings.member_external_id.clone();
+            let request = Request::AssumeRole {
+                role_arn,
+                external_id,
+            };
+            queue.push(ScopeId::FUNCTION, request, None);
+            Role::Pending(Vec::new())
+        });
+        match role {
+            Role::Pending(scopes) => scopes.push(id),
+            Role::Assumed(_) => self.make_ready(id),
+            Role::Failed(failure) => {
+                let failure = failure.clone();
+                self.fail(id, &failure, Extent::Account, now);
+            }
+        }
+        id
     }
 
     /// The same, for a scope to which [`Scopes::extend`] may add patterns until [`Scopes::close`].
@@ -153,9 +163,10 @@ impl<'a> Scopes<'a> {
         &mut self,
         key: ScopeKey,
         targets: Targets<'a>,
-        pending: &mut Pending,
+        queue: &mut Queue,
+        now: Instant,
     ) {
-        let id = self.insert(key.clone(), targets, pending);
+        let id = self.add(key.clone(), targets, queue, now);
         self.extensible.insert(key, id);
     }
 
@@ -164,7 +175,8 @@ impl<'a> Scopes<'a> {
         &mut self,
         key: ScopeKey,
         patterns: Vec<Pattern<'a>>,
-        pending: &mut Pending,
+        queue: &mut Queue,
+        now: Instant,
     ) {
         let extensible = self.extensible.get(&key).copied();
         match extensible.and_then(|id| self.scopes.get_mut(&id)) {
@@ -174,14 +186,14 @@ impl<'a> Scopes<'a> {
             }
             Some(ScopeState::Begun(scope)) => {
                 self.lines += patterns.len();
-                scope.add_patterns(patterns, pending);
+                scope.add_patterns(patterns, queue);
             }
             None => {
                 let targets = Targets {
                     models: Vec::new(),
                     patterns,
                 };
-                self.insert(key, targets, pending);
+                self.add(key, targets, queue, now);
             }
         }
     }
@@ -214,21 +226,18 @@ impl<'a> Scopes<'a> {
     }
 
     /// Begins the next scope in whose region there is room for its calls, if there is one.
-    pub(super) fn begin_next(&mut self, pending: &mut Pending, now: Instant) -> Option<Opened> {
-        let id = self.next_ready(&pending.queue)?;
-        let Some(ScopeState::Pending(scope)) = self.scopes.remove(&id) else {
-            return None;
+    pub(super) fn begin_next(&mut self, queue: &mut Queue, now: Instant) -> Option<Opened> {
+        let id = self.next_ready(queue)?;
+        let PendingScope { key, targets } = self.take_pending(id)?;
+        let role_arn = self.assignment.role(&key.partition, &key.account);
+        let session = match role_arn.and_then(|role_arn| self.roles.get(&role_arn)) {
+            Some(Role::Assumed(session)) => Some(session.clone()),
+            _ => None,
         };
-        let account = self.accounts.get(scope.account)?;
-        let session = match &account.state {
-            AccountState::Open(session) => session.clone(),
-            AccountState::Waiting(_) | AccountState::Unreachable(_) => None,
-        };
-        let region = Arc::clone(&scope.key.region);
-        let PendingScope { key, targets, .. } = scope;
-        pending.queue.open(id, &region);
-        self.lines -= targets.lines();
-        let scope = Scope::begin(self.assignment, id, key, targets, pending, now);
+        let region = Arc::clone(&key.region);
+        queue.open(id, &region);
+        let mut scope = Scope::new(self.assignment, id, key, now);
+        scope.add(targets, queue, now);
         self.lines += scope.lines();
         self.scopes.insert(id, ScopeState::Begun(Box::new(scope)));
         Some(Opened {
@@ -238,112 +247,66 @@ impl<'a> Scopes<'a> {
         })
     }
 
-    /// Handles the end of the call that assumes an account's role.
-    pub(super) fn take_session(&mut self, index: usize, result: Result<Response, CallError>) {
-        let Some(account) = self.accounts.get_mut(index) else {
-            return;
+    /// Handles the end of the call that assumes a role.
+    pub(super) fn take_session(
+        &mut self,
+        role_arn: &str,
+        result: Result<Content, CallError>,
+        now: Instant,
+    ) {
+        let role = match result {
+            Ok(Content::Session(session)) => Role::Assumed(session),
+            Ok(_) => return,
+            Err(error) => Role::Failed(Failure::unreachable(role_arn, &error)),
         };
-        match result.and_then(Response::into_session) {
-            Ok(session) => {
-                let open = AccountState::Open(Some(session));
-                if let AccountState::Waiting(ids) = std::mem::replace(&mut account.state, open) {
-                    ids.into_iter().for_each(|id| self.make_ready(id));
-                }
-            }
-            Err(error) => {
-                let role_arn = account.role_arn.as_deref().unwrap_or("its role");
-                let failure = Failure::unreachable(role_arn, &error);
-                self.fail_account(index, failure);
-            }
-        }
+        self.set_role(role_arn, role, now);
     }
 
     /// Handles the end of a call of a scope, or a page of a list.
-    pub(super) fn take(
-        &mut self,
-        id: ScopeId,
-        purpose: ScopePurpose,
-        result: Result<Response, CallError>,
-        rest: Rest,
-        pending: &mut Pending,
-        now: Instant,
-    ) {
+    pub(super) fn take(&mut self, step: Step, queue: &mut Queue, now: Instant) {
+        let id = step.scope;
         let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) else {
             return;
         };
         self.lines -= scope.lines();
         // A bug that one response triggers must not keep the models of others running unsaid.
-        let taken = catch_unwind(AssertUnwindSafe(|| {
-            scope.take(purpose, result, rest, pending, now);
-        }));
+        let taken = catch_unwind(AssertUnwindSafe(|| scope.take(step, queue, now)));
         if taken.is_ok() {
             self.lines += scope.lines();
             self.end_if_done(id, now);
         } else if let Some(ScopeState::Begun(scope)) = self.scopes.remove(&id) {
-            let end = ScopeEnd::Called(scope.fail(&CallError::Panicked.into()));
-            self.ended.push(EndedScope { id, end });
+            let report = scope.fail(&CallError::Panicked.into());
+            self.note_end(id, report, Extent::Region);
         }
     }
 
     /// Has a scope do what it wanted to be woken for.
-    pub(super) fn wake(&mut self, id: ScopeId, pending: &mut Pending, now: Instant, due: Instant) {
+    pub(super) fn wake(&mut self, id: ScopeId, queue: &mut Queue, now: Instant, due: Instant) {
         if let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) {
-            scope.wake(pending, now, due);
+            scope.wake(queue, now, due);
         }
     }
 
-    /// Notes that a call of a scope did not end in time.
-    pub(super) fn give_up(
-        &mut self,
-        id: ScopeId,
-        purpose: ScopePurpose,
-        last_failure: Option<String>,
-    ) {
-        if let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) {
-            scope.give_up(purpose, last_failure);
+    /// Notes that a call did not end in time.
+    pub(super) fn give_up(&mut self, call: Unfinished, now: Instant) {
+        if let Request::AssumeRole { role_arn, .. } = call.request {
+            let failure = Failure::out_of_time(call.last_failure);
+            let failure = failure.context(&format!("{role_arn} was not assumed"));
+            self.set_role(&role_arn, Role::Failed(failure), now);
+        } else if let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&call.scope) {
+            scope.give_up(call.request, call.last_failure);
         }
     }
 
     /// Ends all scopes, because time has run out.
     pub(super) fn end(&mut self, now: Instant) {
-        for (id, scope) in std::mem::take(&mut self.scopes) {
-            let end = match scope {
-                ScopeState::Begun(scope) => ScopeEnd::Called(scope.end(now)),
-                ScopeState::Pending(scope) => ScopeEnd::Failed(FailedScope {
-                    key: scope.key,
-                    targets: scope.targets,
-                    failure: Failure::out_of_time(None),
-                    extent: Extent::Region,
-                }),
-            };
-            self.ended.push(EndedScope { id, end });
-        }
-    }
-
-    fn insert(&mut self, key: ScopeKey, targets: Targets<'a>, pending: &mut Pending) -> ScopeId {
-        self.last_id += 1;
-        let id = ScopeId(self.last_id);
-        self.lines += targets.lines();
-        let index = self.account(&key, pending);
-        let scope = PendingScope {
-            account: index,
-            key,
-            targets,
-        };
-        self.scopes.insert(id, ScopeState::Pending(scope));
-        match self
-            .accounts
-            .get_mut(index)
-            .map(|account| &mut account.state)
-        {
-            Some(AccountState::Waiting(ids)) => ids.push(id),
-            Some(AccountState::Unreachable(failure)) => {
-                let failure = failure.clone();
-                self.fail(id, failure);
+        let ids: Vec<ScopeId> = self.scopes.keys().copied().collect();
+        for id in ids {
+            self.fail(id, &Failure::out_of_time(None), Extent::Region, now);
+            if let Some(ScopeState::Begun(scope)) = self.scopes.remove(&id) {
+                self.note_end(id, scope.end(now), Extent::Region);
             }
-            Some(AccountState::Open(_)) | None => self.make_ready(id),
         }
-        id
     }
 
     fn make_ready(&mut self, id: ScopeId) {
@@ -370,66 +333,42 @@ impl<'a> Scopes<'a> {
         self.ready.back_mut()?.scopes.pop_front()
     }
 
-    /// The index of a scope's account. The first time, its role is assumed if it needs one.
-    fn account(&mut self, key: &ScopeKey, pending: &mut Pending) -> usize {
-        let account_key = AccountKey {
-            partition: Arc::clone(&key.partition),
-            account: Arc::clone(&key.account),
+    /// Notes what has become of a role. If it failed, so do the scopes of its account, those that
+    /// are added later as well.
+    fn set_role(&mut self, role_arn: &str, role: Role, now: Instant) {
+        let failure = match &role {
+            Role::Failed(failure) => Some(failure.clone()),
+            Role::Pending(_) | Role::Assumed(_) => None,
         };
-        let next = self.accounts.len();
-        let index = *self.indices.entry(account_key).or_insert(next);
-        if index == next {
-            let role_arn = self.assignment.role(&key.partition, &key.account);
-            let state = match &role_arn {
-                Some(role_arn) => {
-                    let request = Request::AssumeRole {
-                        role_arn: role_arn.clone(),
-                        external_id: self.assignment.settings.member_external_id.clone(),
-                    };
-                    pending.push(request, Purpose::Session(index));
-                    AccountState::Waiting(Vec::new())
-                }
-                None => AccountState::Open(None),
-            };
-            self.accounts.push(Account { role_arn, state });
-        }
-        index
-    }
-
-    /// Notes that an account's role was not assumed by the deadline.
-    pub(super) fn give_up_session(&mut self, index: usize, last_failure: Option<String>) {
-        let role_arn = self
-            .accounts
-            .get(index)
-            .and_then(|it| it.role_arn.as_deref());
-        let context = format!("{} was not assumed", role_arn.unwrap_or_default());
-        self.fail_account(index, Failure::out_of_time(last_failure).context(&context));
-    }
-
-    /// Fails all scopes of an account, those that are added later as well.
-    fn fail_account(&mut self, index: usize, failure: Failure) {
-        let Some(account) = self.accounts.get_mut(index) else {
+        let Some(Role::Pending(scopes)) = self.roles.insert(role_arn.to_owned(), role) else {
             return;
         };
-        let unreachable = AccountState::Unreachable(failure.clone());
-        if let AccountState::Waiting(ids) = std::mem::replace(&mut account.state, unreachable) {
-            for id in ids {
-                self.fail(id, failure.clone());
+        for id in scopes {
+            match &failure {
+                Some(failure) => self.fail(id, failure, Extent::Account, now),
+                None => self.make_ready(id),
             }
         }
     }
 
-    fn fail(&mut self, id: ScopeId, failure: Failure) {
-        if let Some(ScopeState::Pending(scope)) = self.scopes.remove(&id) {
-            self.lines -= scope.targets.lines();
-            let end = ScopeEnd::Failed(FailedScope {
-                key: scope.key,
-                targets: scope.targets,
-                failure,
-                extent: Extent::Account,
-            });
-            self.ended.push(EndedScope { id, end });
+    /// Fails a scope that has not begun.
+    fn fail(&mut self, id: ScopeId, failure: &Failure, extent: Extent, now: Instant) {
+        if let Some(PendingScope { key, targets }) = self.take_pending(id) {
+            let scope = Scope::new(self.assignment, id, key, now);
+            self.note_end(id, scope.fail_targets(targets, failure), extent);
         }
+    }
+
+    /// Takes a scope that has not begun.
+    fn take_pending(&mut self, id: ScopeId) -> Option<PendingScope<'a>> {
+        if !matches!(self.scopes.get(&id), Some(ScopeState::Pending(_))) {
+            return None;
+        }
+        let Some(ScopeState::Pending(scope)) = self.scopes.remove(&id) else {
+            return None;
+        };
+        self.lines -= scope.targets.lines();
+        Some(scope)
     }
 
     fn end_if_done(&mut self, id: ScopeId, now: Instant) {
@@ -441,9 +380,12 @@ impl<'a> Scopes<'a> {
         }
         if let Some(ScopeState::Begun(scope)) = self.scopes.remove(&id) {
             self.lines -= scope.lines();
-            let end = ScopeEnd::Called(scope.end(now));
-            self.ended.push(EndedScope { id, end });
+            self.note_end(id, scope.end(now), Extent::Region);
         }
+    }
+
+    fn note_end(&mut self, id: ScopeId, report: ScopeReport<'a>, extent: Extent) {
+        self.ended.push(EndedScope { id, extent, report });
     }
 }
 
@@ -457,8 +399,8 @@ mod tests {
 
     use super::super::assignment::NamedModel;
     use crate::arn::ModelPattern;
-    use crate::calls::queue::{CallId, Queue};
-    use crate::calls::response::Page;
+    use crate::calls::queue::{CallId, Ended};
+    use crate::calls::response::Response;
     use crate::calls::retry::ATTEMPT_LIMIT;
     use crate::calls::status::Status;
     use crate::settings::Settings;
@@ -488,9 +430,8 @@ mod tests {
         }
     }
 
-    fn pending() -> Pending<'static> {
-        let queue = Queue::new(8, fastrand::Rng::with_seed(7));
-        Pending::new(queue, "request-1")
+    fn queue() -> Queue {
+        Queue::new(8, fastrand::Rng::with_seed(7))
     }
 
     fn key(account: &str, region: &str) -> ScopeKey {
@@ -515,71 +456,73 @@ mod tests {
     }
 
     /// The call that is made next.
-    fn next(pending: &mut Pending, now: Instant) -> Option<CallId> {
-        let attempt = pending.queue.next(now, now + ATTEMPT_LIMIT)?;
+    fn next(queue: &mut Queue, now: Instant) -> Option<CallId> {
+        let attempt = queue.next(now, now + ATTEMPT_LIMIT)?;
         Some(attempt.id)
+    }
+
+    /// What has come of an attempt that is not retried.
+    fn step(queue: &mut Queue, id: CallId, result: Result<Content, CallError>) -> Step {
+        match queue.ended(id, result.map(Response::from), Instant::now()) {
+            Some(Ended::Step(step)) => step,
+            ended => panic!("{ended:?}"),
+        }
     }
 
     /// Responds to the call that assumes an account's role, the only one that is made.
     fn assume_role(
         scopes: &mut Scopes,
-        pending: &mut Pending,
-        response: Result<Response, CallError>,
+        queue: &mut Queue,
+        result: Result<Content, CallError>,
         now: Instant,
     ) {
-        let call = next(pending, now).unwrap();
-        assert_eq!(next(pending, now), None);
-        let step = pending.ended(call, response, now).unwrap();
-        let Purpose::Session(account) = step.purpose else {
+        let call = next(queue, now).unwrap();
+        assert_eq!(next(queue, now), None);
+        let step = step(queue, call, result);
+        let Request::AssumeRole { role_arn, .. } = step.request else {
             panic!("{step:?}");
         };
-        scopes.take_session(account, step.result);
+        scopes.take_session(&role_arn, step.result, now);
     }
 
     /// Responds to all calls of scopes: there are no projects, and stops are accepted.
-    fn respond(scopes: &mut Scopes, pending: &mut Pending, now: Instant) {
-        while let Some(attempt) = pending.queue.next(now, now + ATTEMPT_LIMIT) {
-            let response = match attempt.request {
-                Request::StopProjectVersion { .. } => Response::Stop(Some(Status::new("STOPPING"))),
-                Request::DescribeProjects { .. } => Response::Projects(Page {
-                    items: Vec::new(),
-                    next_token: None,
-                }),
+    fn respond(scopes: &mut Scopes, queue: &mut Queue, now: Instant) {
+        while let Some(attempt) = queue.next(now, now + ATTEMPT_LIMIT) {
+            let content = match attempt.request {
+                Request::StopProjectVersion { .. } => Content::Stop(Some(Status::new("STOPPING"))),
+                Request::DescribeProjects { .. } => Content::Projects(Vec::new()),
                 request => panic!("{request:?}"),
             };
             let call = attempt.id;
-            let step = pending.ended(call, Ok(response), now).unwrap();
-            let Purpose::Scope(id, purpose) = step.purpose else {
-                panic!("{step:?}");
-            };
-            scopes.take(id, purpose, step.result, step.rest, pending, now);
+            let step = step(queue, call, Ok(content));
+            scopes.take(step, queue, now);
         }
     }
 
     #[test]
     fn the_role_of_an_account_is_assumed_once_for_all_its_scopes() {
         let (settings, all, now) = (settings(), all(), Instant::now());
-        let mut pending = pending();
+        let mut queue = queue();
         let mut scopes = Scopes::new(assignment(&settings));
         for region in REGIONS {
-            scopes.add(key(THERE, region), patterns(&all), &mut pending);
+            scopes.add(key(THERE, region), patterns(&all), &mut queue, now);
         }
-        assert!(scopes.begin_next(&mut pending, now).is_none());
+        assert!(scopes.begin_next(&mut queue, now).is_none());
         let session = Session {
             access_key_id: "key".to_owned(),
             secret_access_key: "secret".to_owned(),
             session_token: "token".to_owned(),
         };
-        let response = Ok(Response::Session(session));
-        assume_role(&mut scopes, &mut pending, response, now);
+        let response = Ok(Content::Session(session));
+        assume_role(&mut scopes, &mut queue, response, now);
         for region in REGIONS {
-            let opened = scopes.begin_next(&mut pending, now).unwrap();
+            let opened = scopes.begin_next(&mut queue, now).unwrap();
             assert_eq!(&*opened.region, region);
             assert_eq!(opened.session.unwrap().access_key_id, "key");
         }
-        assert!(scopes.begin_next(&mut pending, now).is_none());
+        assert!(scopes.begin_next(&mut queue, now).is_none());
         assert_eq!(scopes.lines(), 3);
-        respond(&mut scopes, &mut pending, now);
+        respond(&mut scopes, &mut queue, now);
         assert_eq!(scopes.take_ended().len(), 3);
         assert_eq!((scopes.lines(), scopes.accounts()), (0, 1));
         assert!(scopes.are_done());
@@ -588,36 +531,36 @@ mod tests {
     #[test]
     fn an_account_whose_role_cannot_be_assumed_fails_all_its_scopes_later_ones_too() {
         let (settings, all, now) = (settings(), all(), Instant::now());
-        let mut pending = pending();
+        let mut queue = queue();
         let mut scopes = Scopes::new(assignment(&settings));
-        scopes.add(key(THERE, REGIONS[0]), patterns(&all), &mut pending);
-        scopes.add_extensible(key(THERE, REGIONS[1]), patterns(&all), &mut pending);
+        scopes.add(key(THERE, REGIONS[0]), patterns(&all), &mut queue, now);
+        scopes.add_extensible(key(THERE, REGIONS[1]), patterns(&all), &mut queue, now);
         let panicked = Err(CallError::Panicked);
-        assume_role(&mut scopes, &mut pending, panicked, now);
-        scopes.add(key(THERE, REGIONS[2]), patterns(&all), &mut pending);
+        assume_role(&mut scopes, &mut queue, panicked, now);
+        scopes.add(key(THERE, REGIONS[2]), patterns(&all), &mut queue, now);
         scopes.extend(
             key(THERE, REGIONS[1]),
             patterns(&all).patterns,
-            &mut pending,
+            &mut queue,
+            now,
         );
         let ended = scopes.take_ended();
         assert_eq!(ended.len(), 4);
-        for EndedScope { end, .. } in ended {
-            let ScopeEnd::Failed(failed) = end else {
-                panic!("{end:?}");
-            };
-            let role_arn = format!("arn:aws:iam::{THERE}:role/stopper");
-            let failure = Failure::unreachable(&role_arn, &CallError::Panicked);
-            assert_eq!((failed.failure, failed.extent), (failure, Extent::Account));
+        let role_arn = format!("arn:aws:iam::{THERE}:role/stopper");
+        let failure = Failure::unreachable(&role_arn, &CallError::Panicked);
+        for EndedScope { extent, report, .. } in ended {
+            let failures = report.searches.iter().map(|it| it.failure.as_ref());
+            assert!(failures.eq([Some(&failure)]));
+            assert_eq!(extent, Extent::Account);
         }
-        assert!(scopes.are_done() && next(&mut pending, now).is_none());
+        assert!(scopes.are_done() && next(&mut queue, now).is_none());
         assert_eq!((scopes.lines(), scopes.accounts()), (0, 1));
     }
 
     #[test]
     fn a_scope_that_may_be_extended_does_not_end_before_that_is_settled() {
         let (settings, all, now) = (settings(), all(), Instant::now());
-        let mut pending = pending();
+        let mut queue = queue();
         let mut scopes = Scopes::new(assignment(&settings));
         let here = || key(HERE, "us-east-1");
         let model_arn = "arn:aws:rekognition:us-east-1:123456789012:project/shelf/version/v1/1";
@@ -628,28 +571,22 @@ mod tests {
             }],
             patterns: Vec::new(),
         };
-        scopes.add_extensible(here(), targets, &mut pending);
+        scopes.add_extensible(here(), targets, &mut queue, now);
         assert_eq!(scopes.lines(), 1);
         // Patterns are added before it has begun, while it is busy and when it has nothing to do.
-        scopes.extend(here(), patterns(&all).patterns, &mut pending);
-        let opened = scopes.begin_next(&mut pending, now).unwrap();
+        scopes.extend(here(), patterns(&all).patterns, &mut queue, now);
+        let opened = scopes.begin_next(&mut queue, now).unwrap();
         assert!(opened.session.is_none());
-        scopes.extend(here(), patterns(&all).patterns, &mut pending);
+        scopes.extend(here(), patterns(&all).patterns, &mut queue, now);
         assert_eq!(scopes.lines(), 3);
-        respond(&mut scopes, &mut pending, now);
+        respond(&mut scopes, &mut queue, now);
         assert_eq!(scopes.lines(), 2);
-        scopes.extend(here(), patterns(&all).patterns, &mut pending);
-        respond(&mut scopes, &mut pending, now);
+        scopes.extend(here(), patterns(&all).patterns, &mut queue, now);
+        respond(&mut scopes, &mut queue, now);
         assert!(!scopes.are_done() && scopes.take_ended().is_empty());
         scopes.close(now);
         let ended = scopes.take_ended();
-        let [
-            EndedScope {
-                id,
-                end: ScopeEnd::Called(report),
-            },
-        ] = &ended[..]
-        else {
+        let [EndedScope { id, report, .. }] = &ended[..] else {
             panic!("{scopes:?}");
         };
         assert_eq!(*id, opened.id);
@@ -661,24 +598,21 @@ mod tests {
     #[test]
     fn a_scope_that_has_not_begun_by_the_deadline_fails_alone() {
         let (settings, all, now) = (settings(), all(), Instant::now());
-        let mut pending = pending();
+        let mut queue = queue();
         let mut scopes = Scopes::new(assignment(&settings));
-        scopes.add(key(HERE, REGIONS[0]), patterns(&all), &mut pending);
-        scopes.add(key(HERE, REGIONS[1]), patterns(&all), &mut pending);
-        let begun = scopes.begin_next(&mut pending, now).unwrap();
+        scopes.add(key(HERE, REGIONS[0]), patterns(&all), &mut queue, now);
+        scopes.add(key(HERE, REGIONS[1]), patterns(&all), &mut queue, now);
+        let begun = scopes.begin_next(&mut queue, now).unwrap();
         scopes.end(now);
         let ended = scopes.take_ended();
         assert_eq!(ended.len(), 2);
-        for EndedScope { id, end } in ended {
-            match end {
-                ScopeEnd::Called(_) => assert_eq!(id, begun.id),
-                ScopeEnd::Failed(failed) => {
-                    assert_ne!(id, begun.id);
-                    assert_eq!(failed.key, key(HERE, REGIONS[1]));
-                    assert_eq!(failed.failure, Failure::out_of_time(None));
-                    assert_eq!(failed.extent, Extent::Region);
-                }
-            }
+        for EndedScope { id, extent, report } in ended {
+            let is_begun = id == begun.id;
+            let region = if is_begun { REGIONS[0] } else { REGIONS[1] };
+            assert_eq!((report.key, extent), (key(HERE, region), Extent::Region));
+            let failure = report.searches.into_iter().next().unwrap().failure;
+            let expected = (!is_begun).then(|| Failure::out_of_time(None));
+            assert_eq!(failure, expected);
         }
         assert!(scopes.are_done());
     }

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::assignment::{Pattern, ScopeKey};
-use super::discovery::Search;
 use super::scope::ScopeModel;
-use super::scopes::{Extent, FailedScope, ScopeEnd};
+use super::scopes::{EndedScope, Extent};
 use crate::arn::{InvalidModelArn, ModelPattern};
 use crate::report::{FailedLookup, Failure, ModelReport};
 
@@ -16,8 +15,6 @@ struct PatternTally<'a> {
     pattern: &'a ModelPattern,
     /// Whether it matches a version anywhere, in any status.
     has_match: bool,
-    /// The account of the projects that were listed, if it is not the pattern's.
-    other_account: Option<String>,
 }
 
 /// The reports of a run.
@@ -55,37 +52,31 @@ impl<'a> Tally<'a> {
         let tally = PatternTally {
             pattern,
             has_match: false,
-            other_account: None,
         };
         self.patterns.insert(entry, tally);
     }
 
     /// Notes an invalid entry.
     pub(super) fn invalid(&mut self, entry: usize, text: &str, invalid: &InvalidModelArn) {
-        self.fail_model(entry, text, Failure::from(invalid));
+        let report = ModelReport::failed(text, Failure::from(invalid));
+        report.log(self.request_id);
+        self.models.push(ScopeModel { entry, report });
     }
 
     /// Notes the end of a scope.
-    pub(super) fn add(&mut self, end: ScopeEnd<'a>) {
-        match end {
-            ScopeEnd::Called(report) => {
-                self.models.extend(report.models);
-                for search in report.searches {
-                    self.add_search(&report.key, search);
-                }
+    pub(super) fn add(&mut self, ended: EndedScope<'a>) {
+        let EndedScope { extent, report, .. } = ended;
+        self.models.extend(report.models);
+        for search in report.searches {
+            if let Some(tally) = self.patterns.get_mut(&search.entry) {
+                tally.has_match |= search.has_match;
             }
-            ScopeEnd::Failed(FailedScope {
-                key,
-                targets,
-                failure,
-                extent,
-            }) => {
-                for named in targets.models {
-                    self.fail_model(named.entry, named.model_arn.as_str(), failure.clone());
-                }
-                for pattern in targets.patterns {
-                    self.fail_lookup(pattern, &key, extent, failure.clone());
-                }
+            if let Some(failure) = search.failure {
+                let pattern = Pattern {
+                    entry: search.entry,
+                    pattern: search.pattern,
+                };
+                self.fail_lookup(pattern, &report.key, extent, failure);
             }
         }
     }
@@ -121,7 +112,6 @@ impl<'a> Tally<'a> {
             tracing::warn!(
                 requestId = self.request_id,
                 pattern = tally.pattern.as_str(),
-                other_account = tally.other_account,
                 "the pattern matches no model version"
             );
             unmatched_patterns.push(tally.pattern.as_str().to_owned());
@@ -131,20 +121,6 @@ impl<'a> Tally<'a> {
             models: models.collect(),
             lookups: self.lookups,
             unmatched_patterns,
-        }
-    }
-
-    fn add_search(&mut self, key: &ScopeKey, search: Search<'a>) {
-        if let Some(tally) = self.patterns.get_mut(&search.entry) {
-            tally.has_match |= search.has_match;
-            tally.other_account = tally.other_account.take().or(search.other_account);
-        }
-        if let Some(failure) = search.failure {
-            let pattern = Pattern {
-                entry: search.entry,
-                pattern: search.pattern,
-            };
-            self.fail_lookup(pattern, key, Extent::Region, failure);
         }
     }
 
@@ -176,22 +152,17 @@ impl<'a> Tally<'a> {
         lookup.log(self.request_id);
         self.lookups.push(lookup);
     }
-
-    fn fail_model(&mut self, entry: usize, text: &str, failure: Failure) {
-        let report = ModelReport::failed(text, failure);
-        report.log(self.request_id);
-        self.models.push(ScopeModel { entry, report });
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    use super::super::assignment::{NamedModel, Targets};
+    use super::super::discovery::Search;
     use super::super::scope::ScopeReport;
     use crate::arn::ModelArn;
     use crate::calls::error::CallError;
+    use crate::calls::request::ScopeId;
     use crate::report::{Code, Outcome};
 
     const HERE: &str = "123456789012";
@@ -205,13 +176,6 @@ mod tests {
 
     fn entry(entry: usize, pattern: &ModelPattern) -> Pattern<'_> {
         Pattern { entry, pattern }
-    }
-
-    fn patterns(patterns: Vec<Pattern<'_>>) -> Targets<'_> {
-        Targets {
-            models: Vec::new(),
-            patterns,
-        }
     }
 
     fn key(account: &str, region: &str) -> ScopeKey {
@@ -242,7 +206,6 @@ mod tests {
             entry: pattern.entry,
             pattern: pattern.pattern,
             has_match,
-            other_account: None,
             failure,
         }
     }
@@ -252,29 +215,34 @@ mod tests {
         key: ScopeKey,
         models: &[(usize, &str)],
         searches: Vec<Search<'a>>,
-    ) -> ScopeEnd<'a> {
+    ) -> EndedScope<'a> {
         let models = models.iter().map(|(entry, version)| ScopeModel {
             entry: *entry,
             report: ModelReport::new(&model(version), Outcome::Stopped, None),
         });
-        ScopeEnd::Called(ScopeReport {
-            key,
-            models: models.collect(),
-            searches,
-        })
+        EndedScope {
+            id: ScopeId(1),
+            extent: Extent::Region,
+            report: ScopeReport {
+                key,
+                models: models.collect(),
+                searches,
+            },
+        }
     }
 
-    fn failed(key: ScopeKey, targets: Targets<'_>, extent: Extent) -> ScopeEnd<'_> {
+    /// The end of a scope in which the lookups of these patterns failed.
+    fn failed<'a>(key: ScopeKey, patterns: Vec<Pattern<'a>>, extent: Extent) -> EndedScope<'a> {
         let failure = match extent {
             Extent::Account => Failure::unreachable("the role", &CallError::NoResponse),
             Extent::Region => denied(),
         };
-        ScopeEnd::Failed(FailedScope {
-            key,
-            targets,
-            failure,
+        let searches = patterns.into_iter();
+        let searches = searches.map(|it| search(it, false, Some(failure.clone())));
+        EndedScope {
             extent,
-        })
+            ..called(key, &[], searches.collect())
+        }
     }
 
     /// The ARNs or entries of the reports, in order.
@@ -367,37 +335,16 @@ mod tests {
         let all = pattern("*", "*");
         let mut tally = tally(&[entry(1, &all)]);
         for region in ["eu-west-1", "us-east-1"] {
-            let targets = patterns(vec![entry(1, &all)]);
-            tally.add(failed(key(THERE, region), targets, Extent::Account));
+            let patterns = vec![entry(1, &all)];
+            tally.add(failed(key(THERE, region), patterns, Extent::Account));
         }
-        let targets = Targets {
-            models: [(0, "v1"), (2, "v2")]
-                .map(|(entry, version)| NamedModel {
-                    entry,
-                    model_arn: model(version),
-                })
-                .into(),
-            patterns: Vec::new(),
-        };
-        tally.add(failed(key(HERE, "us-east-1"), targets, Extent::Account));
         let reports = tally.into_reports(false);
-        let models = [model("v1"), model("v2")];
         let account = format!("arn:aws:rekognition:*:{THERE}:project/*/version/*/*");
         assert_eq!(lookups(&reports), [account]);
         assert_eq!(
             reports.lookups[0].failure.code.as_str(),
             "AccountUnreachable"
         );
-        assert_eq!(
-            texts(&reports.models),
-            [models[0].as_str(), models[1].as_str()]
-        );
-        for report in reports.models {
-            let Outcome::Failed(failure) = report.outcome else {
-                panic!("{report:?}");
-            };
-            assert_eq!(failure.code.as_str(), "AccountUnreachable");
-        }
         assert!(reports.unmatched_patterns.is_empty());
     }
 
@@ -406,8 +353,8 @@ mod tests {
         let all = pattern("*", "*");
         let mut tally = tally(&[entry(0, &all)]);
         for region in ["us-east-1", "eu-west-1"] {
-            let targets = patterns(vec![entry(0, &all)]);
-            tally.add(failed(key(THERE, region), targets, Extent::Region));
+            let patterns = vec![entry(0, &all)];
+            tally.add(failed(key(THERE, region), patterns, Extent::Region));
         }
         tally.fail_list(entry(0, &all), &denied());
         let reports = tally.into_reports(false);

@@ -3,16 +3,18 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::calls::error::CallError;
-use crate::calls::retry;
+use super::error::CallError;
+use super::retry;
 
 /// How far a list has been read.
 #[derive(Debug, Default)]
 pub(super) struct Pages {
+    /// The token of the page that is asked for; none for the first.
+    pub(super) token: Option<String>,
     earlier_tokens: HashSet<String>,
     restarts: u32,
     /// Why it was last restarted.
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
 }
 
 /// How to continue after a response.
@@ -20,24 +22,22 @@ pub(super) struct Pages {
 pub(super) enum Continuation {
     /// The list has ended, or cannot be read.
     End,
-    /// With the page that has this token.
-    Next(String),
+    /// With the next page.
+    Next,
     /// With the first page again, after a pause.
     Restart(Duration),
 }
 
 impl Pages {
-    /// Why the list was last restarted, if it was.
-    pub(super) fn reason(&self) -> Option<&str> {
-        self.reason.as_deref()
-    }
-
     /// How to continue after a page with this token for the next one. An empty token is the end of
     /// the list. If a token repeats, the list would never end.
     pub(super) fn after(&mut self, next_token: Option<String>) -> Continuation {
         match next_token.filter(|token| !token.is_empty()) {
             None => Continuation::End,
-            Some(token) if self.earlier_tokens.insert(token.clone()) => Continuation::Next(token),
+            Some(token) if self.earlier_tokens.insert(token.clone()) => {
+                self.token = Some(token);
+                Continuation::Next
+            }
             Some(_) => self.restart("the token of the next page repeats".to_owned()),
         }
     }
@@ -57,6 +57,7 @@ impl Pages {
     }
 
     fn restart(&mut self, reason: String) -> Continuation {
+        self.token = None;
         self.earlier_tokens.clear();
         self.restarts += 1;
         self.reason = Some(reason);
@@ -83,12 +84,14 @@ mod tests {
     #[test]
     fn a_list_ends_with_no_token_or_an_empty_one() {
         let mut pages = Pages::default();
-        assert_eq!(pages.after(token("a")), Continuation::Next("a".to_owned()));
-        assert_eq!(pages.after(token("b")), Continuation::Next("b".to_owned()));
+        for next in ["a", "b"] {
+            assert_eq!(pages.after(token(next)), Continuation::Next);
+            assert_eq!(pages.token.as_deref(), Some(next));
+        }
         for last in [None, token("")] {
             assert_eq!(pages.after(last), Continuation::End);
         }
-        assert_eq!(pages.reason(), None);
+        assert_eq!(pages.reason, None);
     }
 
     #[test]
@@ -104,7 +107,7 @@ mod tests {
             let Continuation::Restart(pause) = then else {
                 panic!("{then:?}");
             };
-            assert!(pages.reason().is_some());
+            assert!(pages.reason.is_some() && pages.token.is_none());
             pauses.push(pause);
         }
         assert!(pauses.is_sorted() && pauses[0] < pauses[5], "{pauses:?}");
