@@ -5,7 +5,7 @@ mod support;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use rekognition_emulator::{Emulator, Fault};
+use rekognition_emulator::{Emulator, Fault, Operation};
 use serde_json::{Value, json};
 use support::runtime_api::{Function, lines_of};
 use support::{PLENTY, arns, emulator, model, running, summary};
@@ -35,6 +35,12 @@ fn records(log: &str) -> Vec<Value> {
 async fn a_process_answers_one_invocation_after_another_over_the_same_connection() {
     let arns = arns(3);
     let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
+    // What a service responds, errors too, is no reason for another connection.
+    emulator.add_fault(
+        Fault::error("InternalServerError")
+            .operation(Operation::StopProjectVersion)
+            .attempts(..=2),
+    );
     let mut function = function(&emulator, &[("MAX_CONCURRENCY", "1")]).await;
     let id = function.id();
     for arn in &arns {
