@@ -10,8 +10,8 @@ use super::discovery::{Discovery, FoundModel, Search};
 use super::model::{Model, News, Next};
 use crate::arn::ModelArn;
 use crate::calls::error::CallError;
-use crate::calls::queue::{Queue, Rest, Step};
-use crate::calls::request::{Request, ScopeId};
+use crate::calls::queue::{Rest, Step};
+use crate::calls::request::Request;
 use crate::calls::response::Content;
 use crate::calls::status::Status;
 use crate::exemption::Exemption;
@@ -37,7 +37,6 @@ pub(super) struct ScopeModel {
 #[derive(Debug)]
 pub(super) struct Scope<'a> {
     assignment: Assignment<'a>,
-    id: ScopeId,
     pub(super) key: ScopeKey,
     discovery: Discovery<'a>,
     checks: Checks,
@@ -46,12 +45,20 @@ pub(super) struct Scope<'a> {
     named: HashMap<ModelArn, usize>,
     /// How many models have no outcome yet.
     unfinished: usize,
-    /// How many calls are under way.
+    /// The calls that are to be made, and how many are under way.
+    new_calls: Vec<NewCall>,
     calls: usize,
-    /// When the queue wakes this scope next.
+    /// When it is woken next.
     wakes_at: Option<Instant>,
     /// Why the calls for these models had not succeeded that did not end in time.
     last_failures: HashMap<ModelArn, String>,
+}
+
+/// A call that is to be made.
+#[derive(Debug)]
+pub(super) struct NewCall {
+    pub(super) request: Request,
+    pub(super) not_before: Option<Instant>,
 }
 
 /// How far a model has come.
@@ -63,21 +70,16 @@ enum Progress {
 
 impl<'a> Scope<'a> {
     /// A scope without models, patterns or calls.
-    pub(super) fn new(
-        assignment: Assignment<'a>,
-        id: ScopeId,
-        key: ScopeKey,
-        now: Instant,
-    ) -> Self {
+    pub(super) fn new(assignment: Assignment<'a>, key: ScopeKey, now: Instant) -> Self {
         Self {
             assignment,
-            id,
             key,
             discovery: Discovery::default(),
             checks: Checks::new(now),
             models: HashMap::new(),
             named: HashMap::new(),
             unfinished: 0,
+            new_calls: Vec::new(),
             calls: 0,
             wakes_at: None,
             last_failures: HashMap::new(),
@@ -85,19 +87,18 @@ impl<'a> Scope<'a> {
     }
 
     /// Adds these models and patterns, and the first calls for them.
-    pub(super) fn add(&mut self, targets: Targets<'a>, queue: &mut Queue, now: Instant) {
+    pub(super) fn add(&mut self, targets: Targets<'a>, now: Instant) {
         for named in targets.models {
             self.named.insert(named.model_arn.clone(), named.entry);
-            self.add_model(named.model_arn, Model::named(), queue, now);
+            self.add_model(named.model_arn, Model::named(), now);
         }
-        self.add_patterns(targets.patterns, queue);
-        self.go_on(queue);
+        self.add_patterns(targets.patterns);
     }
 
     /// Searches for these patterns as well.
-    pub(super) fn add_patterns(&mut self, patterns: Vec<Pattern<'a>>, queue: &mut Queue) {
+    pub(super) fn add_patterns(&mut self, patterns: Vec<Pattern<'a>>) {
         for request in self.discovery.add(patterns) {
-            self.call(request, None, queue);
+            self.call(request);
         }
     }
 
@@ -112,7 +113,7 @@ impl<'a> Scope<'a> {
     }
 
     /// Handles the end of a call, or a page of a list.
-    pub(super) fn take(&mut self, step: Step, queue: &mut Queue, now: Instant) {
+    pub(super) fn take(&mut self, step: Step, now: Instant) {
         let Step {
             request,
             result,
@@ -123,19 +124,17 @@ impl<'a> Scope<'a> {
             self.calls -= 1;
         }
         match result {
-            Ok(content) => self.take_content(request, content, rest, queue, now),
-            Err(error) => self.take_error(request, error, queue, now),
+            Ok(content) => self.take_content(request, content, rest, now),
+            Err(error) => self.take_error(request, error, now),
         }
-        self.go_on(queue);
     }
 
     /// Begins the next round of checks, if it is due.
-    pub(super) fn wake(&mut self, queue: &mut Queue, now: Instant, due: Instant) {
+    pub(super) fn wake(&mut self, now: Instant, due: Instant) {
         self.wakes_at = None;
         if self.checks.next_round().is_some_and(|next| next <= now) {
             self.checks.begin_round(now, due);
         }
-        self.go_on(queue);
     }
 
     /// Notes that a call did not end in time, and why it had not succeeded before.
@@ -214,51 +213,55 @@ impl<'a> Scope<'a> {
         }
     }
 
-    fn call(&mut self, request: Request, not_before: Option<Instant>, queue: &mut Queue) {
-        self.calls += 1;
-        queue.push(self.id, request, not_before);
+    /// The calls that are to be made now. They are under way once they are taken.
+    pub(super) fn take_calls(&mut self) -> Vec<NewCall> {
+        for request in self.checks.calls() {
+            self.call(request);
+        }
+        self.calls += self.new_calls.len();
+        std::mem::take(&mut self.new_calls)
     }
 
-    /// Makes the checks that are to be made now, and has the queue wake this scope for the next
-    /// round of them.
-    fn go_on(&mut self, queue: &mut Queue) {
-        for request in self.checks.calls() {
-            self.call(request, None, queue);
+    /// When [`Scope::wake`] is to be called next, unless that has been said before.
+    pub(super) fn take_wake(&mut self) -> Option<Instant> {
+        let next = self.checks.next_round()?;
+        if self.wakes_at.is_some_and(|at| at <= next) {
+            return None;
         }
-        if let Some(next) = self.checks.next_round()
-            && self.wakes_at.is_none_or(|at| next < at)
-        {
-            self.wakes_at = Some(next);
-            queue.wake(next, self.id);
-        }
+        self.wakes_at = Some(next);
+        self.wakes_at
+    }
+
+    fn call(&mut self, request: Request) {
+        self.call_at(None, request);
+    }
+
+    fn call_at(&mut self, not_before: Option<Instant>, request: Request) {
+        self.new_calls.push(NewCall {
+            request,
+            not_before,
+        });
     }
 
     /// What follows from a response, or from a page of a list.
-    fn take_content(
-        &mut self,
-        request: Request,
-        content: Content,
-        rest: Rest,
-        queue: &mut Queue,
-        now: Instant,
-    ) {
+    fn take_content(&mut self, request: Request, content: Content, rest: Rest, now: Instant) {
         match (request, content) {
             (Request::StopProjectVersion { model_arn }, Content::Stop(status)) => {
-                self.take_stop(model_arn, Ok(status), queue, now);
+                self.take_stop(model_arn, Ok(status), now);
             }
             (Request::ListTagsForResource { model_arn }, Content::Tags(tags)) => {
-                self.take_tags(model_arn, Ok(tags), queue, now);
+                self.take_tags(model_arn, Ok(tags), now);
             }
             (Request::DescribeProjects { names }, Content::Projects(projects)) => {
                 for request in self.discovery.take_projects(&projects) {
-                    self.call(request, None, queue);
+                    self.call(request);
                 }
                 if !names.is_empty() {
                     projects.iter().for_each(|it| self.checks.know(it));
                 }
                 if rest == Rest::Nothing {
                     let missing = self.checks.end_lookup(names, None);
-                    self.take_results(missing, queue, now);
+                    self.take_results(missing, now);
                 }
             }
             (Request::DescribeProjectVersions { project, models }, Content::Versions(versions))
@@ -273,7 +276,7 @@ impl<'a> Scope<'a> {
                         } = found;
                         self.checks.know(&project);
                         let model = Model::found(description, may_be_exempt, now);
-                        self.add_model(model_arn, model, queue, now);
+                        self.add_model(model_arn, model, now);
                     }
                 }
             }
@@ -281,35 +284,35 @@ impl<'a> Scope<'a> {
                 self.checks.show(&models, versions);
                 if rest == Rest::Nothing {
                     let findings = self.checks.end_check(project, models, None);
-                    self.take_findings(findings, queue, now);
+                    self.take_findings(findings, now);
                 }
             }
             (request, _) => {
                 let error = CallError::unreadable(request.operation());
-                self.take_error(request, error, queue, now);
+                self.take_error(request, error, now);
             }
         }
     }
 
     /// What follows from the error of a call that is over.
-    fn take_error(&mut self, request: Request, error: CallError, queue: &mut Queue, now: Instant) {
+    fn take_error(&mut self, request: Request, error: CallError, now: Instant) {
         match request {
             Request::StopProjectVersion { model_arn } => {
-                self.take_stop(model_arn, Err(error), queue, now);
+                self.take_stop(model_arn, Err(error), now);
             }
             Request::ListTagsForResource { model_arn } => {
-                self.take_tags(model_arn, Err(error), queue, now);
+                self.take_tags(model_arn, Err(error), now);
             }
             // One of the projects may be what makes the call fail.
             Request::DescribeProjects { names } if names.len() > 1 && !error.is_denied() => {
                 for name in names {
-                    self.call(Request::DescribeProjects { names: vec![name] }, None, queue);
+                    self.call(Request::DescribeProjects { names: vec![name] });
                 }
             }
             Request::DescribeProjects { names } => {
                 self.discovery.fail_projects(&names, &error.clone().into());
                 let failed = self.checks.end_lookup(names, Some(&error));
-                self.take_results(failed, queue, now);
+                self.take_results(failed, now);
             }
             // The project has been deleted since it was listed.
             Request::DescribeProjectVersions { models, .. }
@@ -319,7 +322,7 @@ impl<'a> Scope<'a> {
             }
             Request::DescribeProjectVersions { project, models } => {
                 let findings = self.checks.end_check(project, models, Some(error));
-                self.take_findings(findings, queue, now);
+                self.take_findings(findings, now);
             }
             Request::AssumeRole { .. }
             | Request::ListAccounts
@@ -332,10 +335,9 @@ impl<'a> Scope<'a> {
         &mut self,
         model_arn: ModelArn,
         status: Result<Option<Status>, CallError>,
-        queue: &mut Queue,
         now: Instant,
     ) {
-        self.update(model_arn, queue, now, |model| {
+        self.update(model_arn, now, |model| {
             model.handle_stop(status, now);
             News::Changed
         });
@@ -345,7 +347,6 @@ impl<'a> Scope<'a> {
         &mut self,
         model_arn: ModelArn,
         tags: Result<HashMap<String, String>, CallError>,
-        queue: &mut Queue,
         now: Instant,
     ) {
         let Assignment {
@@ -359,7 +360,7 @@ impl<'a> Scope<'a> {
         };
         let value = tags.map(|mut tags| tags.remove(key));
         let text = model_arn.clone();
-        self.update(model_arn, queue, now, |model| {
+        self.update(model_arn, now, |model| {
             let exemption = model.handle_tag(key, value, time);
             if exemption == Exemption::KeepUnclear {
                 tracing::warn!(
@@ -377,39 +378,33 @@ impl<'a> Scope<'a> {
         });
     }
 
-    fn take_findings(&mut self, findings: Findings, queue: &mut Queue, now: Instant) {
+    fn take_findings(&mut self, findings: Findings, now: Instant) {
         for request in findings.next {
-            self.call(request, None, queue);
+            self.call(request);
         }
-        self.take_results(findings.results, queue, now);
+        self.take_results(findings.results, now);
     }
 
-    fn take_results(&mut self, results: Vec<CheckResult>, queue: &mut Queue, now: Instant) {
+    fn take_results(&mut self, results: Vec<CheckResult>, now: Instant) {
         for result in results {
-            self.update(result.model_arn, queue, now, |model| {
+            self.update(result.model_arn, now, |model| {
                 model.handle_check(result.description, now)
             });
         }
     }
 
-    fn add_model(&mut self, model_arn: ModelArn, model: Model, queue: &mut Queue, now: Instant) {
+    fn add_model(&mut self, model_arn: ModelArn, model: Model, now: Instant) {
         if !self.models.contains_key(&model_arn) {
             self.unfinished += 1;
             self.models
                 .insert(model_arn.clone(), Progress::Unfinished(model));
-            self.update(model_arn, queue, now, |_| News::Changed);
+            self.update(model_arn, now, |_| News::Changed);
         }
     }
 
     /// Notes what has become known about a model, and takes the next step. `note` returns whether
     /// it is news: when one model has changed, others may change soon.
-    fn update(
-        &mut self,
-        model_arn: ModelArn,
-        queue: &mut Queue,
-        now: Instant,
-        note: impl FnOnce(&mut Model) -> News,
-    ) {
+    fn update(&mut self, model_arn: ModelArn, now: Instant, note: impl FnOnce(&mut Model) -> News) {
         let Some(progress) = self.models.get_mut(&model_arn) else {
             return;
         };
@@ -422,10 +417,10 @@ impl<'a> Scope<'a> {
             self.checks.note_change(now);
         }
         match next {
-            Next::ReadTag => self.call(Request::ListTagsForResource { model_arn }, None, queue),
+            Next::ReadTag => self.call(Request::ListTagsForResource { model_arn }),
             Next::Stop(pause) => {
                 let at = (!pause.is_zero()).then(|| now + pause);
-                self.call(Request::StopProjectVersion { model_arn }, at, queue);
+                self.call_at(at, Request::StopProjectVersion { model_arn });
             }
             Next::Check => self.checks.check_now(model_arn),
             Next::WaitForChange => self.checks.check_later(model_arn),

@@ -178,24 +178,21 @@ impl<'a> Scopes<'a> {
         queue: &mut Queue,
         now: Instant,
     ) {
-        let extensible = self.extensible.get(&key).copied();
-        match extensible.and_then(|id| self.scopes.get_mut(&id)) {
-            Some(ScopeState::Pending(scope)) => {
-                self.lines += patterns.len();
-                scope.targets.patterns.extend(patterns);
+        if let Some(&id) = self.extensible.get(&key)
+            && let Some(scope) = self.scopes.get_mut(&id)
+        {
+            self.lines += patterns.len();
+            match scope {
+                ScopeState::Pending(scope) => scope.targets.patterns.extend(patterns),
+                ScopeState::Begun(scope) => {
+                    scope.add_patterns(patterns);
+                    make_calls(id, scope, queue);
+                }
             }
-            Some(ScopeState::Begun(scope)) => {
-                self.lines += patterns.len();
-                scope.add_patterns(patterns, queue);
-            }
-            None => {
-                let targets = Targets {
-                    models: Vec::new(),
-                    patterns,
-                };
-                self.add(key, targets, queue, now);
-            }
+            return;
         }
+        let models = Vec::new();
+        self.add(key, Targets { models, patterns }, queue, now);
     }
 
     /// Notes that no more patterns will be added.
@@ -236,8 +233,9 @@ impl<'a> Scopes<'a> {
         };
         let region = Arc::clone(&key.region);
         queue.open(id, &region);
-        let mut scope = Scope::new(self.assignment, id, key, now);
-        scope.add(targets, queue, now);
+        let mut scope = Scope::new(self.assignment, key, now);
+        scope.add(targets, now);
+        make_calls(id, &mut scope, queue);
         self.lines += scope.lines();
         self.scopes.insert(id, ScopeState::Begun(Box::new(scope)));
         Some(Opened {
@@ -270,7 +268,10 @@ impl<'a> Scopes<'a> {
         };
         self.lines -= scope.lines();
         // A bug that one response triggers must not keep the models of others running unsaid.
-        let taken = catch_unwind(AssertUnwindSafe(|| scope.take(step, queue, now)));
+        let taken = catch_unwind(AssertUnwindSafe(|| {
+            scope.take(step, now);
+            make_calls(id, scope, queue);
+        }));
         if taken.is_ok() {
             self.lines += scope.lines();
             self.end_if_done(id, now);
@@ -283,7 +284,8 @@ impl<'a> Scopes<'a> {
     /// Has a scope do what it wanted to be woken for.
     pub(super) fn wake(&mut self, id: ScopeId, queue: &mut Queue, now: Instant, due: Instant) {
         if let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) {
-            scope.wake(queue, now, due);
+            scope.wake(now, due);
+            make_calls(id, scope, queue);
         }
     }
 
@@ -354,7 +356,7 @@ impl<'a> Scopes<'a> {
     /// Fails a scope that has not begun.
     fn fail(&mut self, id: ScopeId, failure: &Failure, extent: Extent, now: Instant) {
         if let Some(PendingScope { key, targets }) = self.take_pending(id) {
-            let scope = Scope::new(self.assignment, id, key, now);
+            let scope = Scope::new(self.assignment, key, now);
             self.note_end(id, scope.fail_targets(targets, failure), extent);
         }
     }
@@ -386,6 +388,16 @@ impl<'a> Scopes<'a> {
 
     fn note_end(&mut self, id: ScopeId, report: ScopeReport<'a>, extent: Extent) {
         self.ended.push(EndedScope { id, extent, report });
+    }
+}
+
+/// Adds the calls that a scope wants made, and has it woken when it wants to be.
+fn make_calls(id: ScopeId, scope: &mut Scope, queue: &mut Queue) {
+    for call in scope.take_calls() {
+        queue.push(id, call.request, call.not_before);
+    }
+    if let Some(at) = scope.take_wake() {
+        queue.wake(at, id);
     }
 }
 
