@@ -138,7 +138,7 @@ impl Wanted {
             .filter(|(_, kind)| *kind != Kind::Invalid);
         let fields = valid.map(|(text, _)| text.split(':').collect::<Vec<_>>());
         fields
-            .filter(|it| it[3] == region)
+            .filter(|it| it[3] == region || it[3].contains(['*', '?']))
             .map(|it| it[4])
             .collect()
     }

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
 /// More calls than any night needs: a program that makes calls without end would hang the test.
-const MOST_CALLS: usize = 20_000;
+const MOST_CALLS: usize = 60_000;
 
 /// An HTTP client whose calls the emulator answers in the caller's own task.
 #[derive(Clone, Debug)]
