@@ -1,5 +1,6 @@
 //! The results of a run's entries, collected from its scopes.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -17,14 +18,19 @@ struct PatternTally<'a> {
     has_match: bool,
 }
 
+/// A lookup, in the order of the report: by its entry, and then by its text.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Lookup {
+    entry: usize,
+    pattern: String,
+}
+
 /// The reports of a run.
 #[derive(Debug)]
 pub(super) struct Tally<'a> {
     request_id: &'a str,
     models: Vec<ScopeModel>,
-    lookups: Vec<FailedLookup>,
-    /// The lookups that have failed, each by its entry and its text.
-    failed: HashSet<(usize, String)>,
+    lookups: BTreeMap<Lookup, FailedLookup>,
     patterns: BTreeMap<usize, PatternTally<'a>>,
 }
 
@@ -41,8 +47,7 @@ impl<'a> Tally<'a> {
         Self {
             request_id,
             models: Vec::new(),
-            lookups: Vec::new(),
-            failed: HashSet::new(),
+            lookups: BTreeMap::new(),
             patterns: BTreeMap::new(),
         }
     }
@@ -101,9 +106,7 @@ impl<'a> Tally<'a> {
             let place = (other.entry, &other.report.model_arn);
             (one.entry, &one.report.model_arn).cmp(&place)
         });
-        self.lookups
-            .sort_by(|one, other| (one.entry, &one.pattern).cmp(&(other.entry, &other.pattern)));
-        let failed: HashSet<usize> = self.lookups.iter().map(|it| it.entry).collect();
+        let failed: HashSet<usize> = self.lookups.keys().map(|it| it.entry).collect();
         let mut unmatched_patterns = Vec::new();
         for (entry, tally) in self.patterns {
             if tally.has_match || failed.contains(&entry) || is_narrowed {
@@ -119,7 +122,7 @@ impl<'a> Tally<'a> {
         let models = self.models.into_iter().map(|model| model.report);
         Reports {
             models: models.collect(),
-            lookups: self.lookups,
+            lookups: self.lookups.into_values().collect(),
             unmatched_patterns,
         }
     }
@@ -137,20 +140,24 @@ impl<'a> Tally<'a> {
             Extent::Region => pattern.with_location(&key.account, &key.region),
         };
         let has_region = extent == Extent::Region && pattern.region().is_none();
-        if self.failed.insert((entry, text.clone())) {
-            self.add_lookup(FailedLookup {
-                pattern: text,
-                failure,
-                entry,
-                account: Some(Arc::clone(&key.account)),
-                region: has_region.then(|| Arc::clone(&key.region)),
-            });
-        }
+        self.add_lookup(FailedLookup {
+            pattern: text,
+            failure,
+            entry,
+            account: Some(Arc::clone(&key.account)),
+            region: has_region.then(|| Arc::clone(&key.region)),
+        });
     }
 
-    fn add_lookup(&mut self, lookup: FailedLookup) {
-        lookup.log(self.request_id);
-        self.lookups.push(lookup);
+    fn add_lookup(&mut self, failed: FailedLookup) {
+        let lookup = Lookup {
+            entry: failed.entry,
+            pattern: failed.pattern.clone(),
+        };
+        if let Entry::Vacant(place) = self.lookups.entry(lookup) {
+            failed.log(self.request_id);
+            place.insert(failed);
+        }
     }
 }
 
