@@ -267,11 +267,11 @@ fn entries<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Vec<Entry>>, D::
         fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<Entry>, A::Error> {
             let mut entries = Vec::new();
             while entries.len() < MOST_ENTRIES {
-                match items.next_element::<Option<String>>()? {
-                    Some(Some(text)) => entries.push(Entry::new(&text)),
-                    Some(None) => entries.push(Entry::null()),
-                    None => return Ok(entries),
-                }
+                let Some(text) = items.next_element::<Option<String>>()? else {
+                    return Ok(entries);
+                };
+                // `null` is an invalid entry like any other.
+                entries.push(Entry::new(text.as_deref().unwrap_or("null")));
             }
             let mut length = entries.len();
             while items.next_element::<IgnoredAny>()?.is_some() {
@@ -303,9 +303,6 @@ impl Entry {
     /// Creates an entry from this text.
     pub fn new(text: &str) -> Self {
         let text = text.trim();
-        if text.is_empty() {
-            return Self::invalid("", "blank");
-        }
         let target = text.parse::<Target>();
         Self {
             text: target.as_ref().map_or_else(|_| text.into(), Target::text),
@@ -316,19 +313,6 @@ impl Entry {
     /// Whether this is a pattern with a wildcard in its account.
     pub(crate) fn has_account_wildcard(&self) -> bool {
         matches!(&self.target, Ok(Target::Pattern(pattern)) if pattern.account().is_none())
-    }
-
-    fn null() -> Self {
-        Self::invalid("null", "null")
-    }
-
-    fn invalid(text: &str, what: &str) -> Self {
-        Self {
-            text: text.into(),
-            target: Err(InvalidModelArn::new(format!(
-                "the entry is {what}; it should be the ARN of a model version, or a pattern"
-            ))),
-        }
     }
 }
 
@@ -696,8 +680,8 @@ mod tests {
             .entries
             .unwrap();
         let why = |entry: &Entry| entry.target.as_ref().unwrap_err().to_string();
-        assert!(why(&entries[0]).contains("the entry is null"));
-        assert!(why(&entries[1]).contains("the entry is blank"));
+        assert!(why(&entries[0]).starts_with("`null` should be one ARN"));
+        assert!(why(&entries[1]).starts_with("`` should be one ARN"));
         assert_eq!([&*entries[0].text, &*entries[1].text], ["null", ""]);
         assert!(entries[2].target.is_ok());
     }

@@ -33,7 +33,7 @@ const WILD_PLACE: &str =
     r"(^arn:[a-z0-9-]+:rekognition:[a-z0-9*?-]+:([0-9?]{12}|[0-9*?]*\*[0-9*?]*)$)";
 
 fn accepts(form: &str, text: &str) -> bool {
-    (20..=2048).contains(&text.chars().count()) && Regex::new(form).unwrap().is_match(text)
+    text.len() <= 2048 && Regex::new(form).unwrap().is_match(text)
 }
 
 /// Whether a text is a pattern: it has six fields, and what comes before the first wildcard of the
@@ -53,7 +53,7 @@ fn is_pattern(text: &str) -> bool {
     let prefix = "arn:aws:rekognition:us-east-1:123456789012:";
     let form = Regex::new(SERVICE_PATTERN).unwrap();
     let mut completed = ends.map(|at| format!("{prefix}{beginning}{}", &END[at..]));
-    (20..=2048).contains(&text.chars().count())
+    text.len() <= 2048
         && Regex::new(WILD_PLACE).unwrap().is_match(place)
         && fits_account
         && completed.any(|whole| form.is_match(&whole))
@@ -450,11 +450,11 @@ proptest! {
         prop_assert_eq!(parsed.is_ok(), accepts(SERVICE_PATTERN, &text), "{}: {:?}", text, parsed);
         if let Ok(parsed) = parsed {
             let rebuilt = format!(
-                "arn:{}:rekognition:{}:{}:project/{}/version/{}/{}",
+                "arn:{}:rekognition:{}:{}:project/{}/version/{}/",
                 parsed.partition(), parsed.region(), parsed.account(), parsed.project(), parsed.version(),
-                parsed.number(),
             );
-            prop_assert_eq!(rebuilt, text);
+            let number = text.strip_prefix(&rebuilt);
+            prop_assert!(number.is_some_and(|it| !it.contains('/')), "{} {}", rebuilt, text);
         }
     }
 
@@ -477,7 +477,7 @@ proptest! {
             Err(error) => {
                 prop_assert!(!is_model && !is_pattern, "{}: {}", text, error);
                 let error = error.to_string();
-                prop_assert!(error.contains("should ") || error.contains("has the form"), "{}", error);
+                prop_assert!(error.contains("should "), "{}", error);
                 prop_assert!(error.len() < 600, "{}", error);
             }
         }
@@ -494,7 +494,7 @@ proptest! {
             // The template does not count.
             Err(error) => {
                 let error = error.to_string();
-                let is_counted = error.contains("should be 12 digits") || error.contains("20 to 2048");
+                let is_counted = error.contains("should be 12 digits") || error.contains("at most 2048");
                 prop_assert!(!is_taken || is_counted, "{}: {}", text, error);
             }
         }
@@ -518,7 +518,7 @@ proptest! {
         let placed: ModelPattern = pattern.with_location("123456789012", "us-east-1").parse().unwrap();
         prop_assert!(placed.region().is_some() && placed.account().is_some());
         if pattern.matches_region("us-east-1") && pattern.matches_account("123456789012") {
-            prop_assert!(iam_matches(&text, placed.as_str()), "{} {}", text, placed);
+            prop_assert!(iam_matches(&text, placed.as_str()), "{} {}", text, placed.as_str());
             prop_assert_eq!(placed.matches(&model_arn), pattern.matches(&model_arn), "{} {}", text, model_arn);
         }
     }
@@ -767,9 +767,9 @@ fn a_hostile_pattern_is_matched_without_trying_every_way() {
             (format!("{}*", format!("*{one}").repeat(most)), true),
         ] {
             let pattern: ModelPattern = whole(&cut(like, most)).parse().unwrap();
-            assert_eq!(pattern.matches(&model_arn), matches, "{pattern}");
+            assert_eq!(pattern.matches(&model_arn), matches, "{pattern:?}");
             let matches_project = pattern.matches_project(model_arn.project());
-            assert!(matches_project || !matches, "{pattern}");
+            assert!(matches_project || !matches, "{pattern:?}");
         }
     }
 }

@@ -1,21 +1,21 @@
 //! The ARN of a model, and the patterns that match many models.
 //!
 //! The form is the service's own, from the `ProjectVersionArn` of [StopProjectVersion]:
-//! `arn:PARTITION:rekognition:REGION:ACCOUNT:project/PROJECT/version/VERSION/NUMBER`. It is parsed
-//! by splitting it, which is all that such a regular form needs.
+//! `arn:PARTITION:rekognition:REGION:ACCOUNT:project/PROJECT/version/VERSION/NUMBER`.
 //!
 //! [StopProjectVersion]: https://docs.aws.amazon.com/rekognition/latest/APIReference/API_StopProjectVersion.html
 
+mod fields;
+mod matcher;
 mod model;
 mod pattern;
 
 use std::str::FromStr;
 use std::sync::Arc;
 
-pub use model::{AccountId, InvalidModelArn, ModelArn};
+pub use fields::InvalidModelArn;
+pub use model::{AccountId, ModelArn};
 pub use pattern::ModelPattern;
-
-use model::WILDCARDS;
 
 /// What an entry in a list of models is.
 #[derive(Clone, Debug)]
@@ -30,8 +30,8 @@ impl Target {
     /// The text that it was parsed from, shared.
     pub(crate) fn text(&self) -> Arc<str> {
         match self {
-            Self::Model(model_arn) => model_arn.text.clone(),
-            Self::Pattern(pattern) => pattern.text(),
+            Self::Model(model_arn) => model_arn.fields.text.clone(),
+            Self::Pattern(pattern) => pattern.0.text.clone(),
         }
     }
 }
@@ -40,11 +40,9 @@ impl FromStr for Target {
     type Err = InvalidModelArn;
 
     fn from_str(text: &str) -> Result<Self, InvalidModelArn> {
-        let target = if text.contains(WILDCARDS) {
-            text.parse().map(Target::Pattern)
-        } else {
-            text.parse().map(Target::Model)
-        };
-        target.map_err(|error| InvalidModelArn::near_miss(text).unwrap_or(error))
+        match text.contains(fields::WILDCARDS) {
+            true => text.parse().map(Self::Pattern),
+            false => text.parse().map(Self::Model),
+        }
     }
 }

@@ -1,111 +1,86 @@
 //! Patterns: ARNs with wildcards, each of which matches many models.
 
-use std::fmt;
 use std::iter::once;
 use std::str::FromStr;
-use std::sync::Arc;
 
-use super::model::{Fields, InvalidModelArn, ModelArn, WILDCARDS, Wildcards, is_of_name};
+use super::fields::{Fields, InvalidModelArn, LONGEST_NAME, WILDCARDS, is_of_name};
+use super::matcher::{Piece, can_match};
+use super::model::ModelArn;
 
 /// A model's ARN with `*` or `?` in the region, the account or anywhere in the resource.
 ///
 /// It is matched as IAM matches the `Resource` of a policy, so that one list serves both: field by
 /// field, each as a whole. `*` matches any run of characters, including none, and `?` any single
 /// one; a slash is a character like any other. The partition is always literal.
-///
-/// ```
-/// use rekognition_stopper::arn::ModelPattern;
-///
-/// let pattern: ModelPattern = "arn:aws:rekognition:eu-*:123456789012:project/shelf-*".parse()?;
-/// assert_eq!(pattern.account(), Some("123456789012"));
-/// assert_eq!(pattern.region(), None);
-/// assert!(pattern.matches_region("eu-west-1"));
-/// assert!(pattern.matches_project("shelf-audit"));
-/// # Ok::<(), rekognition_stopper::arn::InvalidModelArn>(())
-/// ```
-#[derive(Clone)]
-pub struct ModelPattern {
-    text: Arc<str>,
-    partition: Box<str>,
-    region: Wild,
-    account: Wild,
-    resource: Wild,
-}
+#[derive(Clone, Debug)]
+pub struct ModelPattern(pub(super) Fields);
 
 impl ModelPattern {
     /// The whole pattern.
     pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The whole pattern, shared.
-    pub(super) fn text(&self) -> Arc<str> {
-        self.text.clone()
+        &self.0.text
     }
 
     /// The partition that its models are in.
     pub fn partition(&self) -> &str {
-        &self.partition
+        self.0.partition()
     }
 
     /// The region that its models are in, unless it has a wildcard.
     pub fn region(&self) -> Option<&str> {
-        self.region.literal()
+        literal(self.0.region())
     }
 
     /// Whether its models can be in this region.
     pub fn matches_region(&self, region: &str) -> bool {
-        self.region.matches(region)
+        matches(self.0.region(), region)
     }
 
     /// The account that its models belong to, unless it has a wildcard.
     pub fn account(&self) -> Option<&str> {
-        self.account.literal()
+        literal(self.0.account())
     }
 
     /// The account as it is written, wildcards and all.
     pub(crate) fn account_text(&self) -> &str {
-        &self.account.0
+        self.0.account()
     }
 
     /// Whether its models can belong to this account.
     pub fn matches_account(&self, account: &str) -> bool {
-        self.account.matches(account)
+        matches(self.0.account(), account)
     }
 
     /// The name of the only project whose versions it matches, if it has one: there is no wildcard
     /// up to the slash after the name.
     pub fn project_name(&self) -> Option<&str> {
-        let names = self.resource.beginning().strip_prefix("project/")?;
-        names.split_once('/').map(|(project, _)| project)
+        let names = self.0.resource().strip_prefix("project/")?;
+        let (name, _) = names.split_once('/')?;
+        literal(name)
     }
 
     /// Whether it can match a version of the project with this name.
     pub fn matches_project(&self, name: &str) -> bool {
-        if self.project_name().is_some_and(|project| project != name) {
-            return false;
+        match self.project_name() {
+            Some(project) if project != name => false,
+            _ => can_match(
+                self.0.resource(),
+                versions_of(name.bytes().map(Piece::Byte)),
+            ),
         }
-        let project = ["project/", name, "/version/"].into_iter();
-        let versions = project
-            .flat_map(str::bytes)
-            .map(Piece::Byte)
-            .chain(once(Piece::Run(is_of_name)))
-            .chain(once(Piece::Byte(b'/')))
-            .chain(once(Piece::Run(|byte| byte.is_ascii_digit())));
-        can_match(&self.resource.0, versions)
     }
 
     /// Whether it matches this model.
     pub fn matches(&self, model_arn: &ModelArn) -> bool {
-        *self.partition == *model_arn.partition()
-            && self.region.matches(model_arn.region())
-            && self.account.matches(model_arn.account())
-            && self.resource.matches(model_arn.resource())
+        self.partition() == model_arn.partition()
+            && self.matches_region(model_arn.region())
+            && self.matches_account(model_arn.account())
+            && matches(self.0.resource(), model_arn.fields.resource())
     }
 
     /// Its text with this account in place of the account's wildcard, if it has one.
     pub fn with_account(&self, account: &str) -> String {
-        self.with_location(account, &self.region.0)
+        self.with_location(account, self.0.region())
     }
 
     /// Its text with this account and region in place of their wildcards. Literal parts stay as
@@ -113,10 +88,10 @@ impl ModelPattern {
     pub fn with_location(&self, account: &str, region: &str) -> String {
         format!(
             "arn:{}:rekognition:{}:{}:{}",
-            self.partition,
+            self.partition(),
             self.region().unwrap_or(region),
             self.account().unwrap_or(account),
-            self.resource.0,
+            self.0.resource(),
         )
     }
 }
@@ -125,103 +100,52 @@ impl FromStr for ModelPattern {
     type Err = InvalidModelArn;
 
     fn from_str(text: &str) -> Result<Self, InvalidModelArn> {
-        let fields = Fields::read(text, Wildcards::Allowed)?;
-        Ok(Self {
-            text: text.into(),
-            partition: fields.partition.into(),
-            region: Wild(fields.region.into()),
-            account: Wild(fields.account.into()),
-            resource: Wild(fields.resource.into()),
-        })
-    }
-}
-
-impl fmt::Display for ModelPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl fmt::Debug for ModelPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.text, f)
-    }
-}
-
-/// A field of a pattern.
-#[derive(Clone)]
-struct Wild(Box<str>);
-
-impl Wild {
-    /// What comes before the first wildcard.
-    fn beginning(&self) -> &str {
-        let parts = self.0.split_once(WILDCARDS);
-        parts.map_or(&self.0, |(beginning, _)| beginning)
-    }
-
-    fn literal(&self) -> Option<&str> {
-        (self.beginning().len() == self.0.len()).then_some(&self.0)
-    }
-
-    fn matches(&self, text: &str) -> bool {
-        // Most texts differ here already, and most patterns of a long list have a literal name.
-        let (beginning, wild) = self.0.split_at(self.beginning().len());
-        let rest = text.strip_prefix(beginning);
-        rest.is_some_and(|rest| can_match(wild, rest.bytes().map(Piece::Byte)))
-    }
-}
-
-/// A piece of the text that a pattern is held against.
-#[derive(Clone, Copy)]
-enum Piece {
-    Byte(u8),
-    /// One byte or more of a kind, whichever they are.
-    Run(fn(u8) -> bool),
-}
-
-/// Whether a pattern can match a text, as a whole.
-///
-/// It reads the text once, and for each beginning of the pattern notes whether that matches what
-/// has been read. At worst that takes time proportional to the lengths of both multiplied: half a
-/// millisecond for the longest pattern and the longest names.
-fn can_match(pattern: &str, text: impl Iterator<Item = Piece>) -> bool {
-    // Before anything is read, beginnings match that are empty or stars alone. The empty one stands
-    // by itself.
-    let stars = pattern.bytes().take_while(|wildcard| *wildcard == b'*');
-    let mut longest = stars.count();
-    let mut matches_empty = true;
-    let mut beginnings: Vec<bool> = (0..pattern.len()).map(|at| at < longest).collect();
-    for piece in text {
-        if longest == pattern.len() && pattern.ends_with('*') {
-            // The last star takes the rest.
-            return true;
-        }
-        // Of the beginning that is shorter by one: whether it matched before this piece, and
-        // whether it does with it.
-        let (mut before, mut with) = (matches_empty, false);
-        matches_empty = false;
-        let earlier = std::mem::take(&mut longest);
-        let wildcards = (1..).zip(pattern.bytes());
-        for (matches, (length, wildcard)) in beginnings.iter_mut().zip(wildcards) {
-            if length > earlier + 1 && !with {
-                // No longer one matched before, or can match now.
-                break;
-            }
-            let matched = *matches;
-            *matches = match (wildcard, piece) {
-                (b'*', _) => matched || with,
-                (b'?', Piece::Byte(_)) => before,
-                (b'?', Piece::Run(_)) => before || with,
-                (literal, Piece::Byte(byte)) => before && literal == byte,
-                (literal, Piece::Run(is_of_kind)) => (before || with) && is_of_kind(literal),
-            };
-            if *matches {
-                longest = length;
-            }
-            (before, with) = (matched, *matches);
+        let fields = Fields::read(text)?;
+        match can_be_of_model(fields.resource()) {
+            true => Ok(Self(fields)),
+            false => Err(InvalidModelArn::of_resource(fields.resource())),
         }
     }
-    longest == pattern.len() && (longest > 0 || matches_empty)
+}
+
+/// Whether this matches the resource of a model, if all is forgotten after its first wildcard. What
+/// is there is at worst unmatched.
+fn can_be_of_model(resource: &str) -> bool {
+    let (beginning, wild) = split(resource);
+    let kept = if wild.is_empty() { "" } else { "*" };
+    let has_long_name = beginning
+        .split('/')
+        .take(4)
+        .any(|it| it.len() > LONGEST_NAME);
+    let any_project = once(Piece::Run(is_of_name));
+    !has_long_name && can_match(&format!("{beginning}{kept}"), versions_of(any_project))
+}
+
+/// The resource of the versions of a project with this name.
+fn versions_of(project: impl Iterator<Item = Piece>) -> impl Iterator<Item = Piece> {
+    let bytes = |text: &'static str| text.bytes().map(Piece::Byte);
+    let number = Piece::Run(u8::is_ascii_digit);
+    let version = [Piece::Run(is_of_name), Piece::Byte(b'/'), number];
+    let project = bytes("project/").chain(project);
+    project.chain(bytes("/version/")).chain(version)
+}
+
+/// What comes before the first wildcard, and the rest.
+fn split(part: &str) -> (&str, &str) {
+    part.split_at(part.find(WILDCARDS).unwrap_or(part.len()))
+}
+
+/// This part of a pattern, if it has no wildcard.
+fn literal(part: &str) -> Option<&str> {
+    Some(part).filter(|part| !part.contains(WILDCARDS))
+}
+
+/// Whether a part of a pattern matches a text, as a whole.
+fn matches(part: &str, text: &str) -> bool {
+    // Most texts differ here already, and most patterns of a long list have a literal name.
+    let (beginning, wild) = split(part);
+    let rest = text.strip_prefix(beginning);
+    rest.is_some_and(|rest| can_match(wild, rest.bytes().map(Piece::Byte)))
 }
 
 #[cfg(test)]
