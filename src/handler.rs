@@ -5,24 +5,24 @@ use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use lambda_runtime::{Context, LambdaEvent};
 use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use crate::aws::Aws;
-use crate::excerpt::plain;
+pub use crate::error::Error;
 use crate::metrics;
 use crate::report::Report;
-use crate::request::{InvalidRequest, Payload, Request};
-use crate::run::{Assignment, NotPlanned, Plan, Run};
-use crate::settings::{InvalidSettings, Settings};
+use crate::request::{Payload, Request};
+use crate::run::{Assignment, Plan, Run};
+use crate::settings::Settings;
 use crate::text;
 
 /// The function: its settings, the services that it calls, and where its metrics go. There is one
 /// per process.
 pub struct Handler {
-    settings: Result<Settings, InvalidSettings>,
+    settings: Result<Settings, Error>,
     aws: Aws,
     metrics: Mutex<Box<dyn Write + Send>>,
 }
@@ -44,7 +44,7 @@ impl Handler {
     /// Creates a handler with these settings, which writes the metric record of each run to
     /// `metrics`. Invalid settings are reported on every invocation.
     pub fn new(
-        settings: Result<Settings, InvalidSettings>,
+        settings: Result<Settings, Error>,
         aws: Aws,
         metrics: impl Write + Send + 'static,
     ) -> Self {
@@ -78,20 +78,21 @@ impl Handler {
         invocation: Invocation,
     ) -> Result<Response, Error> {
         let start = Instant::now();
-        let settings = self
-            .settings
-            .as_ref()
-            .map_err(|error| Error::InvalidSettings(error.clone()))?;
-        let request = Request::read(&payload).map_err(Error::InvalidRequest)?;
+        let settings = self.settings.as_ref().map_err(Error::clone)?;
+        let request = Request::read(&payload)?;
         drop(payload);
         let entries = match &request.entries {
             Some(entries) => entries,
             None if settings.model_arns.is_empty() => {
-                return Err(Error::InvalidRequest(InvalidRequest::no_list()));
+                return Err(Error::InvalidRequest(
+                    "no models are named: the event has no `model_arns` and the environment \
+                     variable MODEL_ARNS is not set; give a list of ARNs or patterns in one of them"
+                        .to_owned(),
+                ));
             }
             None => &settings.model_arns,
         };
-        request.check(entries).map_err(Error::InvalidRequest)?;
+        request.check(entries)?;
         let dry_run = request.dry_run.unwrap_or(settings.dry_run);
         if entries.is_empty() {
             tracing::warn!(
@@ -113,7 +114,7 @@ impl Handler {
         let end = invocation.deadline;
         if let Some(accounts_per_run) = request.accounts_per_run {
             let plan = Run::plan(assignment, accounts_per_run, &self.aws, end).await;
-            return plan.map(Response::Plan).map_err(Error::NotPlanned);
+            return plan.map(Response::Plan);
         }
         let mut report = Run::run(assignment, &self.aws, end).await;
         report.message = text::of(&report);
@@ -174,62 +175,6 @@ pub enum Response {
     Report(Report),
     /// The runs that together make up the requested one.
     Plan(Plan),
-}
-
-/// Why an invocation failed. Its `Display` form is the error message, which a template puts into an
-/// email; its type is what Lambda reports as `errorType`.
-#[derive(Clone)]
-pub enum Error {
-    /// Environment variables have invalid values; nothing was called.
-    InvalidSettings(InvalidSettings),
-    /// The event is not a valid request, or there is no list of models; nothing was called.
-    InvalidRequest(InvalidRequest),
-    /// Models may still be running.
-    NotAllStopped(Report),
-    /// The plan could not be made.
-    NotPlanned(NotPlanned),
-}
-
-impl Error {
-    /// What Lambda reports as `errorType`.
-    pub fn error_type(&self) -> &'static str {
-        match self {
-            Self::InvalidSettings(_) => "InvalidSettings",
-            Self::InvalidRequest(_) => "InvalidRequest",
-            Self::NotAllStopped(_) => "NotAllStopped",
-            Self::NotPlanned(_) => "NotPlanned",
-        }
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = match self {
-            Self::InvalidSettings(error) => error.to_string(),
-            Self::InvalidRequest(error) => error.to_string(),
-            Self::NotAllStopped(report) => report.to_string(),
-            Self::NotPlanned(error) => error.to_string(),
-        };
-        f.write_str(&plain(&message))
-    }
-}
-
-/// The form that the runtime logs.
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {self}", self.error_type())
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<Error> for Diagnostic {
-    fn from(error: Error) -> Self {
-        Self {
-            error_type: error.error_type().to_owned(),
-            error_message: error.to_string(),
-        }
-    }
 }
 
 /// The time until a deadline in milliseconds since 1970.

@@ -3,7 +3,7 @@
 //!
 //! Data flows in one direction: event and environment, entries, models, outcomes, report.
 //!
-//! 1. [`handler`] takes one invocation: an event in, a report or an error out.
+//! 1. [`handler`] takes one invocation: an event in, a report or an [`error`] out.
 //! 2. [`request`] reads the event, [`settings`] the environment. Both produce entries: [`arn`]s and
 //!    patterns.
 //! 3. `run` is what the program is for, and does not know the SDK: one loop, and around it values
@@ -16,19 +16,17 @@
 //!    [`log`] is where the lines go, and `excerpt` makes text from outside safe for them.
 
 // Not in Cargo.toml, where they would hold for the tests' helpers as well.
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::panic,
-        clippy::unwrap_used
-    )
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
 )]
 
 pub mod arn;
 pub mod aws;
 mod calls;
+pub mod error;
 mod excerpt;
 pub mod exemption;
 pub mod handler;
@@ -41,4 +39,4 @@ pub mod settings;
 mod text;
 
 pub use handler::{Handler, Invocation};
-pub use run::{NotPlanned, Plan, PlannedRun};
+pub use run::{Plan, PlannedRun};

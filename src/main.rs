@@ -1,14 +1,11 @@
 //! The process: logging, settings, AWS configuration, serve.
 
 // Not in Cargo.toml, where they would hold for the tests' helpers as well.
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::expect_used,
-        clippy::indexing_slicing,
-        clippy::panic,
-        clippy::unwrap_used
-    )
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
 )]
 
 use std::process::ExitCode;

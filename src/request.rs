@@ -1,16 +1,16 @@
 //! The event of an invocation, parsed into the request for this run.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use lambda_runtime::LambdaInvocation;
-use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Number;
 use serde_json::value::RawValue;
 
 use crate::arn::{AccountId, InvalidModelArn, Target};
+use crate::error::Error;
 use crate::excerpt::{cut_middle, quoted};
 
 /// The maximum length of a list: far above any account's quota of models, and low enough that such
@@ -18,9 +18,7 @@ use crate::excerpt::{cut_middle, quoted};
 const MOST_ENTRIES: usize = 10_000;
 /// What some editors and shells put in front of a text in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-/// How many accounts each run of a plan may have.
-const ACCOUNTS_PER_RUN: RangeInclusive<usize> = 1..=MOST_ACCOUNTS_PER_RUN;
-/// The upper bound of that range.
+/// How many accounts each run of a plan may have at most.
 pub(crate) const MOST_ACCOUNTS_PER_RUN: usize = 1000;
 /// The maximum length, in bytes, of a field's path and of serde's reason in an error.
 const LONGEST_PATH: usize = 100;
@@ -91,17 +89,11 @@ struct Envelope<'event> {
     records: Option<&'event RawValue>,
 }
 
-/// A message of SNS. Nothing in it matters but that it is one.
+/// What a message of SNS is known by.
 #[derive(Deserialize)]
-struct SnsRecord {
+struct Record {
     #[serde(rename = "EventSource")]
-    _source: SnsSource,
-}
-
-#[derive(Deserialize)]
-enum SnsSource {
-    #[serde(rename = "aws:sns")]
-    Sns,
+    source: String,
 }
 
 impl Envelope<'_> {
@@ -115,7 +107,10 @@ impl Envelope<'_> {
 }
 
 fn is_from_sns(records: &RawValue) -> bool {
-    serde_json::from_str(records.get()).is_ok_and(|records: Vec<SnsRecord>| !records.is_empty())
+    let records = serde_json::from_str(records.get());
+    records.is_ok_and(|records: Vec<Record>| {
+        !records.is_empty() && records.iter().all(|it| it.source == "aws:sns")
+    })
 }
 
 impl Request {
@@ -127,11 +122,11 @@ impl Request {
     ///
     /// # Errors
     /// A payload that is not an object, an unknown field, a wrong type or a value out of range.
-    pub fn read(payload: &Payload) -> Result<Self, InvalidRequest> {
+    pub fn read(payload: &Payload) -> Result<Self, Error> {
         let event = match payload {
             Payload::Json(event) => event,
             Payload::NotJson(why) => {
-                return Err(InvalidRequest(format!(
+                return Err(Error::InvalidRequest(format!(
                     "the payload is not JSON ({why}); it should be an object such as `{{}}`, in UTF-8"
                 )));
             }
@@ -140,15 +135,12 @@ impl Request {
         if envelope.is_from_aws() {
             return Ok(Self::default());
         }
-        let (Some(_), Some(source)) = (envelope.detail_type, envelope.source) else {
-            return read_object(event, "the payload", "");
-        };
-        let what = format!("`detail` of the event from {}", quoted(&source));
-        match envelope.detail {
-            Some(detail) => read_object(detail, &what, "detail."),
-            None => Err(InvalidRequest(format!(
-                "{what} is missing; it should be an object such as `{{}}`"
-            ))),
+        match (envelope.detail_type, envelope.source) {
+            (Some(_), Some(source)) => {
+                let what = format!("`detail` of the event from {}", quoted(&source));
+                read_object(envelope.detail.unwrap_or(RawValue::NULL), &what, "detail.")
+            }
+            _ => read_object(event, "the payload", ""),
         }
     }
 
@@ -157,9 +149,9 @@ impl Request {
     ///
     /// # Errors
     /// `accounts` that have nothing to narrow.
-    pub(crate) fn check(&self, entries: &[Entry]) -> Result<(), InvalidRequest> {
+    pub(crate) fn check(&self, entries: &[Entry]) -> Result<(), Error> {
         if self.accounts.is_some() && !entries.iter().any(Entry::has_account_wildcard) {
-            return Err(InvalidRequest(
+            return Err(Error::InvalidRequest(
                 "`accounts` is given, but no entry of the list has a wildcard in its account; leave \
                  it out, or add such a pattern to the list"
                     .to_owned(),
@@ -174,18 +166,17 @@ fn read_object<'event, T: Deserialize<'event>>(
     value: &'event RawValue,
     what: &str,
     path: &str,
-) -> Result<T, InvalidRequest> {
+) -> Result<T, Error> {
     // Serde would take an array for the fields in their order.
     if !value.get().starts_with('{') {
-        return Err(InvalidRequest(format!(
-            "{what} is {}; it should be an object such as `{{}}`",
-            kind(value)
+        return Err(Error::InvalidRequest(format!(
+            "{what} is not an object; it should be one, such as `{{}}`"
         )));
     }
     let mut json = serde_json::Deserializer::from_str(value.get());
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = format!("{path}{}", error.path());
-        InvalidRequest(format!(
+        Error::InvalidRequest(format!(
             "`{}`: {}",
             cut_middle(&field, LONGEST_PATH),
             cut_middle(&reason(error.inner()), LONGEST_REASON)
@@ -208,18 +199,6 @@ fn reason(error: &serde_json::Error) -> String {
     }
 }
 
-/// The kind of a JSON value.
-fn kind(value: &RawValue) -> &'static str {
-    match value.get().as_bytes().first() {
-        Some(b'{') => "an object",
-        Some(b'[') => "an array",
-        Some(b'"') => "a string",
-        Some(b't' | b'f') => "a boolean",
-        Some(b'n') => "null",
-        _ => "a number",
-    }
-}
-
 /// A field that is present. `null` is a value like any other, and usually a wrong one.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(json: D) -> Result<Option<T>, D::Error> {
     T::deserialize(json).map(Some)
@@ -228,32 +207,25 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(json: D) -> Result<Op
 fn accounts<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Vec<AccountId>>, D::Error> {
     let accounts = Vec::deserialize(json)?;
     match accounts.len() {
-        0 => Err(D::Error::custom(
-            "an empty list; it should have at least one account, or be left out",
-        )),
         1..=MOST_ENTRIES => Ok(Some(accounts)),
         length => Err(D::Error::custom(format_args!(
-            "a list of {length} accounts; it should have at most {MOST_ENTRIES}"
+            "a list of {length} accounts; it should have 1 to {MOST_ENTRIES}, or be left out"
         ))),
     }
 }
 
 fn accounts_per_run<'de, D: Deserializer<'de>>(json: D) -> Result<Option<usize>, D::Error> {
     let number = Number::deserialize(json)?;
-    let accounts = number
-        .as_u64()
-        .and_then(|number| usize::try_from(number).ok());
-    match accounts.filter(|accounts| ACCOUNTS_PER_RUN.contains(accounts)) {
-        Some(accounts) => Ok(Some(accounts)),
-        None => Err(D::Error::custom(format_args!(
-            "{number} should be a whole number from {} to {}",
-            ACCOUNTS_PER_RUN.start(),
-            ACCOUNTS_PER_RUN.end(),
+    let accounts = number.as_u64().and_then(|it| usize::try_from(it).ok());
+    match accounts {
+        Some(1..=MOST_ACCOUNTS_PER_RUN) => Ok(accounts),
+        _ => Err(D::Error::custom(format_args!(
+            "{number} should be a whole number from 1 to {MOST_ACCOUNTS_PER_RUN}"
         ))),
     }
 }
 
-/// The entries of a list. A list that is too long is counted to its end, but never held in memory.
+/// The entries of a list. One that is too long is never held in memory.
 fn entries<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Vec<Entry>>, D::Error> {
     struct Entries;
 
@@ -266,22 +238,15 @@ fn entries<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Vec<Entry>>, D::
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<Entry>, A::Error> {
             let mut entries = Vec::new();
-            while entries.len() < MOST_ENTRIES {
-                let Some(text) = items.next_element::<Option<String>>()? else {
-                    return Ok(entries);
-                };
+            while let Some(text) = items.next_element::<Option<String>>()? {
+                if entries.len() == MOST_ENTRIES {
+                    return Err(A::Error::custom(format_args!(
+                        "a list of more than {MOST_ENTRIES} entries; it should have no more, each \
+                         of which may be a pattern"
+                    )));
+                }
                 // `null` is an invalid entry like any other.
                 entries.push(Entry::new(text.as_deref().unwrap_or("null")));
-            }
-            let mut length = entries.len();
-            while items.next_element::<IgnoredAny>()?.is_some() {
-                length += 1;
-            }
-            if length > MOST_ENTRIES {
-                return Err(A::Error::custom(format_args!(
-                    "a list of {length} entries; it should have at most {MOST_ENTRIES}, each of \
-                     which may be a pattern"
-                )));
             }
             Ok(entries)
         }
@@ -316,29 +281,6 @@ impl Entry {
     }
 }
 
-/// Why an event is not a valid request: the field, what was found and what was expected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidRequest(String);
-
-impl InvalidRequest {
-    /// The error of a run with a list in neither the event nor the settings.
-    pub(crate) fn no_list() -> Self {
-        Self(
-            "no models are named: the event has no `model_arns` and the environment variable \
-             MODEL_ARNS is not set; give a list of ARNs or patterns in one of them"
-                .to_owned(),
-        )
-    }
-}
-
-impl fmt::Display for InvalidRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for InvalidRequest {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -348,11 +290,11 @@ mod tests {
     const ARN: &str =
         "arn:aws:rekognition:us-east-1:123456789012:project/shelf/version/v1/1700000000000";
 
-    fn read(event: Value) -> Result<Request, InvalidRequest> {
+    fn read(event: Value) -> Result<Request, Error> {
         Request::read(&Payload::Json(to_raw_value(&event).unwrap()))
     }
 
-    fn read_text(text: &str) -> Result<Request, InvalidRequest> {
+    fn read_text(text: &str) -> Result<Request, Error> {
         Request::read(&serde_json::from_str(text).unwrap())
     }
 
@@ -476,15 +418,15 @@ mod tests {
             ),
             (
                 envelope(json!("{}")),
-                "`detail` of the event from `shop` is a string; it should be an object",
+                "`detail` of the event from `shop` is not an object; it should be one",
             ),
             (
                 envelope(json!(null)),
-                "`detail` of the event from `shop` is null; it should be an object",
+                "`detail` of the event from `shop` is not an object; it should be one",
             ),
             (
                 json!({"detail-type": "x", "source": "shop"}),
-                "`detail` of the event from `shop` is missing; it should be an object",
+                "`detail` of the event from `shop` is not an object; it should be one",
             ),
             (
                 json!({"detail-type": "x", "source": 1}),
@@ -542,7 +484,7 @@ mod tests {
             ),
             (
                 json!({"accounts": []}),
-                "`accounts`: an empty list; it should have at least one account, or be left out",
+                "`accounts`: a list of 0 accounts; it should have 1 to 10000, or be left out",
             ),
             (
                 json!({"accounts": ["111111111111", "1111"]}),
@@ -570,14 +512,14 @@ mod tests {
             ),
             (
                 json!([ARN]),
-                "the payload is an array; it should be an object such as `{}`",
+                "the payload is not an object; it should be one, such as `{}`",
             ),
             (
                 json!("{}"),
-                "the payload is a string; it should be an object such as `{}`",
+                "the payload is not an object; it should be one, such as `{}`",
             ),
         ] {
-            assert_eq!(refused(event), right);
+            assert_eq!(refused(event), format!("{right}."));
         }
     }
 
@@ -594,10 +536,13 @@ mod tests {
     fn an_error_cuts_what_was_found_and_not_what_was_expected() {
         let long = "x".repeat(1_000_000);
         for (event, part) in [
-            (json!({"detail-type": "x", "source": long}), "is missing"),
+            (
+                json!({"detail-type": "x", "source": long}),
+                "is not an object",
+            ),
             (
                 json!({"detail-type": "x", "source": long, "detail": []}),
-                "should be an object",
+                "it should be one",
             ),
             (
                 json!({long.clone(): 1}),
@@ -666,8 +611,9 @@ mod tests {
         let event = json!({"model_arns": vec![ARN; MOST_ENTRIES + 1]});
         let message = refused(event);
         assert!(
-            message
-                .starts_with("`model_arns`: a list of 10001 entries; it should have at most 10000"),
+            message.starts_with(
+                "`model_arns`: a list of more than 10000 entries; it should have no more"
+            ),
             "{message}"
         );
         assert!(read(json!({"model_arns": vec![ARN; MOST_ENTRIES]})).is_ok());
@@ -729,7 +675,7 @@ mod tests {
                 message.starts_with("the payload is not JSON ("),
                 "{message}"
             );
-            let right = "; it should be an object such as `{}`, in UTF-8";
+            let right = "; it should be an object such as `{}`, in UTF-8.";
             assert!(message.ends_with(right), "{message}");
         }
     }

@@ -1,23 +1,17 @@
 //! The function's environment variables.
 
 use std::env::VarError;
-use std::fmt;
-use std::num::NonZeroUsize;
 
 use crate::arn::AccountId;
+use crate::error::Error;
 use crate::excerpt::quoted;
 use crate::request::Entry;
 
-/// The maximum length of a tag key, in characters, from the tagging API.
-const TAG_KEY_LENGTH: usize = 128;
 /// The highest price of an inference unit hour, in any currency. With a higher one, the savings
 /// could be a number that JSON cannot express.
 const HIGHEST_PRICE: f64 = 1e6;
 /// The default of `MAX_CONCURRENCY`.
-const DEFAULT_CONCURRENCY: NonZeroUsize = match NonZeroUsize::new(8) {
-    Some(eight) => eight,
-    None => NonZeroUsize::MIN,
-};
+const DEFAULT_CONCURRENCY: usize = 8;
 /// The maximum length of a label of a host name.
 const HOST_LABEL_LENGTH: usize = 63;
 
@@ -45,7 +39,7 @@ pub struct Settings {
     pub model_arns: Vec<Entry>,
     /// `MAX_CONCURRENCY`: calls to Rekognition in flight at once in each account and region; 1 to
     /// 64.
-    pub max_concurrency: NonZeroUsize,
+    pub max_concurrency: usize,
     /// `CONFIRM_STOPPED`: whether to wait until the service confirms that a model has stopped.
     pub confirm_stopped: bool,
     /// `DRY_RUN`: whether a request without `dry_run` is a dry run.
@@ -76,9 +70,7 @@ impl Settings {
     ///
     /// # Errors
     /// Names every variable with an invalid value at once.
-    pub fn read(
-        variable: impl Fn(&str) -> Result<String, VarError>,
-    ) -> Result<Self, InvalidSettings> {
+    pub fn read(variable: impl Fn(&str) -> Result<String, VarError>) -> Result<Self, Error> {
         let mut variables = Variables {
             variable,
             errors: Vec::new(),
@@ -97,12 +89,15 @@ impl Settings {
             max_concurrency: variables
                 .read("MAX_CONCURRENCY", "a whole number from 1 to 64", |text| {
                     let number = text.parse().ok();
-                    number.filter(|number: &NonZeroUsize| number.get() <= 64)
+                    number.filter(|number| (1..=64).contains(number))
                 })
                 .unwrap_or(DEFAULT_CONCURRENCY),
             confirm_stopped: variables.read_bool("CONFIRM_STOPPED").unwrap_or(true),
             dry_run: variables.read_bool("DRY_RUN").unwrap_or(false),
-            keep_running_tag: variables.read_tag_key(),
+            keep_running_tag: match variables.value("KEEP_RUNNING_TAG") {
+                Some(key) => Some(key).filter(|key| !key.is_empty()),
+                None => Some("keep-running".to_owned()),
+            },
             inference_unit_hour_price: variables.read(
                 "INFERENCE_UNIT_HOUR_PRICE",
                 "a price from 0 to 1000000, such as `4.00`",
@@ -143,10 +138,9 @@ impl Settings {
                 })
                 .unwrap_or_default(),
         };
-        if variables.errors.is_empty() {
-            Ok(settings)
-        } else {
-            Err(InvalidSettings(variables.errors))
+        match variables.errors.is_empty() {
+            true => Ok(settings),
+            false => Err(Error::InvalidSettings(variables.errors.join("; "))),
         }
     }
 }
@@ -212,20 +206,6 @@ impl<V: Fn(&str) -> Result<String, VarError>> Variables<V> {
         }
         (!items.is_empty()).then_some(items)
     }
-
-    fn read_tag_key(&mut self) -> Option<String> {
-        let Some(key) = self.value("KEEP_RUNNING_TAG") else {
-            return Some("keep-running".to_owned());
-        };
-        if key.chars().count() > TAG_KEY_LENGTH {
-            let found = quoted(&key);
-            self.errors.push(format!(
-                "KEEP_RUNNING_TAG is {found}; it should be a tag key of at most {TAG_KEY_LENGTH} \
-                 characters, or empty"
-            ));
-        }
-        Some(key).filter(|key| !key.is_empty())
-    }
 }
 
 /// The items of a list that is separated by commas and/or white space.
@@ -252,23 +232,11 @@ fn is_host_label(text: &str) -> bool {
     text.len() <= HOST_LABEL_LENGTH && !text.starts_with('-') && text.bytes().all(valid)
 }
 
-/// Variables with invalid values: the name of each, what was found and what was expected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidSettings(Vec<String>);
-
-impl fmt::Display for InvalidSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("; "))
-    }
-}
-
-impl std::error::Error for InvalidSettings {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Result<Settings, InvalidSettings> {
+    fn read(variables: &[(&str, &str)]) -> Result<Settings, Error> {
         Settings::read(|name| {
             variables
                 .iter()
@@ -288,7 +256,7 @@ mod tests {
         assert_eq!(settings.regions, CUSTOM_LABELS_REGIONS);
         assert!(settings.organizational_units.is_empty());
         assert!(settings.excluded_accounts.is_empty());
-        assert_eq!(settings.max_concurrency.get(), 8);
+        assert_eq!(settings.max_concurrency, 8);
         assert!(settings.confirm_stopped);
         assert_eq!(settings.keep_running_tag.as_deref(), Some("keep-running"));
         assert_eq!(settings.inference_unit_hour_price, None);
@@ -329,7 +297,7 @@ mod tests {
             .map(|entry| &*entry.text)
             .collect();
         assert_eq!(texts, ["a", "b", "c", "d"]);
-        assert_eq!(settings.max_concurrency.get(), 64);
+        assert_eq!(settings.max_concurrency, 64);
         assert!(!settings.confirm_stopped);
         assert_eq!(settings.keep_running_tag, None);
         assert_eq!(settings.inference_unit_hour_price, Some(4.0));
@@ -345,7 +313,6 @@ mod tests {
         let message = read(&[
             ("MAX_CONCURRENCY", "0"),
             ("CONFIRM_STOPPED", "yes"),
-            ("KEEP_RUNNING_TAG", &"k".repeat(129)),
             ("INFERENCE_UNIT_HOUR_PRICE", "4,00"),
             ("DRY_RUN", "1"),
             ("MODEL_ARNS", r#"["arn:aws:rekognition"]"#),
@@ -360,7 +327,6 @@ mod tests {
         for part in [
             "MAX_CONCURRENCY is `0`; it should be a whole number from 1 to 64",
             "CONFIRM_STOPPED is `yes`; it should be `true` or `false`",
-            "KEEP_RUNNING_TAG",
             "INFERENCE_UNIT_HOUR_PRICE is `4,00`; it should be a price from 0 to 1000000",
             "DRY_RUN is `1`; it should be `true` or `false`",
             "separated by commas or white space, not JSON",
@@ -372,11 +338,6 @@ mod tests {
         ] {
             assert!(message.contains(part), "{message}");
         }
-    }
-
-    #[test]
-    fn a_tag_key_may_have_128_characters() {
-        assert!(read(&[("KEEP_RUNNING_TAG", &"é".repeat(128))]).is_ok());
     }
 
     #[test]

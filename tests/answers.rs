@@ -199,13 +199,14 @@ async fn an_event_that_is_not_a_request_is_refused_with_the_reason() {
             json!({"Records": [{"eventSource": "aws:s3"}]}),
             "`model_arns`",
         ),
-        (json!([SHELF_AUDIT]), "an array"),
-        (json!("{}"), "a string"),
-        (json!(null), "null"),
+        (json!([SHELF_AUDIT]), "is not an object; it should be one"),
+        (json!("{}"), "is not an object; it should be one"),
+        (json!(null), "is not an object; it should be one"),
     ] {
         let (error_type, message) = refused(&[("MODEL_ARNS", OF_THE_SETTINGS)], event).await;
         assert_eq!(error_type, "InvalidRequest");
         assert!(message.contains(part), "{message}");
+        assert!(message.ends_with('.'), "{message}");
     }
 }
 

@@ -584,9 +584,9 @@ proptest! {
         };
         match Settings::read(variable) {
             Ok(settings) => {
-                prop_assert!((1..=64).contains(&settings.max_concurrency.get()));
+                prop_assert!((1..=64).contains(&settings.max_concurrency));
                 prop_assert!(settings.inference_unit_hour_price.is_none_or(|price| (0.0..=1e6).contains(&price)));
-                prop_assert!(settings.keep_running_tag.is_none_or(|key| !key.is_empty() && key.chars().count() <= 128));
+                prop_assert!(settings.keep_running_tag.is_none_or(|key| !key.is_empty()));
                 let mut regions = settings.regions.iter();
                 prop_assert!(regions.all(|region| accepts_region(region)), "{:?}", settings.regions);
                 let texts = settings.organizational_units.iter().chain(&settings.member_role).chain(&settings.member_external_id);
@@ -594,7 +594,7 @@ proptest! {
                 prop_assert_eq!(broken.next(), None);
             }
             Err(error) => {
-                prop_assert!(is_plain(&Error::InvalidSettings(error.clone())), "{}", error);
+                prop_assert!(is_plain(&error), "{}", error);
                 let error = error.to_string();
                 let first = error.split("; it should be").next().unwrap();
                 prop_assert!(names[..11].iter().any(|name| first.contains(name)), "{}", first);

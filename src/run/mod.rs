@@ -35,11 +35,12 @@ use crate::calls::operation::Service;
 use crate::calls::queue::{CallId, Ended, Queue};
 use crate::calls::request::Request;
 use crate::calls::response::Response;
+use crate::error::Error;
 use crate::report::{Failure, Report};
 use accounts::{AccountList, FoundAccount};
 pub(crate) use assignment::Assignment;
 use assignment::{NamedModel, Pattern, ScopeKey, Targets};
-pub use plan::{NotPlanned, Plan, PlannedRun};
+pub use plan::{Plan, PlannedRun};
 use scopes::Scopes;
 use tally::Tally;
 
@@ -102,13 +103,16 @@ impl<'a> Run<'a> {
         accounts_per_run: usize,
         aws: &Aws,
         end: Instant,
-    ) -> Result<Plan, NotPlanned> {
+    ) -> Result<Plan, Error> {
         let mut run = Self::new(assignment, aws, Goal::Plan, end);
         run.accounts.begin(&mut run.queue);
         run.make_calls().await;
         run.give_up(Instant::now());
         match run.accounts.end() {
-            Some(unlisted) => Err(NotPlanned::not_listed(&unlisted.failure)),
+            Some(unlisted) => Err(Error::NotPlanned(format!(
+                "the accounts of the organization could not be listed: {}",
+                unlisted.failure
+            ))),
             None => plan::plan(&assignment, run.planned, accounts_per_run),
         }
     }
@@ -116,7 +120,7 @@ impl<'a> Run<'a> {
     /// A run without anything to do yet.
     fn new(assignment: Assignment<'a>, aws: &Aws, goal: Goal, end: Instant) -> Self {
         let settings = assignment.settings;
-        let queue = Queue::new(settings.max_concurrency.get(), fastrand::Rng::new());
+        let queue = Queue::new(settings.max_concurrency, fastrand::Rng::new());
         let regions = settings.regions.iter();
         Self {
             assignment,

@@ -1,13 +1,12 @@
 //! A run in parts: requests that together make up the run, each for some of the accounts.
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::assignment::Assignment;
 use crate::arn::AccountId;
-use crate::report::Failure;
+use crate::error::Error;
 use crate::request::{Entry, MOST_ACCOUNTS_PER_RUN};
 
 /// The maximum size of a plan, in bytes: that of a state's result in Step Functions.
@@ -33,38 +32,17 @@ pub struct PlannedRun {
     pub accounts: Option<Vec<AccountId>>,
 }
 
-/// Why a plan could not be made, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotPlanned(String);
-
-impl fmt::Display for NotPlanned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for NotPlanned {}
-
-impl NotPlanned {
-    /// The error of a plan without the accounts that it is for.
-    pub(super) fn not_listed(failure: &Failure) -> Self {
-        Self(format!(
-            "the accounts of the organization could not be listed: {failure}"
-        ))
-    }
-}
-
 /// The plan of an assignment whose wildcards match these accounts, given in any order.
 pub(super) fn plan(
     assignment: &Assignment,
     mut accounts: Vec<AccountId>,
     accounts_per_run: usize,
-) -> Result<Plan, NotPlanned> {
+) -> Result<Plan, Error> {
     let is_wild = |entry: &&Entry| entry.has_account_wildcard() && assignment.target(entry).is_ok();
     let entries = assignment.entries().map(|(_, entry)| entry);
     let (wild, literal): (Vec<&Entry>, Vec<&Entry>) = entries.partition(is_wild);
     if !wild.is_empty() && accounts.is_empty() {
-        return Err(NotPlanned(
+        return Err(Error::NotPlanned(
             "no account in the organization's list matches a wildcard: check the patterns, the \
              `accounts` of the request, ORGANIZATIONAL_UNITS and EXCLUDED_ACCOUNTS"
                 .to_owned(),
@@ -89,7 +67,7 @@ fn split(
     literal: Option<PlannedRun>,
     whole: PlannedRun,
     accounts_per_run: usize,
-) -> Result<Plan, NotPlanned> {
+) -> Result<Plan, Error> {
     let parts = |accounts_per_run| {
         let accounts = whole.accounts.as_deref().unwrap_or_default();
         let parts = accounts
@@ -108,7 +86,7 @@ fn split(
     if bytes <= LARGEST_PLAN {
         return Ok(plan);
     }
-    Err(NotPlanned(format!(
+    Err(Error::NotPlanned(format!(
         "the plan has {bytes} bytes, and Step Functions carries at most {LARGEST_PLAN}: give a \
          larger `accounts_per_run`, which is at most {MOST_ACCOUNTS_PER_RUN}, or fewer entries, or \
          plan for some of the accounts at a time with `accounts`"
