@@ -163,7 +163,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Err(error) => return Err(error.into()),
     };
     print_table(&emulator, &report);
-    println!("\nThe function's error, which is sent by email:\n{report}");
+    println!(
+        "\nThe function's error, which is sent by email:\n{}",
+        report.message
+    );
     Ok(())
 }
 

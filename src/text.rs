@@ -3,11 +3,10 @@
 //!
 //! Whatever passes it on can put it into an email as it is, and needs to know nothing of reports.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
-use crate::calls::operation::Operation;
 use crate::excerpt::{cut, plain};
-use crate::report::{FailedLookup, Failure, Outcome, Report};
+use crate::report::{FailedLookup, Failure, ModelReport, Outcome, Report};
 
 /// The maximum length of the text, in bytes. Lambda passes it on in full, but not every destination
 /// does.
@@ -16,8 +15,6 @@ const LONGEST_TEXT: usize = 8 * 1024;
 const AFTER_A_LIST: usize = 300;
 /// The maximum length of a reason in it, in bytes.
 const LONGEST_REASON: usize = 512;
-/// A region that is denied in this many accounts is denied on purpose.
-const DENIED_ON_PURPOSE: usize = 10;
 
 /// The text of a run.
 pub(crate) fn of(report: &Report) -> String {
@@ -70,10 +67,8 @@ impl Text {
         if summary.inference_units_stopped > 0 {
             self.add(&savings(report));
         }
-        let kept = report.models.iter().filter_map(|it| match &it.outcome {
-            Outcome::Kept { reason } => Some(Item::new(&it.model_arn, "", reason)),
-            _ => None,
-        });
+        let kept = report.models.iter();
+        let kept = kept.filter_map(|it| Some(Item::new(&it.model_arn, "", it.outcome.reason()?)));
         self.add_counted("model was", "models were", "kept running", kept.collect());
         let unmatched = report.unmatched_patterns.iter();
         let unmatched = unmatched.map(|it| Item::new(it, "", "")).collect();
@@ -95,11 +90,6 @@ impl Text {
         });
         self.add_list(failed, items.collect());
         self.add_counted("lookup", "lookups", "failed", lookups(&report.lookups));
-        for step in next_steps(report) {
-            if !self.is_full && self.text.len() + step.len() + " .".len() <= LONGEST_TEXT {
-                self.add(&step);
-            }
-        }
     }
 
     /// Adds a sentence.
@@ -171,8 +161,13 @@ fn count(number: usize, one: &str, many: &str) -> String {
 fn savings(report: &Report) -> String {
     let units = report.summary.inference_units_stopped;
     let noun = if units == 1 { "unit" } else { "units" };
-    let may_be_more = report.units_may_be_more;
-    let least = if may_be_more { "at least " } else { "" };
+    let mut saved = report.models.iter().filter(|it| it.outcome.saves_units());
+    let may_be_more = |it: &ModelReport| it.inference_units.is_none_or(|it| it.max > Some(it.min));
+    let least = if saved.any(may_be_more) {
+        "at least "
+    } else {
+        ""
+    };
     let amount = report.summary.estimated_savings_per_hour;
     let amount = amount.map(|amount| format!(", or {least}{amount:.2} an hour"));
     let amount = amount.unwrap_or_default();
@@ -198,39 +193,6 @@ fn lookups(lookups: &[FailedLookup]) -> Vec<Item<'_>> {
         }
     }
     items
-}
-
-/// What to do next, where it is obvious and no error says so itself.
-fn next_steps(report: &Report) -> Vec<String> {
-    let models = report.models.iter().filter_map(|it| it.outcome.failure());
-    let lookups = report.lookups.iter().filter(|it| !it.is_denied_by_policy());
-    let failures = models.chain(lookups.map(|it| &it.failure));
-    let denials = failures.filter(|it| it.code.is_denied());
-    let words = denials.flat_map(|it| it.message.split(' '));
-    let words = words.map(|word| word.trim_end_matches(':'));
-    let known = Operation::ALL.map(Operation::action);
-    let actions = words.filter(|word| known.iter().any(|action| action == word));
-    let policy = "Leave out of REGIONS what a policy denies in many accounts";
-    let steps = [
-        (policy, denied_regions(&report.lookups)),
-        ("Grant what is missing", actions.collect()),
-    ];
-    let steps = steps.into_iter().filter(|(_, names)| !names.is_empty());
-    steps
-        .map(|(step, names)| format!("{step}: {}", Vec::from_iter(names).join(", ")))
-        .collect()
-}
-
-/// The regions that a policy denies in many accounts.
-fn denied_regions(lookups: &[FailedLookup]) -> BTreeSet<&str> {
-    let mut accounts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for lookup in lookups.iter().filter(|it| it.is_denied_by_policy()) {
-        if let (Some(region), Some(account)) = (&lookup.region, &lookup.account) {
-            accounts.entry(region).or_default().insert(account);
-        }
-    }
-    accounts.retain(|_, accounts| accounts.len() >= DENIED_ON_PURPOSE);
-    accounts.into_keys().collect()
 }
 
 #[cfg(test)]
@@ -449,8 +411,7 @@ mod tests {
         assert_eq!(
             failure(vec![refused.clone(), stopped(), stopped()], vec![]),
             format!(
-                "1 of 3 models was not stopped: {SHELF} (AccessDeniedException: {STOP_DENIED}). \
-                 Grant what is missing: rekognition:StopProjectVersion."
+                "1 of 3 models was not stopped: {SHELF} (AccessDeniedException: {STOP_DENIED})."
             )
         );
         let starting = "it was STARTING when it was last seen, 5 s before the deadline";
@@ -476,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn regions_that_a_policy_denies_are_one_item_and_hide_no_model() {
+    fn lookups_that_a_policy_denies_are_one_item_and_hide_no_model() {
         let regions = ["ap-south-1", "eu-north-1", "sa-east-1"];
         let lookups = (0..250).flat_map(|account| regions.map(|region| denied(account, region)));
         let refused = failed(SHELF, "AccessDeniedException", STOP_DENIED);
@@ -487,41 +448,8 @@ mod tests {
             format!(
                 "1 of 1 model was not stopped: {SHELF} (AccessDeniedException: {STOP_DENIED}). 750 \
                  lookups failed: arn:aws:rekognition:ap-south-1:000000000000:project/* and 749 \
-                 more (AccessDeniedException: {error}). Leave out of REGIONS what a policy denies \
-                 in many accounts: ap-south-1, eu-north-1, sa-east-1. Grant \
-                 what is missing: rekognition:StopProjectVersion."
+                 more (AccessDeniedException: {error})."
             )
-        );
-    }
-
-    #[test]
-    fn a_region_is_denied_on_purpose_in_many_accounts_and_by_a_policy_only() {
-        let text = |accounts| {
-            failure(
-                vec![],
-                (0..accounts).map(|it| denied(it, "eu-west-1")).collect(),
-            )
-        };
-        let (few, many) = (text(9), text(10));
-        assert!(
-            few.starts_with("No model failed. 9 lookups failed: arn:"),
-            "{few}"
-        );
-        assert!(few.ends_with("service control policy)."), "{few}");
-        let step =
-            "policy). Leave out of REGIONS what a policy denies in many accounts: eu-west-1.";
-        assert!(many.ends_with(step), "{many}");
-        // A permission that is granted nowhere is not a policy of the organization.
-        let error = "User: x is not authorized to perform: rekognition:DescribeProjects because \
-                     no identity-based policy allows it";
-        let not_granted = (0..10).map(|it| FailedLookup {
-            failure: Failure::new(code_of("AccessDeniedException"), error),
-            ..denied(it, "eu-west-1")
-        });
-        let text = failure(vec![], not_granted.collect());
-        assert!(
-            text.ends_with("). Grant what is missing: rekognition:DescribeProjects."),
-            "{text}"
         );
     }
 

@@ -102,8 +102,7 @@ async fn one_model_of_five_is_refused() {
     assert_eq!(beginning, format!("1 of 5 models was not stopped: {CAPS} "));
     let end = format!(
         " is not authorized to perform: rekognition:StopProjectVersion on resource: {CAPS} because \
-         no identity-based policy allows the rekognition:StopProjectVersion action). Grant what is \
-         missing: rekognition:StopProjectVersion."
+         no identity-based policy allows the rekognition:StopProjectVersion action)."
     );
     assert!(rest.ends_with(&end), "{text}");
 }
@@ -136,9 +135,7 @@ async fn five_regions_are_denied_in_250_accounts_and_one_model_is_refused() {
     assert!(text.starts_with(&beginning), "{text}");
     let end = format!(
         "). 1255 lookups failed: arn:aws:rekognition:ap-northeast-1:000000000001:project/* and \
-         1254 more (AccessDeniedException: {POLICY}). Leave out of REGIONS what a policy denies in \
-         many accounts: ap-northeast-1, ap-northeast-2, ap-south-1, ap-southeast-1, \
-         ap-southeast-2. Grant what is missing: rekognition:StopProjectVersion."
+         1254 more (AccessDeniedException: {POLICY})."
     );
     assert!(text.ends_with(&end), "{text}");
 }

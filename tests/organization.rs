@@ -140,7 +140,7 @@ async fn an_account_whose_role_cannot_be_assumed_is_one_failure_and_the_others_a
     assert_eq!(lookups(&report), [(&*pattern, "AccountUnreachable")]);
     assert_eq!(report.summary.stopped, 6);
     assert_eq!(emulator.assume_role_count(closed), 1);
-    let message = report.to_string();
+    let message = report.message.clone();
     for (name, count) in [(&named, "1 of 7 models"), (&pattern, "1 lookup failed")] {
         let role_arn = role_arn(closed);
         let unreachable = format!("{name} (AccountUnreachable: {role_arn} could not be assumed");
@@ -201,7 +201,7 @@ async fn a_region_that_hangs_in_two_hundred_accounts_does_not_hold_up_others() {
     let report = sweep_everything(&emulator, &[]).await;
     let summary = &report.summary;
     assert_eq!((summary.stopped, summary.failed_lookups), (201, 201));
-    let message = report.to_string();
+    let message = report.message.clone();
     // Those that were attempted have one reason, and those that were not another.
     let beginning = "No model failed. 201 lookups failed: \
                      arn:aws:rekognition:eu-west-1:000000001000:project/*/version/*/* and ";
@@ -324,7 +324,7 @@ async fn a_unit_that_does_not_exist_fails_the_pattern_and_what_was_listed_is_swe
     assert_eq!(outcomes(&report), ["stopped"]);
     let failed = [(EVERYTHING, "ParentNotFoundException")];
     assert_eq!(lookups(&report), failed);
-    let message = report.to_string();
+    let message = report.message.clone();
     assert!(message.contains("ou-emul-99999999"), "{message}");
 }
 
@@ -350,7 +350,7 @@ async fn a_wildcard_in_the_account_needs_a_member_role() {
     let event = json!({"model_arns": [EVERYTHING]});
     let report = report(invoke(&handler, event, PLENTY).await);
     assert_eq!(outcomes(&report), ["InvalidModelArn"]);
-    assert!(report.to_string().contains("MEMBER_ROLE"), "{report}");
+    assert!(report.message.clone().contains("MEMBER_ROLE"), "{report:?}");
     assert!(emulator.calls().is_empty());
 }
 
@@ -368,8 +368,8 @@ async fn the_external_id_is_sent_with_the_role() {
         .unwrap();
     let report = sweep_everything(&emulator, &[]).await;
     assert!(
-        report.to_string().contains("(AccountUnreachable: "),
-        "{report}"
+        report.message.clone().contains("(AccountUnreachable: "),
+        "{report:?}"
     );
     let report = sweep_everything(&emulator, &[("MEMBER_EXTERNAL_ID", "nightly-stop")]).await;
     assert_eq!(outcomes(&report), ["stopped"]);
@@ -435,7 +435,7 @@ async fn an_empty_token_ends_a_list_of_accounts_and_one_that_repeats_fails_it() 
         emulator.set_list_end(Operation::ListAccounts, end);
         let report = sweep_everything(&emulator, &[("CONFIRM_STOPPED", "false")]).await;
         assert_eq!(report.summary.stopping, 8, "{end:?}");
-        assert_eq!(report.is_successful(), is_successful, "{end:?}: {report}");
+        assert_eq!(report.is_successful(), is_successful, "{end:?}: {report:?}");
         let made = emulator.count(Operation::ListAccounts);
         assert!(calls.contains(&made), "{end:?}: {made} calls");
     }

@@ -250,7 +250,7 @@ async fn pages_that_fail_half_way_are_read_again_and_nothing_is_lost() {
             assert_eq!(
                 outcomes(&report),
                 ["stopped"; 4],
-                "{operation} {fault:?}: {report}"
+                "{operation} {fault:?}: {report:?}"
             );
         }
     }

@@ -161,7 +161,7 @@ async fn a_check_that_fails_is_retried_and_loses_no_model() {
             assert_eq!(
                 outcomes(&report),
                 ["stopped"; 5],
-                "{operation} {fault:?}: {report}"
+                "{operation} {fault:?}: {report:?}"
             );
         }
     }
@@ -258,7 +258,7 @@ async fn a_model_that_makes_a_check_of_several_fail_fails_on_its_own() {
         let start = Instant::now();
         let report = report(invoke(&handler, event, PLENTY).await);
         assert_eq!(outcomes(&report), ["would_stop", code, "would_stop"]);
-        assert!(start.elapsed() < Duration::from_secs(5), "{report}");
+        assert!(start.elapsed() < Duration::from_secs(5), "{report:?}");
         // The check of all three, and then of fewer.
         let attempts = wire.attempts().into_iter();
         let checks = attempts.filter(|(it, _)| it.operation == Operation::DescribeProjectVersions);
@@ -303,7 +303,7 @@ async fn a_page_that_fails_half_way_through_a_check_is_read_again() {
         let check = fault.clone().operation(Operation::DescribeProjectVersions);
         emulator.add_fault(check.page(2).attempts(..=2));
         let report = report(stop(&emulator, &entries).await);
-        assert_eq!(report.summary.stopped, 30, "{fault:?}: {report}");
+        assert_eq!(report.summary.stopped, 30, "{fault:?}: {report:?}");
         assert!(emulator.count(Operation::DescribeProjectVersions) > 10);
     }
 }

@@ -303,7 +303,7 @@ async fn models_whose_calls_keep_failing_do_not_hold_up_others() {
     );
     assert_eq!(report.summary.stopped, 12);
     assert_eq!(outcomes(&report)[..8], ["DeadlineExceeded"; 8]);
-    let error = report.to_string();
+    let error = report.message.clone();
     assert!(error.contains("8 of 20 models were not stopped"), "{error}");
     assert!(error.contains("InternalServerError"), "{error}");
 }

@@ -1,14 +1,18 @@
-//! Why a model may still be running: failures, their codes and their messages.
+//! Why models may still be running: failures, their codes and their messages, and lookups that failed.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::arn::InvalidModelArn;
-use crate::calls::error::{CallError, DENIED, Stage};
+use crate::calls::error::{CallError, Stage};
 use crate::excerpt::cut;
 
 /// The maximum length of a code, in bytes. The service's longest has 40.
 const LONGEST_CODE: usize = 128;
+/// The maximum length of an error in the log, in bytes.
+const LONGEST_LOGGED_ERROR: usize = 8 * 1024;
 
 /// Why a model may still be running.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,11 +66,6 @@ impl Code {
             Self::Panicked => "Panicked",
             Self::Service(code) => code,
         }
-    }
-
-    /// Whether a permission is missing.
-    pub(crate) fn is_denied(&self) -> bool {
-        DENIED.contains(&self.as_str())
     }
 }
 
@@ -152,6 +151,11 @@ impl Failure {
         self
     }
 
+    /// The message as it is logged.
+    pub(super) fn logged_error(&self) -> Cow<'_, str> {
+        cut(&self.message, LONGEST_LOGGED_ERROR)
+    }
+
     /// Prefixes the message with what the failure means for the model.
     pub(crate) fn context(mut self, meaning: &str) -> Self {
         self.message = format!("{meaning}: {}", self.message);
@@ -195,6 +199,35 @@ impl From<CallError> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+/// A lookup that failed: of a pattern in an account and region, of a whole account, or of the list
+/// of accounts.
+#[derive(Clone, Debug)]
+pub struct FailedLookup {
+    /// The pattern, with the account and region in place of the wildcards.
+    pub pattern: String,
+    /// Why it failed.
+    pub failure: Failure,
+    /// The index of the pattern's entry.
+    pub(crate) entry: usize,
+    /// The account, if it is not the list of accounts that could not be read.
+    pub(crate) account: Option<Arc<str>>,
+    /// The region, if it is one that a wildcard matches.
+    pub(crate) region: Option<Arc<str>>,
+}
+
+impl FailedLookup {
+    /// Writes the lookup's line to the log.
+    pub(crate) fn log(&self, request_id: &str) {
+        tracing::error!(
+            requestId = request_id,
+            pattern = self.pattern,
+            code = self.failure.code.as_str(),
+            error = &*self.failure.logged_error(),
+            "lookup"
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::failure::Failure;
 use crate::arn::ModelArn;
@@ -12,8 +12,6 @@ use crate::excerpt::cut;
 
 /// The maximum length of an entry, in bytes, which is that of an ARN.
 const LONGEST_ENTRY: usize = 2048;
-/// The maximum length of a reason in the log, in bytes.
-pub(super) const LONGEST_LOGGED_REASON: usize = 8 * 1024;
 
 /// The result for one model, or for an invalid entry.
 #[derive(Clone, Debug)]
@@ -61,6 +59,19 @@ impl Outcome {
         }
     }
 
+    /// Whether it ends what is billed for the model, or would.
+    pub(crate) fn saves_units(&self) -> bool {
+        matches!(self, Self::Stopped | Self::Stopping | Self::WouldStop)
+    }
+
+    /// Why the model was kept running.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Kept { reason } => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Why the model may still be running.
     pub(crate) fn failure(&self) -> Option<&Failure> {
         match self {
@@ -96,14 +107,10 @@ impl ModelReport {
         }
     }
 
-    fn status(&self) -> Option<&str> {
-        self.status.as_ref().map(Status::as_str)
-    }
-
     /// Writes the model's line to the log.
     pub(crate) fn log(&self, request_id: &str) {
-        let outcome = self.outcome.name();
-        let (model_arn, status) = (&*self.model_arn, self.status());
+        let (model_arn, outcome) = (&*self.model_arn, self.outcome.name());
+        let status = self.status.as_ref().map(Status::as_str);
         match &self.outcome {
             Outcome::Failed(failure) => tracing::error!(
                 requestId = request_id,
@@ -111,37 +118,35 @@ impl ModelReport {
                 outcome,
                 status,
                 code = failure.code.as_str(),
-                error = &*cut(&failure.message, LONGEST_LOGGED_REASON),
+                error = &*failure.logged_error(),
                 "model"
             ),
-            Outcome::Kept { reason } => tracing::info!(
+            of_success => tracing::info!(
                 requestId = request_id,
                 model_arn,
                 outcome,
                 status,
-                reason,
+                reason = of_success.reason(),
                 "model"
             ),
-            _ => tracing::info!(requestId = request_id, model_arn, outcome, status, "model"),
         }
     }
 }
 
 impl Serialize for ModelReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("ModelReport", 6)?;
-        fields.serialize_field("model_arn", &*self.model_arn)?;
-        fields.serialize_field("outcome", self.outcome.name())?;
-        if let Some(status) = self.status() {
-            fields.serialize_field("status", status)?;
+        let mut fields = serializer.serialize_map(None)?;
+        fields.serialize_entry("model_arn", &self.model_arn)?;
+        fields.serialize_entry("outcome", self.outcome.name())?;
+        if let Some(status) = &self.status {
+            fields.serialize_entry("status", status.as_str())?;
         }
-        match &self.outcome {
-            Outcome::Kept { reason } => fields.serialize_field("reason", reason)?,
-            Outcome::Failed(failure) => {
-                fields.serialize_field("code", failure.code.as_str())?;
-                fields.serialize_field("message", &failure.message)?;
-            }
-            _ => {}
+        if let Some(reason) = self.outcome.reason() {
+            fields.serialize_entry("reason", reason)?;
+        }
+        if let Some(failure) = self.outcome.failure() {
+            fields.serialize_entry("code", failure.code.as_str())?;
+            fields.serialize_entry("error", &failure.message)?;
         }
         fields.end()
     }
