@@ -28,7 +28,6 @@ pub(crate) enum Service {
 
 impl Operation {
     /// Every operation.
-    #[cfg(test)]
     pub(crate) const ALL: [Self; 8] = [
         Self::StopProjectVersion,
         Self::ListTagsForResource,
