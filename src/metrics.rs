@@ -3,38 +3,13 @@
 //!
 //! [embedded metric format]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 
-use std::io;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
 
-use metrique_writer::Entry;
-use metrique_writer::format::Format;
-use metrique_writer_format_emf::Emf;
+use serde_json::{Value, json};
 
 use crate::report::Report;
-
-const NAMESPACE: &str = "RekognitionStopper";
-const DIMENSION: &str = "FunctionName";
-
-/// One run. The fields are the metrics.
-#[derive(Entry)]
-#[entry(rename_all = "PascalCase")]
-struct Run<'run> {
-    #[entry(timestamp)]
-    timestamp: SystemTime,
-    function_name: &'run str,
-    /// Models whose stop was accepted, whether or not it was confirmed.
-    models_stopped: u64,
-    models_already_stopped: u64,
-    models_kept: u64,
-    models_failed: u64,
-    lookups_failed: u64,
-    inference_units_stopped: u64,
-    /// 1 after a successful run and 0 after a failed one, if it says anything about the configured
-    /// list: a dry run stops nothing of it.
-    runs_succeeded: Option<u64>,
-    /// In milliseconds.
-    duration: Duration,
-}
 
 /// Writes the record of a run as one line. `is_of_configured_list` is whether the run is of the
 /// whole configured list.
@@ -42,35 +17,50 @@ struct Run<'run> {
 /// # Errors
 /// Those of the output.
 pub(crate) fn write(
-    mut output: &mut dyn io::Write,
+    output: &mut dyn Write,
     function_name: &str,
     report: &Report,
     is_of_configured_list: bool,
     duration: Duration,
 ) -> io::Result<()> {
-    let count = |models: usize| u64::try_from(models).unwrap_or(u64::MAX);
-    let (summary, dry_run) = (&report.summary, report.dry_run);
-    let run = Run {
-        timestamp: SystemTime::now(),
-        function_name,
-        models_stopped: count(summary.stopped + summary.stopping),
-        models_already_stopped: count(summary.already_stopped),
-        models_kept: count(summary.kept),
-        models_failed: count(summary.failed),
-        lookups_failed: count(summary.failed_lookups),
-        // What a dry run would have stopped is in its report, but saves nothing.
-        inference_units_stopped: if dry_run {
-            0
-        } else {
-            summary.inference_units_stopped
-        },
-        runs_succeeded: (is_of_configured_list && !dry_run).then(|| report.is_successful().into()),
-        duration,
+    let summary = &report.summary;
+    // What a dry run would have stopped is in its report, but saves nothing.
+    let units = match report.dry_run {
+        true => 0,
+        false => summary.inference_units_stopped,
     };
-    let dimensions = vec![vec![DIMENSION.to_owned()]];
-    Emf::no_validations(NAMESPACE.to_owned(), dimensions)
-        .format(&run, &mut output)
-        .map_err(io::Error::other)
+    let mut record = BTreeMap::from([
+        // Whether or not the stop was confirmed.
+        ("ModelsStopped", json!(summary.stopped + summary.stopping)),
+        ("ModelsAlreadyStopped", json!(summary.already_stopped)),
+        ("ModelsKept", json!(summary.kept)),
+        ("ModelsFailed", json!(summary.failed)),
+        ("LookupsFailed", json!(summary.failed_lookups)),
+        ("InferenceUnitsStopped", json!(units)),
+        ("Duration", json!(duration.as_secs_f64() * 1e3)),
+    ]);
+    // A run of anything else says nothing about the configured list, and a dry run stops nothing.
+    if is_of_configured_list && !report.dry_run {
+        let succeeded = u8::from(report.is_successful());
+        record.insert("RunsSucceeded", json!(succeeded));
+    }
+    let metrics = record.keys().map(|name| match *name {
+        "Duration" => json!({"Name": name, "Unit": "Milliseconds"}),
+        _ => json!({"Name": name}),
+    });
+    let metrics = Value::from_iter(metrics);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let directive = json!({
+        "Timestamp": now.map_or(0, |now| now.as_millis() as u64),
+        "CloudWatchMetrics": [{
+            "Namespace": "RekognitionStopper",
+            "Dimensions": [["FunctionName"]],
+            "Metrics": metrics,
+        }],
+    });
+    record.insert("_aws", directive);
+    record.insert("FunctionName", json!(function_name));
+    writeln!(output, "{}", json!(record))
 }
 
 #[cfg(test)]
