@@ -22,16 +22,6 @@ pub(crate) fn cut(text: &str, most: usize) -> Cow<'_, str> {
     format!("{beginning}...").into()
 }
 
-/// Cuts the middle out of a text that is longer than `most` bytes.
-pub(crate) fn cut_middle(text: &str, most: usize) -> Cow<'_, str> {
-    if text.len() <= most {
-        return text.into();
-    }
-    let (beginning, _) = text.split_at(text.floor_char_boundary(most / 2));
-    let (_, end) = text.split_at(text.ceil_char_boundary(text.len() - most / 2));
-    format!("{beginning}...{end}").into()
-}
-
 /// Replaces quotation marks, backslashes and control characters. They would break a template that
 /// is filled in as plain text, such as that of an email, and a forged log line begins with one.
 ///
@@ -56,8 +46,6 @@ mod tests {
     fn a_long_text_is_cut_between_characters() {
         assert_eq!(cut("aé", 3), "aé");
         assert_eq!(cut("aéb", 2), "a...");
-        assert_eq!(cut_middle("aébc", 5), "aébc");
-        assert_eq!(cut_middle("aéxéb", 4), "a...b");
         assert_eq!(quoted(&"é".repeat(80)), format!("`{}`", "é".repeat(80)));
         assert_eq!(quoted(&"é".repeat(81)), format!("`{}...`", "é".repeat(80)));
     }

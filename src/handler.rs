@@ -1,7 +1,6 @@
 //! One invocation: event in, report or error out.
 
-use std::fmt;
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -101,13 +100,12 @@ impl Handler {
             );
         }
 
-        let own_account = invocation.function_arn.split(':').nth(4);
         let assignment = Assignment {
             settings,
             entries,
             dry_run,
             accounts: request.accounts.as_deref(),
-            own_account: own_account.unwrap_or_default(),
+            own_account: invocation.function_arn.split(':').nth(4),
             request_id: &invocation.request_id,
             now: OffsetDateTime::from(SystemTime::now()),
         };
@@ -121,10 +119,7 @@ impl Handler {
         let duration = start.elapsed();
         report.log(&invocation.request_id, duration);
         let is_of_configured_list = request.entries.is_none() && request.accounts.is_none();
-        let written = self.write_metrics(&invocation, &report, is_of_configured_list, duration);
-        if let Err(error) = written {
-            tracing::warn!(requestId = invocation.request_id, %error, "the metrics could not be written");
-        }
+        self.write_metrics(&invocation, &report, is_of_configured_list, duration);
         if report.is_successful() {
             report.fit_response();
             Ok(Response::Report(report))
@@ -139,19 +134,14 @@ impl Handler {
         report: &Report,
         is_of_configured_list: bool,
         duration: Duration,
-    ) -> io::Result<()> {
+    ) {
         let name = &invocation.function_name;
         let mut output = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics::write(&mut *output, name, report, is_of_configured_list, duration)?;
-        output.flush()
-    }
-}
-
-impl fmt::Debug for Handler {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = f.debug_struct("Handler");
-        text.field("settings", &self.settings)
-            .finish_non_exhaustive()
+        let written = metrics::write(&mut *output, name, report, is_of_configured_list, duration);
+        if let Err(error) = written {
+            let request_id = &invocation.request_id;
+            tracing::warn!(requestId = request_id, %error, "the metrics could not be written");
+        }
     }
 }
 

@@ -17,17 +17,10 @@ use rekognition_stopper::request::skip_byte_order_mark;
 use rekognition_stopper::settings::Settings;
 use rekognition_stopper::{Handler, log};
 
-/// The variables that Lambda sets for every function, and that the runtime requires.
-const LAMBDA: [&str; 4] = [
-    "AWS_LAMBDA_RUNTIME_API",
-    "AWS_LAMBDA_FUNCTION_NAME",
-    "AWS_LAMBDA_FUNCTION_VERSION",
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-];
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    if !is_in_lambda() {
+    // Lambda sets it for every function, and the runtime requires it.
+    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         eprintln!(
             "rekognition-stopper is an AWS Lambda function that stops Rekognition Custom Labels models; try it \
              with `cargo run --example nightly`, or run it here with `cargo lambda watch`"
@@ -51,11 +44,4 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Whether the variables are set without which the runtime panics.
-fn is_in_lambda() -> bool {
-    let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
-    let memory = std::env::var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
-    LAMBDA.into_iter().all(is_set) && memory.is_ok_and(|size| size.parse::<i32>().is_ok())
 }

@@ -60,7 +60,8 @@ pub(crate) fn write(
     });
     record.insert("_aws", directive);
     record.insert("FunctionName", json!(function_name));
-    writeln!(output, "{}", json!(record))
+    writeln!(output, "{}", json!(record))?;
+    output.flush()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::arn::{AccountId, InvalidModelArn, Target};
 use crate::error::Error;
-use crate::excerpt::{cut_middle, quoted};
+use crate::excerpt::{cut, quoted};
 
 /// The maximum length of a list: far above any account's quota of models, and low enough that such
 /// a run fits in the function's smallest memory.
@@ -20,29 +20,21 @@ const MOST_ENTRIES: usize = 10_000;
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// How many accounts each run of a plan may have at most.
 pub(crate) const MOST_ACCOUNTS_PER_RUN: usize = 1000;
-/// The maximum length, in bytes, of a field's path and of serde's reason in an error.
-const LONGEST_PATH: usize = 100;
-const LONGEST_REASON: usize = 250;
+/// The maximum length, in bytes, of a field's path, and of what was found there, in an error.
+const LONGEST_PART: usize = 150;
 
-/// An invocation's payload as received: any JSON value, or text that is not JSON.
+/// An invocation's payload as received: the text of a JSON value, or why it is none. It stays text
+/// because the values in six megabytes of JSON can take more than a hundred megabytes.
 ///
 /// Deserializing it never fails, so that a payload that is not JSON gets an error from this
 /// function rather than from the runtime.
 #[derive(Clone, Debug)]
-pub enum Payload {
-    /// The text of the value. It stays text because the values in six megabytes of JSON can take
-    /// more than a hundred megabytes.
-    Json(Box<RawValue>),
-    /// Why the text is not JSON.
-    NotJson(String),
-}
+pub struct Payload(pub Result<Box<RawValue>, String>);
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match Box::<RawValue>::deserialize(deserializer) {
-            Ok(value) => Self::Json(value),
-            Err(error) => Self::NotJson(error.to_string()),
-        })
+        let json = Box::<RawValue>::deserialize(deserializer);
+        Ok(Self(json.map_err(|error| error.to_string())))
     }
 }
 
@@ -79,13 +71,12 @@ pub struct Request {
 struct Envelope<'event> {
     #[serde(default, rename = "detail-type", deserialize_with = "present")]
     detail_type: Option<IgnoredAny>,
-    #[serde(default, deserialize_with = "present")]
     source: Option<String>,
-    #[serde(default, borrow, deserialize_with = "present")]
+    #[serde(borrow)]
     detail: Option<&'event RawValue>,
     #[serde(default, rename = "alarmArn", deserialize_with = "present")]
     alarm_arn: Option<IgnoredAny>,
-    #[serde(default, borrow, rename = "Records", deserialize_with = "present")]
+    #[serde(borrow, rename = "Records")]
     records: Option<&'event RawValue>,
 }
 
@@ -123,14 +114,11 @@ impl Request {
     /// # Errors
     /// A payload that is not an object, an unknown field, a wrong type or a value out of range.
     pub fn read(payload: &Payload) -> Result<Self, Error> {
-        let event = match payload {
-            Payload::Json(event) => event,
-            Payload::NotJson(why) => {
-                return Err(Error::InvalidRequest(format!(
-                    "the payload is not JSON ({why}); it should be an object such as `{{}}`, in UTF-8"
-                )));
-            }
-        };
+        let event = payload.0.as_ref().map_err(|why| {
+            Error::InvalidRequest(format!(
+                "the payload is not JSON ({why}); it should be an object such as `{{}}`, in UTF-8"
+            ))
+        })?;
         let envelope: Envelope = read_object(event, "the payload", "")?;
         if envelope.is_from_aws() {
             return Ok(Self::default());
@@ -176,11 +164,8 @@ fn read_object<'event, T: Deserialize<'event>>(
     let mut json = serde_json::Deserializer::from_str(value.get());
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = format!("{path}{}", error.path());
-        Error::InvalidRequest(format!(
-            "`{}`: {}",
-            cut_middle(&field, LONGEST_PATH),
-            cut_middle(&reason(error.inner()), LONGEST_REASON)
-        ))
+        let field = cut(&field, LONGEST_PART);
+        Error::InvalidRequest(format!("`{field}`: {}", reason(error.inner())))
     })
 }
 
@@ -190,12 +175,12 @@ fn read_object<'event, T: Deserialize<'event>>(
 fn reason(error: &serde_json::Error) -> String {
     const STRING: &str = "invalid type: string";
     let reason = error.to_string();
-    let reason = reason
-        .rsplit_once(" at line ")
-        .map_or(&*reason, |(reason, _)| reason);
+    let place = reason.rfind(" at line ").unwrap_or(reason.len());
+    let (reason, _) = reason.split_at(place);
     match reason.rsplit_once(", expected ") {
         Some((found, right)) if found.starts_with(STRING) => format!("{STRING}, expected {right}"),
-        _ => reason.to_owned(),
+        Some((found, right)) => format!("{}, expected {right}", cut(found, LONGEST_PART)),
+        None => cut(reason, LONGEST_PART).into_owned(),
     }
 }
 
@@ -291,7 +276,7 @@ mod tests {
         "arn:aws:rekognition:us-east-1:123456789012:project/shelf/version/v1/1700000000000";
 
     fn read(event: Value) -> Result<Request, Error> {
-        Request::read(&Payload::Json(to_raw_value(&event).unwrap()))
+        Request::read(&Payload(Ok(to_raw_value(&event).unwrap())))
     }
 
     fn read_text(text: &str) -> Result<Request, Error> {

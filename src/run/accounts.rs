@@ -226,7 +226,7 @@ mod tests {
             entries: &[],
             dry_run: false,
             accounts,
-            own_account: ONE,
+            own_account: Some(ONE),
             request_id: "request-1",
             now: OffsetDateTime::UNIX_EPOCH,
         };

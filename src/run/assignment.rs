@@ -17,8 +17,8 @@ pub(crate) struct Assignment<'a> {
     pub(crate) dry_run: bool,
     /// Narrows the run to these of the accounts that a wildcard matches.
     pub(crate) accounts: Option<&'a [AccountId]>,
-    /// The function's own account, in which it needs no role.
-    pub(crate) own_account: &'a str,
+    /// The function's own account, in which it needs no role, if it is known.
+    pub(crate) own_account: Option<&'a str>,
     /// Lambda's request ID, for the log.
     pub(crate) request_id: &'a str,
     /// When the run begins, which decides which exemptions have expired.
@@ -120,7 +120,8 @@ impl<'a> Assignment<'a> {
     /// The role in which calls to an account are made, unless they are made as the function itself.
     pub(super) fn role(&self, partition: &str, account: &str) -> Option<String> {
         let role = self.settings.member_role.as_deref()?;
-        (account != self.own_account).then(|| format!("arn:{partition}:iam::{account}:role/{role}"))
+        (self.own_account != Some(account))
+            .then(|| format!("arn:{partition}:iam::{account}:role/{role}"))
     }
 }
 

@@ -436,7 +436,7 @@ mod tests {
             entries: &[],
             dry_run: false,
             accounts: None,
-            own_account: HERE,
+            own_account: Some(HERE),
             request_id: "request-1",
             now: OffsetDateTime::UNIX_EPOCH,
         }

@@ -187,7 +187,7 @@ pub fn invocation(time: Duration) -> Invocation {
 
 /// An event as the runtime passes it on.
 pub fn payload(event: &Value) -> Payload {
-    Payload::Json(to_raw_value(event).unwrap())
+    Payload(Ok(to_raw_value(event).unwrap()))
 }
 
 /// One invocation for these entries, with default settings and plenty of time.
