@@ -120,14 +120,6 @@ impl InvalidModelArn {
         Self::of("account", account, right)
     }
 
-    /// The error of a pattern in place of a model.
-    pub(super) fn not_one_model(text: &str) -> Self {
-        let found = quoted(text);
-        Self(format!(
-            "{found} is a pattern; it should be the ARN of one model"
-        ))
-    }
-
     fn of(what: &str, found: &str, right: &str) -> Self {
         Self(format!("the {what} {} should be {right}", quoted(found)))
     }

@@ -57,15 +57,13 @@ impl FromStr for ModelArn {
 
     fn from_str(text: &str) -> Result<Self, InvalidModelArn> {
         let fields = Fields::read(text)?;
-        if text.contains(WILDCARDS) {
-            return Err(InvalidModelArn::not_one_model(text));
-        }
         let parts: Vec<&str> = fields.resource().split('/').collect();
         match parts[..] {
             ["project", project, "version", version, number]
                 if is_name(project)
                     && is_name(version)
-                    && is_made_of(number, u8::is_ascii_digit) =>
+                    && is_made_of(number, u8::is_ascii_digit)
+                    && !text.contains(WILDCARDS) =>
             {
                 let project = fields.account.then(":project/", project);
                 let version = project.then("/version/", version);

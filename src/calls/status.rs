@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Serialize;
+
 /// The status of a model, verbatim, even one that this version of the SDK does not know.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Status(Cow<'static, str>);
 
 /// What a status means for stopping a model.

@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::arn::InvalidModelArn;
+use serde::Serialize;
+
 use crate::calls::error::{CallError, Stage};
 use crate::excerpt::cut;
 
@@ -15,16 +16,17 @@ const LONGEST_CODE: usize = 128;
 const LONGEST_LOGGED_ERROR: usize = 8 * 1024;
 
 /// Why a model may still be running.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     /// The kind of failure.
     pub code: Code,
     /// What happened.
+    #[serde(rename = "error")]
     pub message: String,
 }
 
 /// The kind of failure, as it appears in the response and in the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Code {
     /// The entry is neither the ARN of a model version nor a pattern.
     InvalidModelArn,
@@ -47,6 +49,7 @@ pub enum Code {
     /// A bug in this program.
     Panicked,
     /// The service refused the call, with this code of its own.
+    #[serde(untagged)]
     Service(String),
 }
 
@@ -66,12 +69,6 @@ impl Code {
             Self::Panicked => "Panicked",
             Self::Service(code) => code,
         }
-    }
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -163,12 +160,6 @@ impl Failure {
     }
 }
 
-impl From<&InvalidModelArn> for Failure {
-    fn from(error: &InvalidModelArn) -> Self {
-        Self::new(Code::InvalidModelArn, error.to_string())
-    }
-}
-
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         match error {
@@ -198,7 +189,7 @@ impl From<CallError> for Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.message)
+        write!(f, "{}: {}", self.code.as_str(), self.message)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::Serialize;
 
 use super::failure::Failure;
 use crate::arn::ModelArn;
@@ -14,20 +14,24 @@ use crate::excerpt::cut;
 const LONGEST_ENTRY: usize = 2048;
 
 /// The result for one model, or for an invalid entry.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ModelReport {
     /// The model's ARN; for an invalid entry, the entry as it was written.
     pub model_arn: Arc<str>,
     /// Its outcome.
+    #[serde(flatten)]
     pub outcome: Outcome,
     /// The last status that the service reported, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
     /// Its inference units, if a description was read.
+    #[serde(skip)]
     pub inference_units: Option<InferenceUnits>,
 }
 
 /// The outcome of one model.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
     /// Its stop was accepted, now or shortly before, and the service has confirmed that it stopped.
     Stopped,
@@ -130,25 +134,6 @@ impl ModelReport {
                 "model"
             ),
         }
-    }
-}
-
-impl Serialize for ModelReport {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_map(None)?;
-        fields.serialize_entry("model_arn", &self.model_arn)?;
-        fields.serialize_entry("outcome", self.outcome.name())?;
-        if let Some(status) = &self.status {
-            fields.serialize_entry("status", status.as_str())?;
-        }
-        if let Some(reason) = self.outcome.reason() {
-            fields.serialize_entry("reason", reason)?;
-        }
-        if let Some(failure) = self.outcome.failure() {
-            fields.serialize_entry("code", failure.code.as_str())?;
-            fields.serialize_entry("error", &failure.message)?;
-        }
-        fields.end()
     }
 }
 

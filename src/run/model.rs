@@ -417,7 +417,7 @@ mod tests {
             Next::Stop(pause) => format!("stop in {pause:?}"),
             Next::Check => "check".to_owned(),
             Next::WaitForChange => "wait".to_owned(),
-            Next::Done(Outcome::Failed(failure)) => failure.code.to_string(),
+            Next::Done(Outcome::Failed(failure)) => failure.code.as_str().to_owned(),
             Next::Done(outcome) => outcome.name().to_owned(),
         }
     }

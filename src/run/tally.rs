@@ -8,7 +8,7 @@ use super::assignment::{Pattern, ScopeKey};
 use super::scope::ScopeModel;
 use super::scopes::{EndedScope, Extent};
 use crate::arn::{InvalidModelArn, ModelPattern};
-use crate::report::{FailedLookup, Failure, ModelReport};
+use crate::report::{Code, FailedLookup, Failure, ModelReport};
 
 /// What has been found for a pattern in all its scopes.
 #[derive(Debug)]
@@ -63,7 +63,10 @@ impl<'a> Tally<'a> {
 
     /// Notes an invalid entry.
     pub(super) fn invalid(&mut self, entry: usize, text: &str, invalid: &InvalidModelArn) {
-        let report = ModelReport::failed(text, Failure::from(invalid));
+        let report = ModelReport::failed(
+            text,
+            Failure::new(Code::InvalidModelArn, invalid.to_string()),
+        );
         report.log(self.request_id);
         self.models.push(ScopeModel { entry, report });
     }

@@ -34,7 +34,7 @@ fn next_outcome(outcome: &Outcome) -> Option<Outcome> {
 /// The codes of failures, other than the service's.
 pub fn codes() -> BTreeSet<String> {
     let codes = successors(Some(Code::InvalidModelArn), next_code);
-    codes.map(|code| code.to_string()).collect()
+    codes.map(|code| code.as_str().to_owned()).collect()
 }
 
 /// The code after this one. A new code cannot be left out: the match would not compile.
