@@ -80,7 +80,9 @@ fn function(emulator: &Emulator) -> Handler {
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .build();
     let rekognition = Aws::new(config);
-    Handler::new(Settings::read(variable), rekognition, io::stdout())
+    Handler::new(Settings::read(variable), rekognition, |line| {
+        println!("{line}")
+    })
 }
 
 #[tokio::main]

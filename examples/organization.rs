@@ -116,7 +116,9 @@ fn function(emulator: &Emulator) -> Handler {
         .endpoint_url(emulator.url())
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .build();
-    Handler::new(Settings::read(variable), Aws::new(config), io::stdout())
+    Handler::new(Settings::read(variable), Aws::new(config), |line| {
+        println!("{line}")
+    })
 }
 
 /// Prints the function's progress every now and then.

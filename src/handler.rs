@@ -1,7 +1,5 @@
 //! One invocation: event in, report or error out.
 
-use std::io::Write;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{Context, LambdaEvent};
@@ -23,7 +21,7 @@ use crate::text;
 pub struct Handler {
     settings: Result<Settings, Error>,
     aws: Aws,
-    metrics: Mutex<Box<dyn Write + Send>>,
+    write_metrics: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 /// One invocation as a run sees it.
@@ -40,17 +38,17 @@ pub struct Invocation {
 }
 
 impl Handler {
-    /// Creates a handler with these settings, which writes the metric record of each run to
-    /// `metrics`. Invalid settings are reported on every invocation.
+    /// Creates a handler with these settings, which writes the metric record of each run, a line,
+    /// with `write_metrics`. Invalid settings are reported on every invocation.
     pub fn new(
         settings: Result<Settings, Error>,
         aws: Aws,
-        metrics: impl Write + Send + 'static,
+        write_metrics: impl Fn(&str) + Send + Sync + 'static,
     ) -> Self {
         Self {
             settings,
             aws,
-            metrics: Mutex::new(Box::new(metrics)),
+            write_metrics: Box::new(write_metrics),
         }
     }
 
@@ -119,28 +117,14 @@ impl Handler {
         let duration = start.elapsed();
         report.log(&invocation.request_id, duration);
         let is_of_configured_list = request.entries.is_none() && request.accounts.is_none();
-        self.write_metrics(&invocation, &report, is_of_configured_list, duration);
+        let name = &invocation.function_name;
+        let record = metrics::record(name, &report, is_of_configured_list, duration);
+        (self.write_metrics)(&record);
         if report.is_successful() {
             report.fit_response();
             Ok(Response::Report(report))
         } else {
             Err(Error::NotAllStopped(report))
-        }
-    }
-
-    fn write_metrics(
-        &self,
-        invocation: &Invocation,
-        report: &Report,
-        is_of_configured_list: bool,
-        duration: Duration,
-    ) {
-        let name = &invocation.function_name;
-        let mut output = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = metrics::write(&mut *output, name, report, is_of_configured_list, duration);
-        if let Err(error) = written {
-            let request_id = &invocation.request_id;
-            tracing::warn!(requestId = request_id, %error, "the metrics could not be written");
         }
     }
 }

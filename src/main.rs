@@ -34,7 +34,7 @@ async fn main() -> ExitCode {
     }
     log::log_panics();
     let settings = Settings::read(|name| std::env::var(name));
-    let handler = Handler::new(settings, Aws::from_env(), std::io::stdout());
+    let handler = Handler::new(settings, Aws::from_env(), |line| println!("{line}"));
     let serve = service_fn(|event: LambdaEvent<_>| handler.handle(event));
     let runtime = Runtime::new(serve).layer(MapRequestLayer::new(skip_byte_order_mark));
     match runtime.run().await {

@@ -4,25 +4,20 @@
 //! [embedded metric format]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
 use crate::report::Report;
 
-/// Writes the record of a run as one line. `is_of_configured_list` is whether the run is of the
-/// whole configured list.
-///
-/// # Errors
-/// Those of the output.
-pub(crate) fn write(
-    output: &mut dyn Write,
+/// The record of a run, in one line. `is_of_configured_list` is whether the run is of the whole
+/// configured list.
+pub(crate) fn record(
     function_name: &str,
     report: &Report,
     is_of_configured_list: bool,
     duration: Duration,
-) -> io::Result<()> {
+) -> String {
     let summary = &report.summary;
     // What a dry run would have stopped is in its report, but saves nothing.
     let units = match report.dry_run {
@@ -60,8 +55,7 @@ pub(crate) fn write(
     });
     record.insert("_aws", directive);
     record.insert("FunctionName", json!(function_name));
-    writeln!(output, "{}", json!(record))?;
-    output.flush()
+    json!(record).to_string()
 }
 
 #[cfg(test)]
@@ -75,16 +69,8 @@ mod tests {
         dry_run: bool,
     ) -> Option<u64> {
         let report = Report::new(models, Vec::new(), Vec::new(), 1, dry_run, None);
-        let mut record = Vec::new();
-        write(
-            &mut record,
-            "nightly",
-            &report,
-            is_of_configured_list,
-            Duration::ZERO,
-        )
-        .unwrap();
-        let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+        let record = record("nightly", &report, is_of_configured_list, Duration::ZERO);
+        let record: Value = serde_json::from_str(&record).unwrap();
         let metrics = &record["_aws"]["CloudWatchMetrics"][0]["Metrics"];
         let is_metric = metrics.to_string().contains("RunsSucceeded");
         let value = record

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::env::VarError;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -139,22 +139,8 @@ fn keys(object: &Value) -> BTreeSet<String> {
     set(object.as_object().unwrap().keys().cloned())
 }
 
-/// Where the metrics of a handler go.
-#[derive(Clone, Default)]
-struct Metrics(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Metrics {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What an event gives that needs no call, and the metrics of it.
-async fn invoke(variables: &[(&str, &str)], event: Value) -> (Result<Response, Error>, Vec<u8>) {
+async fn invoke(variables: &[(&str, &str)], event: Value) -> (Result<Response, Error>, String) {
     let settings = Settings::read(|name| {
         let variable = variables.iter().find(|(key, _)| *key == name);
         variable
@@ -162,10 +148,13 @@ async fn invoke(variables: &[(&str, &str)], event: Value) -> (Result<Response, E
             .ok_or(VarError::NotPresent)
     });
     let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
-    let metrics = Metrics::default();
-    let handler = Handler::new(settings, Aws::new(config.build()), metrics.clone());
+    let metrics = Arc::new(Mutex::new(String::new()));
+    let output = Arc::clone(&metrics);
+    let handler = Handler::new(settings, Aws::new(config.build()), move |line| {
+        output.lock().unwrap().push_str(line);
+    });
     let result = handler.invoke(payload(&event), invocation(PLENTY)).await;
-    let metrics = metrics.0.lock().unwrap().clone();
+    let metrics = metrics.lock().unwrap().clone();
     (result, metrics)
 }
 
@@ -336,7 +325,7 @@ async fn the_reference_has_every_metric_and_no_other() {
         matches!(response, Err(Error::NotAllStopped(_))),
         "{response:?}"
     );
-    let record: Value = serde_json::from_slice(&metrics).unwrap();
+    let record: Value = serde_json::from_str(&metrics).unwrap();
     let mut metrics = keys(&record);
     metrics.remove("_aws");
     // The dimension.

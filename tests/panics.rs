@@ -82,7 +82,7 @@ async fn function(endpoint_url: &str) {
         .into_builder()
         .http_client(http_client)
         .build();
-    let handler = Handler::new(settings, Aws::new(config), std::io::stdout());
+    let handler = Handler::new(settings, Aws::new(config), |line| println!("{line}"));
     let serve = service_fn(|event: LambdaEvent<_>| handler.handle(event));
     Runtime::new(serve).run().await.unwrap();
 }

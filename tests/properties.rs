@@ -304,7 +304,7 @@ fn answer(payload: Payload) -> (Result<Response, Error>, usize) {
         let config = config.http_client(Wire::new(&emulator)).build();
         let settings = Settings::read(|_| Err(VarError::NotPresent));
         let rekognition = Aws::new(config);
-        let handler = Handler::new(settings, rekognition, std::io::sink());
+        let handler = Handler::new(settings, rekognition, |_| ());
         let time = Duration::from_secs(5);
         let answer = handler.invoke(payload, support::invocation(time));
         let answer = tokio::time::timeout(time, answer).await;

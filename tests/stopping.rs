@@ -356,7 +356,7 @@ async fn a_dead_endpoint_fails_every_model_by_the_deadline() {
     let settings =
         rekognition_stopper::settings::Settings::read(|_| Err(std::env::VarError::NotPresent));
     let rekognition = rekognition_stopper::aws::Aws::new(support::sdk_config(&url));
-    let handler = rekognition_stopper::Handler::new(settings, rekognition, std::io::sink());
+    let handler = rekognition_stopper::Handler::new(settings, rekognition, |_| ());
     let event = json!({"model_arns": [arn("shelf", "v1")]});
     let report = report(invoke(&handler, event, Duration::from_secs(2)).await);
     assert_eq!(outcomes(&report), ["DeadlineExceeded"]);

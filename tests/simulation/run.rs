@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::env::VarError;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,9 +91,12 @@ pub fn live_through(night: &Night) -> Vec<Run> {
         let timers = Arc::new(Timers::default());
         let config = sdk_config(&emulator, &wire, &timers);
         let metrics = Output::default();
+        let output = metrics.clone();
         let scene = Scene {
             night,
-            handler: Handler::new(settings, Aws::new(config), metrics.clone()),
+            handler: Handler::new(settings, Aws::new(config), move |line| {
+                writeln!(output.clone(), "{line}").unwrap();
+            }),
             metrics,
             emulator,
             wire,

@@ -13,7 +13,6 @@ pub mod wire;
 
 use std::env::VarError;
 use std::fs::File;
-use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -140,7 +139,7 @@ pub fn handler_with(emulator: &Emulator, variables: &[(&str, &str)], config: Sdk
             .map(|(_, value)| (*value).to_owned())
             .ok_or(VarError::NotPresent)
     });
-    Handler::new(settings, Aws::new(config), io::sink())
+    Handler::new(settings, Aws::new(config), |_| ())
 }
 
 /// Writes the function's calls to a new file in the directory `REKOGNITION_CALLS`, if that is set:
