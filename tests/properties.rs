@@ -511,7 +511,7 @@ proptest! {
             prop_assert!(!is_pattern(&text), "{}", text);
             return Ok(());
         };
-        prop_assert_eq!(pattern.matches(&model_arn), iam_matches(&text, model_arn.as_str()), "{} {}", text, model_arn);
+        prop_assert_eq!(pattern.matches(&model_arn), iam_matches(&text, model_arn.as_str()), "{} {}", text, model_arn.as_str());
         let fields = Vec::from_iter(place.split(':'));
         prop_assert_eq!(pattern.matches_region("us-east-1"), iam_matches(fields[3], "us-east-1"), "{}", text);
         prop_assert_eq!(pattern.matches_account("123456789012"), iam_matches(fields[4], "123456789012"), "{}", text);
@@ -519,7 +519,7 @@ proptest! {
         prop_assert!(placed.region().is_some() && placed.account().is_some());
         if pattern.matches_region("us-east-1") && pattern.matches_account("123456789012") {
             prop_assert!(iam_matches(&text, placed.as_str()), "{} {}", text, placed.as_str());
-            prop_assert_eq!(placed.matches(&model_arn), pattern.matches(&model_arn), "{} {}", text, model_arn);
+            prop_assert_eq!(placed.matches(&model_arn), pattern.matches(&model_arn), "{} {}", text, model_arn.as_str());
         }
     }
 
@@ -538,7 +538,7 @@ proptest! {
             prop_assert!(is_that || !matches, "{} {}", text, project);
         }
         let model_arn: ModelArn = arn(&project, &version, &number).parse().unwrap();
-        prop_assert!(matches || !pattern.matches(&model_arn), "{} {}", text, model_arn);
+        prop_assert!(matches || !pattern.matches(&model_arn), "{} {}", text, model_arn.as_str());
     }
 
     #[test]

@@ -114,13 +114,7 @@ impl Part {
 pub struct InvalidModelArn(String);
 
 impl InvalidModelArn {
-    /// The error of a pattern with this account wildcard in a function that has no member role.
-    pub(crate) fn needs_member_role(account: &str) -> Self {
-        let right = "12 digits: a wildcard there needs the variable MEMBER_ROLE, which is not set";
-        Self::of("account", account, right)
-    }
-
-    fn of(what: &str, found: &str, right: &str) -> Self {
+    pub(super) fn of(what: &str, found: &str, right: &str) -> Self {
         Self(format!("the {what} {} should be {right}", quoted(found)))
     }
 

@@ -41,9 +41,10 @@ impl ModelPattern {
         literal(self.0.account())
     }
 
-    /// The account as it is written, wildcards and all.
-    pub(crate) fn account_text(&self) -> &str {
-        self.0.account()
+    /// The error of this pattern in a function that has no member role.
+    pub(crate) fn needs_member_role(&self) -> InvalidModelArn {
+        let right = "12 digits: a wildcard there needs the variable MEMBER_ROLE, which is not set";
+        InvalidModelArn::of("account", self.0.account(), right)
     }
 
     /// Whether its models can belong to this account.

@@ -97,7 +97,7 @@ impl<'a> Assignment<'a> {
             Ok(Target::Pattern(pattern))
                 if pattern.account().is_none() && self.settings.member_role.is_none() =>
             {
-                Err(InvalidModelArn::needs_member_role(pattern.account_text()))
+                Err(pattern.needs_member_role())
             }
             target => target.as_ref().map_err(Clone::clone),
         }
