@@ -3,8 +3,9 @@
 //!
 //! Whatever passes it on can put it into an email as it is, and needs to know nothing of reports.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::calls::error::DENIED;
 use crate::excerpt::{cut, plain};
 use crate::report::{FailedLookup, Failure, ModelReport, Outcome, Report};
 
@@ -15,6 +16,10 @@ const LONGEST_TEXT: usize = 8 * 1024;
 const AFTER_A_LIST: usize = 300;
 /// The maximum length of a reason in it, in bytes.
 const LONGEST_REASON: usize = 512;
+/// A region that a policy denies in this many accounts is denied on purpose.
+const DENIED_ON_PURPOSE: usize = 10;
+/// What AWS says where no policy allows an action, and none denies it.
+const NOT_GRANTED: &str = "no identity-based policy";
 
 /// The text of a run.
 pub(crate) fn of(report: &Report) -> String {
@@ -90,6 +95,12 @@ impl Text {
         });
         self.add_list(failed, items.collect());
         self.add_counted("lookup", "lookups", "failed", lookups(&report.lookups));
+        if let Some(step) = next_step(&report.lookups)
+            && !self.is_full
+            && self.text.len() + step.len() + " .".len() <= LONGEST_TEXT
+        {
+            self.add(&step);
+        }
     }
 
     /// Adds a sentence.
@@ -193,6 +204,26 @@ fn lookups(lookups: &[FailedLookup]) -> Vec<Item<'_>> {
         }
     }
     items
+}
+
+/// What to do about regions that a policy denies in many accounts. Other errors say themselves what
+/// is to be done.
+fn next_step(lookups: &[FailedLookup]) -> Option<String> {
+    let mut accounts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for lookup in lookups {
+        let FailedLookup { failure, .. } = lookup;
+        let is_denied = DENIED.contains(&failure.code.as_str());
+        if let (Some(region), Some(account)) = (&lookup.region, &lookup.account)
+            && is_denied
+            && !failure.message.contains(NOT_GRANTED)
+        {
+            accounts.entry(region).or_default().insert(account);
+        }
+    }
+    accounts.retain(|_, accounts| accounts.len() >= DENIED_ON_PURPOSE);
+    let regions = Vec::from_iter(accounts.into_keys()).join(", ");
+    let what = "Leave out of REGIONS what a policy denies in many accounts";
+    (!regions.is_empty()).then(|| format!("{what}: {regions}"))
 }
 
 #[cfg(test)]
@@ -437,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn lookups_that_a_policy_denies_are_one_item_and_hide_no_model() {
+    fn regions_that_a_policy_denies_are_one_item_and_hide_no_model() {
         let regions = ["ap-south-1", "eu-north-1", "sa-east-1"];
         let lookups = (0..250).flat_map(|account| regions.map(|region| denied(account, region)));
         let refused = failed(SHELF, "AccessDeniedException", STOP_DENIED);
@@ -448,9 +479,33 @@ mod tests {
             format!(
                 "1 of 1 model was not stopped: {SHELF} (AccessDeniedException: {STOP_DENIED}). 750 \
                  lookups failed: arn:aws:rekognition:ap-south-1:000000000000:project/* and 749 \
-                 more (AccessDeniedException: {error})."
+                 more (AccessDeniedException: {error}). Leave out of REGIONS what a policy denies \
+                 in many accounts: ap-south-1, eu-north-1, sa-east-1."
             )
         );
+    }
+
+    #[test]
+    fn a_region_is_denied_on_purpose_in_many_accounts_and_by_a_policy_only() {
+        let text = |accounts| {
+            let lookups = (0..accounts).map(|it| denied(it, "eu-west-1"));
+            failure(vec![], lookups.collect())
+        };
+        let (few, many) = (text(9), text(10));
+        assert!(few.starts_with("No model failed. 9 lookups failed: arn:"));
+        assert!(few.ends_with("service control policy)."), "{few}");
+        let step =
+            "policy). Leave out of REGIONS what a policy denies in many accounts: eu-west-1.";
+        assert!(many.ends_with(step), "{many}");
+        // A permission that is granted nowhere is not a policy of the organization.
+        let error = "User: x is not authorized to perform: rekognition:DescribeProjects because \
+                     no identity-based policy allows it";
+        let not_granted = (0..10).map(|it| FailedLookup {
+            failure: Failure::new(code_of("AccessDeniedException"), error),
+            ..denied(it, "eu-west-1")
+        });
+        let text = failure(vec![], not_granted.collect());
+        assert!(text.ends_with("policy allows it)."), "{text}");
     }
 
     #[test]

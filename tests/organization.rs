@@ -350,7 +350,7 @@ async fn a_wildcard_in_the_account_needs_a_member_role() {
     let event = json!({"model_arns": [EVERYTHING]});
     let report = report(invoke(&handler, event, PLENTY).await);
     assert_eq!(outcomes(&report), ["InvalidModelArn"]);
-    assert!(report.message.clone().contains("MEMBER_ROLE"), "{report:?}");
+    assert!(report.message.contains("MEMBER_ROLE"), "{report:?}");
     assert!(emulator.calls().is_empty());
 }
 
@@ -368,7 +368,7 @@ async fn the_external_id_is_sent_with_the_role() {
         .unwrap();
     let report = sweep_everything(&emulator, &[]).await;
     assert!(
-        report.message.clone().contains("(AccountUnreachable: "),
+        report.message.contains("(AccountUnreachable: "),
         "{report:?}"
     );
     let report = sweep_everything(&emulator, &[("MEMBER_EXTERNAL_ID", "nightly-stop")]).await;
