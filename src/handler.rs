@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::aws::Aws;
 pub use crate::error::Error;
 use crate::metrics;
-use crate::report::Report;
+use crate::report::{LARGEST_RESPONSE, Report};
 use crate::request::{Payload, Request};
 use crate::run::{Assignment, Plan, Run};
 use crate::settings::Settings;
@@ -121,7 +121,7 @@ impl Handler {
         let record = metrics::record(name, &report, is_of_configured_list, duration);
         (self.write_metrics)(&record);
         if report.is_successful() {
-            report.fit_response();
+            report.fit(LARGEST_RESPONSE);
             Ok(Response::Report(report))
         } else {
             Err(Error::NotAllStopped(report))

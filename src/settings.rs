@@ -10,10 +10,6 @@ use crate::request::Entry;
 /// The highest price of an inference unit hour, in any currency. With a higher one, the savings
 /// could be a number that JSON cannot express.
 const HIGHEST_PRICE: f64 = 1e6;
-/// The default of `MAX_CONCURRENCY`.
-const DEFAULT_CONCURRENCY: usize = 8;
-/// The maximum length of a label of a host name.
-const HOST_LABEL_LENGTH: usize = 63;
 
 /// The regions of [Custom Labels].
 ///
@@ -37,8 +33,8 @@ const CUSTOM_LABELS_REGIONS: [&str; 11] = [
 pub struct Settings {
     /// `MODEL_ARNS`: the models of a run whose event names none. Empty if the variable is not set.
     pub model_arns: Vec<Entry>,
-    /// `MAX_CONCURRENCY`: calls to Rekognition in flight at once in each account and region; 1 to
-    /// 64.
+    /// `MAX_CONCURRENCY`: calls of each operation of Rekognition in flight at once in each account
+    /// and region; 1 to 64.
     pub max_concurrency: usize,
     /// `CONFIRM_STOPPED`: whether to wait until the service confirms that a model has stopped.
     pub confirm_stopped: bool,
@@ -91,7 +87,7 @@ impl Settings {
                     let number = text.parse().ok();
                     number.filter(|number| (1..=64).contains(number))
                 })
-                .unwrap_or(DEFAULT_CONCURRENCY),
+                .unwrap_or(8),
             confirm_stopped: variables.read_bool("CONFIRM_STOPPED").unwrap_or(true),
             dry_run: variables.read_bool("DRY_RUN").unwrap_or(false),
             keep_running_tag: match variables.value("KEEP_RUNNING_TAG") {
@@ -110,18 +106,18 @@ impl Settings {
                 "MEMBER_ROLE",
                 "the name of a role, with its path if it has one, such as `ops/stopper`: not an \
                  ARN, no leading slash, and ASCII without white space",
-                |text| is_role(text).then(|| text.to_owned()),
+                role,
             ),
             member_external_id: variables.read(
                 "MEMBER_EXTERNAL_ID",
                 "ASCII without white space",
-                |text| is_printable(text).then(|| text.to_owned()),
+                printable,
             ),
             regions: variables
                 .read_list(
                     "REGIONS",
                     "names of regions such as `us-east-1`: lower-case letters, digits and hyphens",
-                    |text| is_host_label(text).then(|| text.to_owned()),
+                    region,
                 )
                 .unwrap_or_else(|| CUSTOM_LABELS_REGIONS.map(str::to_owned).into()),
             organizational_units: variables
@@ -129,7 +125,7 @@ impl Settings {
                     "ORGANIZATIONAL_UNITS",
                     "IDs of organizational units such as `ou-a1b2-c3d4e5f6`, or of roots such as \
                      `r-a1b2`",
-                    |text| is_printable(text).then(|| text.to_owned()),
+                    printable,
                 )
                 .unwrap_or_default(),
             excluded_accounts: variables
@@ -214,22 +210,24 @@ fn split_list(text: &str) -> impl Iterator<Item = &str> {
         .filter(|item| !item.is_empty())
 }
 
-/// Whether a text can be written into a request as it is. Whether it means anything there, only AWS
-/// can tell, and its error message names the value.
-fn is_printable(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_graphic())
+/// A text that can be written into a request as it is. Whether it means anything there, only AWS can
+/// tell, and its error message names the value.
+fn printable(text: &str) -> Option<String> {
+    let is_printable = text.bytes().all(|byte| byte.is_ascii_graphic());
+    is_printable.then(|| text.to_owned())
 }
 
-/// Whether a text can follow `:role/` in an ARN.
-fn is_role(text: &str) -> bool {
-    is_printable(text) && !text.starts_with('/') && !text.starts_with("arn:")
+/// A text that can follow `:role/` in an ARN.
+fn role(text: &str) -> Option<String> {
+    printable(text).filter(|text| !text.starts_with('/') && !text.starts_with("arn:"))
 }
 
-/// Whether a region's name can be a label of a host name. Anything else in its place could send a
+/// A region's name, which can be a label of a host name. Anything else in its place could send a
 /// call, with its signature, to another host.
-fn is_host_label(text: &str) -> bool {
+fn region(text: &str) -> Option<String> {
     let valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    text.len() <= HOST_LABEL_LENGTH && !text.starts_with('-') && text.bytes().all(valid)
+    let is_label = text.len() <= 63 && !text.starts_with('-') && text.bytes().all(valid);
+    is_label.then(|| text.to_owned())
 }
 
 #[cfg(test)]

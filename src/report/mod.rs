@@ -17,7 +17,7 @@ pub use outcome::{ModelReport, Outcome};
 
 /// The maximum size of the response, in bytes. Destinations and Step Functions carry 256 KB, with
 /// what they add to it.
-const LARGEST_RESPONSE: usize = 200_000;
+pub(crate) const LARGEST_RESPONSE: usize = 200_000;
 /// How much of that is reserved for everything but the message, the models and the patterns.
 const SUMMARY_SIZE: usize = 1_000;
 
@@ -134,13 +134,9 @@ impl Report {
         self.summary.failed == 0 && self.summary.failed_lookups == 0
     }
 
-    /// Leaves out the models at the end that do not fit into the response, and then the patterns
-    /// that do not fit beside the models.
-    pub(crate) fn fit_response(&mut self) {
-        self.fit(LARGEST_RESPONSE);
-    }
-
-    fn fit(&mut self, most: usize) {
+    /// Leaves out the models at the end that do not fit into a response of at most this many bytes,
+    /// and then the patterns that do not fit beside the models.
+    pub(crate) fn fit(&mut self, most: usize) {
         let mut room = most.saturating_sub(SUMMARY_SIZE + self.message.len());
         self.models_left_out = leave_out(&mut self.models, &mut room);
         self.unmatched_patterns_left_out = leave_out(&mut self.unmatched_patterns, &mut room);

@@ -125,12 +125,12 @@ impl ModelReport {
                 error = &*failure.logged_error(),
                 "model"
             ),
-            of_success => tracing::info!(
+            other => tracing::info!(
                 requestId = request_id,
                 model_arn,
                 outcome,
                 status,
-                reason = of_success.reason(),
+                reason = other.reason(),
                 "model"
             ),
         }
