@@ -212,6 +212,6 @@ fn row(model: &Value) -> Row {
         outcome: text("outcome").unwrap(),
         status: text("status"),
         code: text("code").unwrap_or_default(),
-        message: text("message").unwrap_or_default(),
+        message: text("error").unwrap_or_default(),
     }
 }
