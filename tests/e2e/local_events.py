@@ -7,7 +7,7 @@
 - What a schedule or a rule cannot deliver ends in the dead-letter queue of its target. The real services
   try for the time of the target's retry policy before; here once is enough.
 - The end of an execution of Step Functions is an event.
-- The cause of a Fail state may be an expression of JSONata.
+- The cause of a Fail state may be an expression of JSONata, and `$parse` a function of it.
 """
 
 import contextvars
@@ -160,6 +160,7 @@ def install():
     lambda_svc.invoke_async_with_retry = invoke_asynchronously
     eventbridge._dispatch_to_lambda = invoke_function_of_target
     eventbridge._invoke_target = deliver_or_keep(eventbridge._invoke_target)
+    stepfunctions._JSONATA_FUNCS["$parse"] = json.loads
     stepfunctions._fail_execution = compute_the_cause(stepfunctions._fail_execution)
     stepfunctions._run_execution = report_the_end(stepfunctions._run_execution)
     stepfunctions._stop_execution = report_the_end(stepfunctions._stop_execution)

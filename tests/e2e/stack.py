@@ -10,6 +10,7 @@ from tools import ACCOUNT, REGION, ROOT, check_equal
 
 TEMPLATE = ROOT / "template.yaml"
 MEMBER_TEMPLATE = ROOT / "member-account.yaml"
+DASHBOARD_TEMPLATE = ROOT / "dashboard.yaml"
 NO_VALUE = object()
 
 # It warns that its metrics go nowhere.
