@@ -326,7 +326,7 @@ def the_result_of_a_run_becomes_a_mail(session):
     check_equal(stack.of_type("AWS::Logs::ResourcePolicy"), {}, "policies of logs, of which there may be ten")
 
 
-def every_mail_is_one_sound_sentence(session):
+def every_mail_is_sound(session):
     for parameters in [{}, STOPS, {"ReportEveryRun": "true"}, MACHINE]:
         stack = Stack(**{"ModelArns": ARN} | parameters)
         for name, rule in stack.of_type("AWS::Events::Rule").items():
@@ -496,7 +496,7 @@ def metrics_of(dashboard):
 
 def the_default_stack_costs_next_to_nothing(session):
     costs = section(DEPLOYING, "### Costs")
-    table, total, _ = re.split(r"^\| \*\*the default stack\*\* \| \| \*\*([\d.]+)\*\* \|$", costs, flags=re.MULTILINE)
+    table, total, _ = re.split(r"^\| \*\*the stack\*\* \| \| \*\*([\d.]+)\*\* \|$", costs, flags=re.MULTILINE)
     dollars = {what: float(it) for what, it in re.findall(r"^\| (.*?) \| .* \| (\d+\.\d\d) \|$", table, re.MULTILINE)}
     check_equal(round(sum(dollars.values()), 2), float(total), "sum of the costs")
     check(float(total) <= 0.35, f"a stack costs {total} dollars a month")
@@ -753,8 +753,8 @@ def of_a_state_machine_only_a_good_execution_ends_the_silence(session):
 # Every field of the definition. ItemBatcher, tolerances and result writers are not among them: no local AWS runs them.
 FIELDS = {
     "Task": {
-        "Comment", "Type", "QueryLanguage", "Resource", "TimeoutSeconds", "Parameters", "Arguments", "Output",
-        "Retry", "Catch", "Next", "End",
+        "Comment", "Type", "QueryLanguage", "Resource", "TimeoutSeconds", "Parameters", "Arguments", "InputPath",
+        "ResultSelector", "ResultPath", "Output", "Retry", "Catch", "Next",
     },
     "Map": {
         "Comment", "Type", "ItemsPath", "ItemSelector", "MaxConcurrency", "ItemProcessor", "ResultSelector", "Catch", "Next",
@@ -764,7 +764,7 @@ FIELDS = {
     "Succeed": {"Type"},
     "Fail": {"Type", "QueryLanguage", "Error", "Cause"},
     "Retry": {"ErrorEquals", "IntervalSeconds", "BackoffRate", "MaxDelaySeconds", "MaxAttempts", "JitterStrategy"},
-    "Catch": {"ErrorEquals", "Output", "Next"},
+    "Catch": {"ErrorEquals", "ResultPath", "Output", "Next"},
     "Choices": {"Condition", "Output", "Next"},
     "ItemProcessor": {"ProcessorConfig", "StartAt", "States"},
     "ProcessorConfig": {"Mode", "ExecutionType"},
@@ -866,14 +866,19 @@ def the_messages_of_all_runs_fit_into_what_a_state_carries(session):
     ]:
         check_equal(failed(cause, error="X"), {"failure": f"\n\nX: {said}"}, "what is not the JSON of the function")
 
-    def succeeded(models, text, runs=4):
-        result = {"message": text, "models": models}
-        return stepfunctions._apply_jsonata_template(inner["Run"]["Output"], {"runs": runs}, {}, result=result)
+    def succeeded(text, runs=4):
+        request = {"runs": runs, "result": {"message": text}}
+        return stepfunctions._apply_jsonata_template(inner["Successful run"]["Output"], request, {})
 
-    check_equal(succeeded([], "No model was running."), {"message": ""}, "a run that found nothing")
-    check_equal(succeeded([{}], "1 model was stopped: \u00e9."), {"message": "\n\n1 model was stopped: ?."}, "a run that stopped a model")
+    for text, left in [
+        ("No model was running.", ""),
+        ("This was a dry run; nothing was stopped. No model was running.", ""),
+        ("No model was running. 1 pattern matches no model: x.", "\n\nNo model was running. 1 pattern matches no model: x."),
+        ("1 model was stopped: \u00e9.", "\n\n1 model was stopped: ?."),
+    ]:
+        check_equal(succeeded(text), {"message": left}, "what a successful run leaves")
     long = json.dumps({"errorType": "NotAllStopped", "errorMessage": "x" * 8192})
-    for left in [failed(long, most), succeeded([{}], "x" * 8192, most)]:
+    for left in [failed(long, most), succeeded("x" * 8192, most)]:
         ((field, text),) = left.items()
         check(len(text) > 60, "too little is left of a message")
         results = json.dumps([left] * most, separators=(",", ":"))
@@ -888,7 +893,7 @@ def the_messages_of_all_runs_fit_into_what_a_state_carries(session):
 def machine_definition(**parameters):
     """The definition of the state machine, as CloudFormation fills it in."""
     text = (ROOT / "state-machine.asl.json").read_text()
-    values = Stack(ModelArns="all", **MACHINE | parameters).properties("Machine")["DefinitionSubstitutions"]
+    values = Stack(**{"ModelArns": "all"} | MACHINE | parameters).properties("Machine")["DefinitionSubstitutions"]
     values |= {
         "FunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:rekognition-stopper", "TopicArn": TOPIC,
         "LogGroup": "/aws/lambda/rekognition-stopper",
@@ -936,7 +941,7 @@ STEPS = [
     no_other_alarm_fires,
     every_alarm_reaches_the_topic_and_says_what_to_do,
     the_result_of_a_run_becomes_a_mail,
-    every_mail_is_one_sound_sentence,
+    every_mail_is_sound,
     the_documentation_shows_every_mail_as_it_is,
     nothing_that_cannot_be_delivered_is_lost,
     a_key_of_the_operator_encrypts_log_and_topic,
