@@ -183,8 +183,9 @@ def a_mail_names_the_model_that_could_not_be_stopped(session):
     mail = next_mail(session, "gave up", "the failed run is not emailed")
     begins = f"{HERE}: Lambda gave up on a run (RetriesExhausted). 1 of 3 models was not stopped: {SHELF_AUDIT} (AccessDeniedException: "
     check(mail.startswith(begins), f"the mail does not say what failed: {mail}")
+    check("to perform: rekognition:StopProjectVersion" in mail, f"the mail does not name the action: {mail}")
     ends = (
-        "). Grant what is missing: rekognition:StopProjectVersion. Models that are still running are being billed. Fix "
+        "). Models that are still running are being billed. Fix "
         f"the cause, then start a new run with: {RUN_COMMAND}. The errors of each attempt are in the log: aws logs tail "
         f"{LOG_GROUP} --region {REGION} --since 2d --filter-pattern ERROR."
     )
