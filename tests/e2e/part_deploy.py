@@ -352,6 +352,8 @@ def next_mail(session, part, complaint):
             text = json.loads(message["Body"])["Message"]
             # EventBridge sends a string of JSON, and CloudWatch an object.
             text = json.loads(text) if text.startswith('"') else text
+            with (LOGS / "mails.txt").open("a") as mails:
+                mails.write(f"{message['Body']}\n")
             if part in text:
                 return text
 
