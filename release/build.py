@@ -139,7 +139,7 @@ def built_directory():
 
 def contents(function, processor):
     """The files of the bundle for a processor."""
-    names = ["member-account.yaml", "state-machine.asl.json", "samconfig.toml", "LICENSE"]
+    names = ["member-account.yaml", "dashboard.yaml", "state-machine.asl.json", "samconfig.toml", "LICENSE"]
     names += [f"events/{event.name}" for event in (ROOT / "events").iterdir()]
     files = {name: (ROOT / name).read_bytes() for name in names}
     files["bootstrap.zip"] = function.read_bytes()

@@ -3,11 +3,10 @@
 - What Scheduler and EventBridge start is an asynchronous invocation, with its retries.
 - The result of an asynchronous invocation, good or bad, may go to an event bus. (A bad one may go to a topic or a queue
   as ministack comes.)
-- The target of a rule may be a log group.
 - What a schedule or a rule cannot deliver ends in the dead-letter queue of its target. The real services
   try for the time of the target's retry policy before; here once is enough.
 - The end of an execution of Step Functions is an event.
-- The cause of a Fail state may be an expression of JSONata.
+- The cause of a Fail state may be an expression of JSONata, and `$parse` a function of it.
 """
 
 import contextvars
@@ -16,7 +15,7 @@ import threading
 import time
 
 from ministack.core.arn import parse_arn
-from ministack.services import cloudwatch_logs, eventbridge, lambda_svc, sns, sqs, stepfunctions
+from ministack.services import eventbridge, lambda_svc, sns, sqs, stepfunctions
 
 # Lambda waits one minute, then two.
 PAUSES = [1, 2]
@@ -79,26 +78,22 @@ def invoke_function_of_target(arn, payload):
 
 def target_exists(arn):
     """Whether there is anything to deliver to."""
-    service, resource = parse_arn(arn).service, parse_arn(arn).resource
+    service = parse_arn(arn).service
     if service == "lambda":
         return lambda_svc._get_func_record_for_ref(arn)[0] is not None
     if service == "sns":
         return arn in sns._topics
-    if service == "logs":
-        return resource.removeprefix("log-group:") in cloudwatch_logs._log_groups
     return True
 
 
 def deliver_or_keep(invoke_target):
-    """`invoke_target`, with log groups as targets and with dead-letter queues."""
+    """`invoke_target`, with dead-letter queues."""
 
     def deliver(target, event, sender, view=None):
         arn = target["Arn"]
-        if target_exists(arn) and parse_arn(arn).service != "logs":
+        if target_exists(arn):
             return invoke_target(target, event, sender, view)
         payload = json.dumps((view or eventbridge._pattern_event_view(event)).event_with_detail())
-        if target_exists(arn):
-            return write_to_log(parse_arn(arn).resource.removeprefix("log-group:"), payload)
         queue_arn = (target.get("DeadLetterConfig") or {}).get("Arn")
         if queue_arn:
             eventbridge._dispatch_to_sqs(parse_arn(queue_arn), payload)
@@ -109,16 +104,6 @@ def deliver_or_keep(invoke_target):
             }
 
     return deliver
-
-
-def write_to_log(group, message):
-    """A line in a stream of EventBridge's own."""
-    cloudwatch_logs._create_log_stream({"logGroupName": group, "logStreamName": "events"})
-    cloudwatch_logs._put_log_events({
-        "logGroupName": group,
-        "logStreamName": "events",
-        "logEvents": [{"timestamp": int(time.time() * 1000), "message": message}],
-    })
 
 
 def compute_the_cause(fail):
@@ -160,6 +145,7 @@ def install():
     lambda_svc.invoke_async_with_retry = invoke_asynchronously
     eventbridge._dispatch_to_lambda = invoke_function_of_target
     eventbridge._invoke_target = deliver_or_keep(eventbridge._invoke_target)
+    stepfunctions._JSONATA_FUNCS["$parse"] = json.loads
     stepfunctions._fail_execution = compute_the_cause(stepfunctions._fail_execution)
     stepfunctions._run_execution = report_the_end(stepfunctions._run_execution)
     stepfunctions._stop_execution = report_the_end(stepfunctions._stop_execution)

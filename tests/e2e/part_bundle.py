@@ -30,6 +30,8 @@ TOOLS = ["sh", "unzip", "sam", "aws", "sha256sum"]
 # What `sam deploy --guided` is answered where the default is not.
 ANSWERS = {
     "Parameter ModelArns": ",".join(MODEL_ARNS),
+    "Parameter AlarmEmail": "none",
+    "Parameter DryRun": "false",
     "Parameter ScheduleExpression": "rate(1 minute)",
     "Deploy this changeset?": "y",
 }
@@ -76,7 +78,8 @@ def each_bundle_has_the_function_for_the_processor_of_its_template(session):
         resource["Properties"] |= {"CodeUri": "bootstrap.zip", "Architectures": [processor]}
         check_equal(template(made) == wanted, True, "the template is template.yaml, with the function built")
         left = set(contents) - {"bootstrap.zip", "template.yaml", "README.md"}
-        check("events/dry-run.json" in left and "member-account.yaml" in left, f"the bundle has no more than {left}")
+        needed = {"events/dry-run.json", "member-account.yaml", "dashboard.yaml", "state-machine.asl.json"}
+        check(needed <= left, f"the bundle has no more than {left}")
         for file in left:
             check_equal(contents[file] == (ROOT / file).read_bytes(), True, f"{file} is that of the sources")
         placeholders = re.findall(r"\b(?:VERSION|PROCESSOR|TOOLS)\b", contents["README.md"].decode())

@@ -13,7 +13,7 @@ import part_deploy
 import part_organization
 from services import CALLS, OBSERVER
 from stack import MEMBER_TEMPLATE, Stack, allows, as_list
-from tools import ACCOUNT, Missing, check
+from tools import ACCOUNT, REGION, Missing, check
 
 def calls_were_recorded(session):
     by_deployed = set(CALLS.glob("rekognition-deploy-*.jsonl"))
@@ -97,7 +97,7 @@ def account_of(call):
 
 def member_statements(account):
     """What the role of member-account.yaml allows in an account."""
-    role = "arn:aws:iam::123456789012:role/rekognition-stopper-FunctionRole"
+    role = f"arn:aws:iam::{ACCOUNT}:role/rekognition-stopper-{REGION}"
     return Stack(path=MEMBER_TEMPLATE, account=account, FunctionRoleArn=role).role_statements("MemberRole")
 
 

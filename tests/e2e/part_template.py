@@ -8,13 +8,17 @@ import threading
 import tomllib
 import zipfile
 
+import boto3
 from ministack.services import stepfunctions
 
 import tools
 from part_cargo_lambda import DEPLOYING, section
 from release import VERSION
-from stack import MEMBER_TEMPLATE, TEMPLATE, Stack, allows, as_list, template
+from stack import DASHBOARD_TEMPLATE, MEMBER_TEMPLATE, TEMPLATE, Stack, allows, as_list, template
 from tools import ACCOUNT, LOGS, REGION, ROOT, WORK, check, check_equal, run
+
+# Which ministack lacks, and Step Functions has.
+stepfunctions._JSONATA_FUNCS["$parse"] = json.loads
 
 ARN = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/shelf-audit/version/shelf-audit.2026-10-01T09.12.33/1759309953000"
 PATTERN = f"arn:aws:rekognition:eu-west-1:{ACCOUNT}:project/*/version/*/*"
@@ -24,11 +28,16 @@ ALL_ACCOUNTS = f"{IN_ALL_ACCOUNTS}project/*/version/*/*"
 MEMBER = "222222222222"
 # A stack with a state machine.
 MACHINE = {"AccountsPerRun": "25", "MemberRole": "r"}
-TEMPLATES = [TEMPLATE, MEMBER_TEMPLATE]
+# A stack that stops models, which is not the default.
+STOPS = {"ModelArns": ARN, "DryRun": "false"}
+TEMPLATES = [TEMPLATE, MEMBER_TEMPLATE, DASHBOARD_TEMPLATE]
 
 BOOLEAN = (["true", "false"], ["", "yes", "True"])
-EXTERNAL_ID = (["", "a1", "stopper:2026/x"], ["a", "two words", "x" * 257])
-ROLE = "arn:aws:iam::123456789012:role/rekognition-stopper-FunctionRole-ABC123"
+EXTERNAL_ID = (["none", "a1", "stopper:2026/x"], ["", "a", "two words", "x" * 257])
+PRICE = (["none", "4", "4.00", "0.125"], ["", "4,00", "$4", "-4", "4.", "1e3", "free"])
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:rekognition-stopper-Topic"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/rekognition-stopper-{REGION}"
+BOUNDARY = (["none", f"arn:aws:iam::{ACCOUNT}:policy/boundary"], ["", "boundary", ROLE])
 
 # Parameter: what it has to take, and what it has to refuse.
 VALUES = {
@@ -74,11 +83,13 @@ VALUES = {
             f"{IN_ALL_ACCOUNTS}project/*;{ARN}",
         ],
     ),
+    "AlarmEmail": (
+        ["none", "on-call@example.com"],
+        ["", "on-call", "on-call@example", "a@b.example, c@d.example", "a@b.example,c@d.example", "arn:aws:sns:x"],
+    ),
     "DryRun": BOOLEAN,
-    "KeepRunningTag": (["", "keep-running", "team:keep running"], ["aws:cloudformation:stack-name", "k" * 129, "a,b"]),
-    "ConfirmStopped": BOOLEAN,
     "ScheduleExpression": (
-        ["cron(0 20 * * ? *)", "cron(30 19 ? * MON-FRI *)", "rate(1 day)", "rate(12 hours)"],
+        ["cron(0 20 * * ? *)", "cron(30 19 ? * MON-FRI *)"],
         [
             "",
             "0 20 * * *",
@@ -86,9 +97,7 @@ VALUES = {
             "cron(*/5 20 * * ? *)",
             "cron(0,30 20 * * ? *)",
             "cron(* 20 * * ? *)",
-            "rate(0 days)",
-            "rate(1 week)",
-            "rate(10 minutes)",
+            "rate(1 day)",
             "at(2026-12-24T20:00:00)",
         ],
     ),
@@ -96,42 +105,40 @@ VALUES = {
         ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+3"],
         ["", "Europe/", "UTC; x", "+01:00"],
     ),
-    "ScheduleState": (["ENABLED", "DISABLED"], ["", "enabled"]),
-    "AlarmEmail": (
-        ["", "on-call@example.com"],
-        ["on-call", "on-call@example", "a@b.example, c@d.example", "a@b.example,c@d.example", "arn:aws:sns:x"],
-    ),
     "HoursOfSilence": (["2", "26", "74", "168"], ["0", "1", "169"]),
     "ReportEveryRun": BOOLEAN,
-    "InferenceUnitHourPrice": (["", "4", "4.00", "0.125"], ["4,00", "$4", "-4", "4.", "1e3", "free"]),
-    "Dashboard": BOOLEAN,
+    "KeepRunningTag": (["none", "keep-running", "team:keep running"], ["", "aws:cloudformation:stack-name", "k" * 129, "a,b"]),
+    "InferenceUnitHourPrice": PRICE,
     "MemberRole": (
-        ["", "rekognition-stopper-member", "automation/cost/rekognition-stopper-member"],
-        ["/rekognition-stopper-member", "automation/", "a//b", "arn:aws:iam::123456789012:role/r", "r" * 65, "*"],
+        ["none", "rekognition-stopper-member", "automation/cost/rekognition-stopper-member"],
+        ["", "/rekognition-stopper-member", "automation/", "a//b", "arn:aws:iam::123456789012:role/r", "r" * 65, "*"],
     ),
     "MemberExternalId": EXTERNAL_ID,
-    "Regions": (["", "us-east-1", "us-east-1,ap-northeast-2"], ["us-east", "us-east-1,", "us-east-1, eu-west-1", "*"]),
+    "Regions": (["none", "us-east-1", "us-east-1,ap-northeast-2"], ["", "us-east", "us-east-1,", "us-east-1, eu-west-1", "*"]),
     "OrganizationalUnits": (
-        ["", "r-ab12", "ou-ab12-cd34ef56", "ou-ab12-cd34ef56,ou-ab12-gh78ij90"],
-        ["ou-ab12", "root", "ou-ab12-cd34ef56;r-ab12", ACCOUNT],
+        ["none", "r-ab12", "ou-ab12-cd34ef56", "ou-ab12-cd34ef56,ou-ab12-gh78ij90"],
+        ["", "ou-ab12", "root", "ou-ab12-cd34ef56,", "ou-ab12-cd34ef56;r-ab12", ACCOUNT],
     ),
-    "ExcludedAccounts": (["", ACCOUNT, f"{ACCOUNT},{MEMBER}"], ["12345678901", f"{ACCOUNT},", f"{ACCOUNT} {MEMBER}"]),
+    "ExcludedAccounts": (
+        ["none", ACCOUNT, f"{ACCOUNT},{MEMBER}", ",".join([ACCOUNT] * 250)],
+        ["", "12345678901", f"{ACCOUNT},", f"{ACCOUNT} {MEMBER}"],
+    ),
     "AccountsPerRun": (["0", "1", "25", "1000"], ["-1", "1001", ""]),
-    "RunsAtOnce": (["1", "20", "200"], ["0", "201"]),
-    "LogLevel": (["DEBUG", "INFO"], ["", "info", "TRACE", "WARN"]),
     "LogRetentionDays": (["1", "90", "3653"], ["0", "2", "forever"]),
     "KmsKeyArn": (
-        ["", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
-        ["alias/aws/sns", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/mine", "1234abcd-12ab-34cd-56ef-1234567890ab"],
+        ["none", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
+        ["", "alias/aws/sns", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/mine", "1234abcd-12ab-34cd-56ef-1234567890ab"],
     ),
+    "PermissionsBoundaryArn": BOUNDARY,
 }
 MEMBER_VALUES = {
     "FunctionRoleArn": ([ROLE], ["", "*", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", f"arn:aws:iam::{ACCOUNT}:role/*"]),
     "ExternalId": EXTERNAL_ID,
     "RoleName": (["rekognition-stopper-member"], ["", "a/b", "r" * 65]),
-    "RolePath": (["", "automation/", "automation/cost/"], ["/", "/automation/", "automation"]),
-    "PermissionsBoundaryArn": (["", f"arn:aws:iam::{ACCOUNT}:policy/boundary"], ["boundary", ROLE]),
+    "RolePath": (["none", "automation/", "automation/cost/"], ["", "/", "/automation/", "automation"]),
+    "PermissionsBoundaryArn": BOUNDARY,
 }
+DASHBOARD_VALUES = {"StackName": (["rekognition-stopper"], ["", "a_b", "s" * 50]), "InferenceUnitHourPrice": PRICE}
 
 
 def cfn_lint_finds_nothing(session):
@@ -175,23 +182,26 @@ def the_notes_of_a_release_are_what_the_changelog_says_of_it(session):
     run("release-notes-refused", notes, f"v{VERSION}1", fails=True)
 
 
-def every_parameter_is_described_labelled_and_takes_its_default(session):
+def every_parameter_is_described_and_takes_its_default(session):
     for path in TEMPLATES:
-        source = template(path)
-        interface = source["Metadata"]["AWS::CloudFormation::Interface"]
-        grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
-        check_equal(sorted(grouped), sorted(source["Parameters"]), "parameters in the groups of the console")
-        check_equal(sorted(interface["ParameterLabels"]), sorted(source["Parameters"]), "parameters with a label")
-        for name, parameter in source["Parameters"].items():
+        for name, parameter in template(path)["Parameters"].items():
             check(parameter.get("Description"), f"{name} has no description")
             check({"AllowedPattern", "AllowedValues", "MinValue"} & set(parameter), f"{name} takes anything")
             if "Default" in parameter:
                 check(takes(parameter, str(parameter["Default"])), f"{name} refuses its own default")
-    check("Default" not in template()["Parameters"]["ModelArns"], "models are stopped that no one named")
+    source = template()
+    groups = source["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    # Guided mode asks in the order of the parameters.
+    grouped = [name for group in groups for name in group["Parameters"]]
+    check_equal(grouped, list(source["Parameters"]), "parameters in the console")
+    check(len(grouped) <= 19, "more parameters than anybody wants to answer")
+    asked = [name for name, it in source["Parameters"].items() if "Default" not in it]
+    check_equal(asked, ["ModelArns", "AlarmEmail"], "what only the operator can say")
+    check_equal(source["Parameters"]["DryRun"]["Default"], "true", "what a stack does that nobody has thought about")
 
 
 def a_wrong_parameter_is_refused(session):
-    for path, values in [(TEMPLATE, VALUES), (MEMBER_TEMPLATE, MEMBER_VALUES)]:
+    for path, values in zip(TEMPLATES, [VALUES, MEMBER_VALUES, DASHBOARD_VALUES]):
         parameters = template(path)["Parameters"]
         check_equal(sorted(values), sorted(parameters), "parameters that are tried here")
         for name, (good, bad) in values.items():
@@ -210,9 +220,6 @@ def parameters_that_would_be_ignored_are_refused(session):
         refusals = Stack(ModelArns="all", **{name: value}).refusals()
         check(len(refusals) == 1 and name in refusals[0], f"{name} without MemberRole: {refusals}")
         check_equal(Stack(ModelArns="all", MemberRole="r", **{name: value}).refusals(), [], f"{name} with MemberRole")
-    check_equal(len(Stack(ModelArns="all", region="eu-north-1").refusals()), 1, "all, where there are no Custom Labels")
-    check_equal(Stack(ModelArns="all", MemberRole="r", region="eu-north-1").refusals(), [], "all of every region")
-    check_equal(Stack(ModelArns=PATTERN, region="eu-north-1").refusals(), [], "a model of another region")
 
 
 def all_is_every_model_within_reach(session):
@@ -225,22 +232,23 @@ def all_is_every_model_within_reach(session):
 
 def what_a_parameter_does_not_say_is_no_variable(session):
     variables = Stack(ModelArns=ARN).properties("Function")["Environment"]["Variables"]
-    wanted = {"MODEL_ARNS": ARN, "DRY_RUN": "false", "CONFIRM_STOPPED": "true", "KEEP_RUNNING_TAG": "keep-running"}
+    wanted = {"MODEL_ARNS": ARN, "DRY_RUN": "true", "KEEP_RUNNING_TAG": "keep-running"}
     check_equal(variables, wanted, "variables of the default stack")
     more = {
         "MemberRole": "automation/r", "MemberExternalId": "a1", "Regions": "us-east-1", "OrganizationalUnits": "r-ab12",
-        "ExcludedAccounts": MEMBER, "DryRun": "true",
+        "ExcludedAccounts": MEMBER, "DryRun": "false", "KeepRunningTag": "none", "InferenceUnitHourPrice": "4.00",
     }
     variables = Stack(ModelArns=ARN, **more).properties("Function")["Environment"]["Variables"]
-    wanted |= {
+    wanted = {
+        "MODEL_ARNS": ARN, "DRY_RUN": "false", "KEEP_RUNNING_TAG": "", "INFERENCE_UNIT_HOUR_PRICE": "4.00",
         "MEMBER_ROLE": "automation/r", "MEMBER_EXTERNAL_ID": "a1", "REGIONS": "us-east-1",
-        "ORGANIZATIONAL_UNITS": "r-ab12", "EXCLUDED_ACCOUNTS": MEMBER, "DRY_RUN": "true",
+        "ORGANIZATIONAL_UNITS": "r-ab12", "EXCLUDED_ACCOUNTS": MEMBER,
     }
     check_equal(variables, wanted, "variables of a stack for an organization")
 
 
 def silence_raises_an_alarm_whatever_its_reason(session):
-    stack = Stack(ModelArns=ARN)
+    stack = Stack(**STOPS)
     alarm = stack.properties("SilenceAlarm")
     check_equal((alarm["Namespace"], alarm["MetricName"]), ("RekognitionStopper", "RunsSucceeded"), "metric")
     check_equal(alarm["Dimensions"], [{"Name": "FunctionName", "Value": "Function"}], "whose metric")
@@ -248,11 +256,10 @@ def silence_raises_an_alarm_whatever_its_reason(session):
     check_equal((alarm["ComparisonOperator"], alarm["Threshold"]), ("LessThanThreshold", 1), "threshold")
     check_equal(alarm["TreatMissingData"], "breaching", "what no run at all means")
     # Where one successful run is enough to end the alarm, the next silence changes its state again.
-    check_equal((alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]), ("26", "26"), "hours without a successful run")
+    check_equal((alarm["EvaluationPeriods"], "DatapointsToAlarm" in alarm), ("26", False), "hours without a successful run")
     longest = template()["Parameters"]["HoursOfSilence"]["MaxValue"]
     check(longest * alarm["Period"] <= 7 * 86_400, "CloudWatch takes no alarm of more than a week")
-    check("SilenceAlarm" in Stack(ModelArns=ARN, ScheduleState="DISABLED").resources, "a stack without a schedule is silent")
-    check("SilenceAlarm" not in Stack(ModelArns=ARN, DryRun="true").resources, "a dry run, which counts as no run, raises the alarm")
+    check("SilenceAlarm" not in Stack(ModelArns=ARN).resources, "a dry run, which counts as no run, raises the alarm")
 
 
 def what_cannot_be_delivered_raises_an_alarm_each_time(session):
@@ -265,71 +272,66 @@ def what_cannot_be_delivered_raises_an_alarm_each_time(session):
 
 
 def no_other_alarm_fires(session):
-    alarms = set(Stack(ModelArns=ARN).of_type("AWS::CloudWatch::Alarm"))
+    alarms = set(Stack(**STOPS).of_type("AWS::CloudWatch::Alarm"))
     check_equal(alarms, {"SilenceAlarm", "UndeliveredAlarm"}, "alarms")
 
 
 def every_alarm_reaches_the_topic_and_says_what_to_do(session):
-    stack = Stack(ModelArns=ARN, AlarmEmail="on-call@example.com")
+    stack = Stack(**STOPS, AlarmEmail="on-call@example.com")
     for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
         check_equal(alarm["AlarmActions"], ["Topic"], f"actions of {name}")
         check(150 < len(alarm["AlarmDescription"]) <= 924, f"the description of {name} is too short or too long for AWS")
+    check_equal(stack.properties("Topic")["DisplayName"], stack.name, "sender of the mail")
     mail = stack.properties("Subscription")
     check_equal((mail["TopicArn"], mail["Protocol"], mail["Endpoint"]), ("Topic", "email", "on-call@example.com"), "mail")
     check_equal(stack.outputs["MailGoesTo"], "on-call@example.com", "who gets the mail")
-    without = Stack(ModelArns=ARN)
+    without = Stack(**STOPS, AlarmEmail="none")
     check("Subscription" not in without.resources, "a subscription without an address")
-    check_equal(without.outputs["MailGoesTo"], "nobody", "who gets the email if no one does")
+    check(without.outputs["MailGoesTo"].startswith("nobody is notified"), "who gets the mail if no one does")
 
 
-def a_failed_run_becomes_a_mail_and_a_record(session):
-    stack = Stack(ModelArns=ARN)
-    results = stack.properties("Results")
+def the_result_of_a_run_becomes_a_mail(session):
     bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
-    check_equal(results["DestinationConfig"], {"OnFailure": {"Destination": bus}}, "destinations")
+    results = Stack(**STOPS).properties("Results")
+    destinations = {"OnFailure": {"Destination": bus}, "OnSuccess": {"Destination": bus}}
+    check_equal(results["DestinationConfig"], destinations, "destinations")
     check_equal((results["FunctionName"], results["Qualifier"]), ("Function", "$LATEST"), "whose destinations")
-    check(allows(stack.role_statements(), "events:PutEvents", bus), "Lambda may not send the result")
-    rule = stack.properties("FailureRule")
-    check("EventBusName" not in rule, "the rule is on another bus")
-    check_equal(rule["EventPattern"], {
-        "source": ["lambda"],
-        "detail-type": ["Lambda Function Invocation Result - Failure"],
-        "detail": {"requestContext": {"functionArn": ["Function.Arn:$LATEST"]}},
-    }, "what the rule takes")
-    mail, record = rule["Targets"]
-    check_equal(mail["Arn"], "Topic", "target of the mail")
-    check_equal(record["Arn"], f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:FailureLog", "target of the record")
-    check("InputTransformer" not in record, "the record is not whole")
-    # Without the prefix EventBridge may not write there.
-    check(stack.properties("FailureLog")["LogGroupName"].startswith("/aws/events/"), "the log group of the records")
-    policy = json.loads(stack.properties("FailureLogPolicy")["PolicyDocument"])
-    allowed = {it["Action"]: it for it in policy["Statement"]}
-    for action in ["logs:CreateLogStream", "logs:PutLogEvents"]:
-        check("events.amazonaws.com" in allowed[action]["Principal"]["Service"], f"EventBridge may not {action}")
-    check_equal(
-        allowed["logs:PutLogEvents"]["Condition"], {"ArnEquals": {"aws:SourceArn": ["FailureRule.Arn"]}},
-        "who may write records",
-    )
+    check(allows(Stack(**STOPS).role_statements(), "events:PutEvents", bus), "Lambda may not send the result")
+    failure, report, execution = "FailureRule", "ReportRule", "ExecutionRule"
+    for parameters, rules in [
+        (STOPS, {failure}),
+        (STOPS | {"ReportEveryRun": "true"}, {failure, report}),
+        ({"ModelArns": ARN}, {failure, report}),
+        (STOPS | MACHINE, {failure, execution}),
+        ({"ModelArns": ARN} | MACHINE, {failure, report, execution}),
+    ]:
+        check_equal(set(Stack(**parameters).of_type("AWS::Events::Rule")), rules, f"rules, {parameters}")
+    stack = Stack(ModelArns=ARN, **MACHINE)
+    for name, result, paths in [
+        (failure, "Failure", {"condition": "$.detail.requestContext.condition", "error": "$.detail.responsePayload.errorMessage"}),
+        (report, "Success", {"message": "$.detail.responsePayload.message"}),
+    ]:
+        rule = stack.properties(name)
+        check_equal(rule["EventPattern"], {
+            "source": ["lambda"],
+            "detail-type": [f"Lambda Function Invocation Result - {result}"],
+            "detail": {"requestContext": {"functionArn": ["Function.Arn:$LATEST"]}},
+        }, f"what {name} takes")
+        check_equal(rule["Targets"][0]["InputTransformer"]["InputPathsMap"], paths, f"what the mail of {name} has of the result")
+    check_equal(stack.properties(execution)["EventPattern"], {
+        "source": ["aws.states"],
+        "detail-type": ["Step Functions Execution Status Change"],
+        "detail": {"stateMachineArn": ["Machine"], "status": ["TIMED_OUT", "ABORTED"]},
+    }, "executions that cannot tell themselves")
+    check_equal(stack.of_type("AWS::Logs::ResourcePolicy"), {}, "policies of logs, of which there may be ten")
 
 
-def a_good_run_is_reported_on_demand(session):
-    bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
-    for parameters, reported in [({}, False), ({"ReportEveryRun": "true"}, True), ({"DryRun": "true"}, True)]:
-        stack = Stack(ModelArns=ARN, **parameters)
-        destinations = stack.properties("Results")["DestinationConfig"]
-        check_equal(destinations.get("OnSuccess"), {"Destination": bus} if reported else None, f"on success, {parameters}")
-        rules = set(stack.of_type("AWS::Events::Rule"))
-        check_equal(rules, {"FailureRule"} | ({"ReportRule"} if reported else set()), f"rules, {parameters}")
-        if reported:
-            mail = stack.properties("ReportRule")["Targets"][0]["InputTransformer"]
-            message = {"message": "$.detail.responsePayload.message"}
-            check_equal(mail["InputPathsMap"], message, "what the mail has of the response")
-
-
-def every_mail_is_one_sound_sentence(session):
-    for parameters in [{}, {"DryRun": "true"}, {"ReportEveryRun": "true"}, MACHINE, MACHINE | {"DryRun": "true"}]:
-        stack = Stack(ModelArns=ARN, **parameters)
+def every_mail_is_sound(session):
+    for parameters in [{}, STOPS, {"ReportEveryRun": "true"}, MACHINE]:
+        stack = Stack(**{"ModelArns": ARN} | parameters)
         for name, rule in stack.of_type("AWS::Events::Rule").items():
+            check_equal([it["Arn"] for it in rule["Targets"]], ["Topic"], f"targets of {name}")
+            check("EventBusName" not in rule, f"{name} is on another bus")
             transformer = rule["Targets"][0]["InputTransformer"]
             text = json.loads(transformer["InputTemplate"])
             check(isinstance(text, str) and "  " not in text, f"the mail of {name} is no plain text: {text}")
@@ -339,36 +341,49 @@ def every_mail_is_one_sound_sentence(session):
             check_equal(variables, set(transformer["InputPathsMap"]), f"variables in the mail of {name}, and those that are filled")
             check_equal(set(re.findall(r"[<>]", re.sub(r"<[a-z]+>", "", text))), set(), f"other brackets in {name}")
             # The function's text ends in a full stop itself.
-            check(not re.search("<(error|cause|message)>\\.", text), f"two full stops: {text}")
+            check(not re.search("<(error|message)>\\.", text), f"two full stops: {text}")
 
 
 def the_documentation_shows_every_mail_as_it_is(session):
     page = (ROOT / "docs" / "morning-after.md").read_text()
     shown = [without_spaces(it) for it in re.findall(r"```\n(.*?)```", page, re.DOTALL)]
-    names = {"LogGroup": "/aws/lambda/rekognition-stopper", "FailureLog": "/aws/events/rekognition-stopper"}
+    names = {"LogGroup": "/aws/lambda/rekognition-stopper"}
     names |= {name: "rekognition-stopper" for name in ["Function", "Schedule"]}
     names["Machine"] = f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:rekognition-stopper"
     texts = set()
-    reports = [{"DryRun": "true"}, {"ReportEveryRun": "true"}]
-    for parameters in [*reports, *(MACHINE | it for it in reports)]:
-        stack = Stack(ModelArns=ARN, InferenceUnitHourPrice="4.00", **parameters, **names)
+    for parameters in [{"DryRun": "true"}, STOPS | {"ReportEveryRun": "true"}, MACHINE]:
+        stack = Stack(**{"ModelArns": ARN} | parameters | names)
         rules = stack.of_type("AWS::Events::Rule").values()
         texts |= {rule["Targets"][0]["InputTransformer"]["InputTemplate"] for rule in rules}
-        alarms = {alarm["AlarmDescription"] for alarm in stack.of_type("AWS::CloudWatch::Alarm").values()}
-        # With a state machine these differ by the command that starts a run, which its own mails show.
-        start = stack.outputs["RunCommand"]
-        check(all(start in alarm for alarm in alarms), f"an alarm does not say how a run is started: {alarms}")
-        texts |= {alarm.replace(start, Stack(ModelArns=ARN, **names).outputs["RunCommand"]) for alarm in alarms}
-    # One each for a failure, two reports and two alarms; of executions a failure and two reports.
+    texts |= {it["AlarmDescription"] for it in Stack(**STOPS, **names).of_type("AWS::CloudWatch::Alarm").values()}
+    machine = Stack(**STOPS, **MACHINE, **names)
+    start, alarm = machine.outputs["RunCommand"], machine.properties("SilenceAlarm")["AlarmDescription"]
+    check(start in alarm, f"the alarm does not say how an execution is started: {alarm}")
+    states = machine_definition(DryRun="false")["States"]
+    texts |= {message_of(states[name], "<text>", "<name>") for name in ["Tell of the failure", "Tell of the success"]}
+    # A failed run, two reports of successful ones, two alarms; of executions a failure, a success, and one that was ended.
     check_equal((len(texts), len(shown)), (8, 8), "mails, and mails that the documentation shows")
     for text in texts:
         pattern = re.sub("<[a-z]+>|UndeliveredQueue(.QueueName)?", ".+", re.escape(without_spaces(text)).replace("\\.", "."))
         check(any(re.fullmatch(pattern, it) for it in shown), f"the documentation does not show this mail: {text}")
 
 
+def message_of(state, text, name):
+    """What a state of the machine publishes, with this text, in the execution of this name."""
+    context = {
+        "Execution": {"Name": name},
+        "StateMachine": {"Name": "rekognition-stopper", "Id": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:rekognition-stopper"},
+    }
+    arguments = stepfunctions._apply_jsonata_template(state["Arguments"], {"text": text}, context)
+    check_equal(arguments["TopicArn"], TOPIC, "topic of the execution")
+    # As SNS takes a subject.
+    check(re.fullmatch("[ -~]{1,100}", arguments["Subject"]), f"the subject is {arguments['Subject']}")
+    return arguments["Message"]
+
+
 def nothing_that_cannot_be_delivered_is_lost(session):
     for parameters in [{}, MACHINE]:
-        check_nothing_is_lost(Stack(ModelArns=ARN, ReportEveryRun="true", **parameters))
+        check_nothing_is_lost(Stack(ModelArns=ARN, **parameters))
 
 
 def check_nothing_is_lost(stack):
@@ -378,60 +393,72 @@ def check_nothing_is_lost(stack):
     check(target["RetryPolicy"]["MaximumRetryAttempts"] > 0, "the schedule does not retry")
     may = stack.role_statements("ScheduleRole")
     check(allows(may, "sqs:SendMessage", "UndeliveredQueue.Arn"), "the schedule may not use its dead-letter queue")
-    rules = stack.of_type("AWS::Events::Rule")
-    for name, rule in rules.items():
+    for name, rule in stack.of_type("AWS::Events::Rule").items():
         for it in rule["Targets"]:
             check_equal(it["DeadLetterConfig"]["Arn"], "UndeliveredQueue.Arn", f"dead-letter queue of {name}, {it['Id']}")
-    rule_arns = {f"{name}.Arn" for name in rules}
-    for policy, action in [("TopicPolicy", "sns:Publish"), ("UndeliveredQueuePolicy", "sqs:SendMessage")]:
-        statements = {it["Sid"]: it for it in stack.properties(policy)["PolicyDocument"]["Statement"]}
-        rule = statements["RulesOfThisStack"]
-        check_equal((rule["Principal"], rule["Action"]), ({"Service": "events.amazonaws.com"}, action), f"{policy}: rules")
-        check_equal(set(rule["Condition"]["ArnEquals"]["aws:SourceArn"]), rule_arns, f"{policy}: which rules")
-        tls = statements["OnlyByTls"]
-        check_equal((tls["Effect"], tls["Principal"]), ("Deny", "*"), f"{policy}: without TLS")
+            # AWS documents that a target with a resource policy has no role.
+            check_equal("RoleArn" in it, False, f"a role of {name}")
+    rules = {"ArnLike": {"aws:SourceArn": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{stack.name}-*"}}
+    # For a topic, AWS documents no condition, and for a queue this one.
+    for policy, action, condition in [("TopicPolicy", "sns:Publish", None), ("UndeliveredQueuePolicy", "sqs:SendMessage", rules)]:
+        statements = stack.properties(policy)["PolicyDocument"]["Statement"]
+        rule = next(it for it in statements if it["Principal"] == {"Service": "events.amazonaws.com"})
+        check_equal((rule["Action"], rule.get("Condition")), (action, condition), f"{policy}: rules")
+        tls = next(it for it in statements if it["Effect"] == "Deny")
+        check_equal(tls["Principal"], "*", f"{policy}: without TLS")
         check_equal(tls["Condition"], {"Bool": {"aws:SecureTransport": "false"}}, f"{policy}: without TLS")
     check(stack.properties("UndeliveredQueue")["SqsManagedSseEnabled"] is True, "the queue is not encrypted")
 
 
 def a_key_of_the_operator_encrypts_log_and_topic(session):
     key = VALUES["KmsKeyArn"][0][1]
-    for given, wanted in [("", None), (key, key)]:
-        stack = Stack(ModelArns=ARN, KmsKeyArn=given)
-        for name, field in [("LogGroup", "KmsKeyId"), ("FailureLog", "KmsKeyId"), ("Topic", "KmsMasterKeyId")]:
+    for given, wanted in [("none", None), (key, key)]:
+        stack = Stack(ModelArns=ARN, KmsKeyArn=given, **MACHINE)
+        for name, field in [("LogGroup", "KmsKeyId"), ("Topic", "KmsMasterKeyId")]:
             check_equal(stack.properties(name).get(field), wanted, f"key of {name}")
         check_equal(stack.of_type("AWS::KMS::Key"), {}, "keys that cost money")
+        # CloudWatch and EventBridge are let in by the key, and the state machine by its role.
+        may = stack.role_statements("MachineRole")
+        for action in ["kms:GenerateDataKey", "kms:Decrypt"]:
+            check_equal(allows(may, action, key), wanted is not None, f"{action} by the state machine")
 
 
-def the_dashboard_is_there_on_demand_and_shows_what_is_billed(session):
-    check("DashboardOfRuns" not in Stack(ModelArns=ARN).resources, "a dashboard that no one asked for")
-    check("DashboardUrl" not in Stack(ModelArns=ARN).outputs, "an address of no dashboard")
-    stack = Stack(ModelArns=ARN, Dashboard="true")
-    check_equal(
-        stack.outputs["DashboardUrl"],
-        f"https://{REGION}.console.aws.amazon.com/cloudwatch/home?region={REGION}#dashboards:name=DashboardOfRuns",
-        "address of the dashboard",
-    )
-    json.loads(Stack(ModelArns=ARN, Dashboard="true", DryRun="true").properties("DashboardOfRuns")["DashboardBody"])
-    dashboard = json.loads(stack.properties("DashboardOfRuns")["DashboardBody"])
+def every_role_has_the_boundary(session):
+    boundary = BOUNDARY[0][1]
+    for given, wanted in [("none", None), (boundary, boundary)]:
+        roles = Stack(ModelArns=ARN, PermissionsBoundaryArn=given, **MACHINE).of_type("AWS::IAM::Role")
+        check_equal(set(roles), {"FunctionRole", "MachineRole", "ScheduleRole"}, "roles")
+        for name, role in roles.items():
+            check_equal(role.get("PermissionsBoundary"), wanted, f"boundary of {name}")
+
+
+def the_dashboard_shows_what_is_billed(session):
+    def body(**parameters):
+        stack = Stack(path=DASHBOARD_TEMPLATE, **parameters)
+        return json.loads(stack.properties("Dashboard")["DashboardBody"])
+
+    stack, dashboard = Stack(**STOPS), body()
     expressions = [metric["expression"] for metric in metrics_of(dashboard) if isinstance(metric, dict)]
     check_equal(len(expressions), 2, "expressions without a price")
     for expression in expressions:
         search = "SEARCH('{AWS/Rekognition,ProjectName,VersionName} MetricName=\"InServiceInferenceUnits\"', 'Average', 300)"
         check(search in expression, f"the dashboard does not show what is billed: {expression}")
-    priced = json.loads(Stack(ModelArns=ARN, Dashboard="true", InferenceUnitHourPrice="4.00").properties("DashboardOfRuns")["DashboardBody"])
+    priced = body(InferenceUnitHourPrice="4.00")
     check("hours * 4.00" in [it.get("expression") for it in metrics_of(priced) if isinstance(it, dict)], "no money")
     text = json.dumps(dashboard)
     names = "RunsSucceeded ModelsStopped ModelsAlreadyStopped ModelsKept ModelsFailed LookupsFailed InferenceUnitsStopped"
     for metric in [*names.split(), "Duration", "Errors", "DestinationDeliveryFailures"]:
         check(f'"{metric}"' in text, f"the dashboard does not show {metric}")
+    # Everything of the stack is found by its name.
     alarms = next(it["properties"]["alarms"] for it in dashboard["widgets"] if it["type"] == "alarm")
-    check_equal(sorted(alarms), sorted(f"{name}.Arn" for name in stack.of_type("AWS::CloudWatch::Alarm")), "alarms shown")
+    named = {it["AlarmName"] for it in stack.of_type("AWS::CloudWatch::Alarm").values()}
+    check_equal({it.rsplit(":", 1)[1] for it in alarms}, named, "alarms shown")
     tables = {it["properties"]["title"]: it["properties"] for it in dashboard["widgets"] if it["type"] == "log"}
     check_equal(set(tables), set(TABLES), "tables of the dashboard")
     for title, parts in TABLES.items():
         source, query = tables[title]["query"].split(" | ", 1)
-        check_equal((tables[title]["view"], source), ("table", "SOURCE 'LogGroup'"), f"view and log of {title!r}")
+        log_group = stack.properties("LogGroup")["LogGroupName"]
+        check_equal((tables[title]["view"], source), ("table", f"SOURCE '{log_group}'"), f"view and log of {title!r}")
         for part in parts:
             check(part in query, f"the table {title!r} lacks {part!r}: {query}")
     saved = stack.properties("FailedModelsQuery")
@@ -469,11 +496,11 @@ def metrics_of(dashboard):
 
 def the_default_stack_costs_next_to_nothing(session):
     costs = section(DEPLOYING, "### Costs")
-    table, total, _ = re.split(r"^\| \*\*the default stack\*\* \| \| \*\*([\d.]+)\*\* \|$", costs, flags=re.MULTILINE)
+    table, total, _ = re.split(r"^\| \*\*the stack\*\* \| \| \*\*([\d.]+)\*\* \|$", costs, flags=re.MULTILINE)
     dollars = {what: float(it) for what, it in re.findall(r"^\| (.*?) \| .* \| (\d+\.\d\d) \|$", table, re.MULTILINE)}
     check_equal(round(sum(dollars.values()), 2), float(total), "sum of the costs")
-    check(float(total) <= 0.5, f"the default stack costs {total} dollars a month")
-    stack = Stack(ModelArns="all")
+    check(float(total) <= 0.35, f"a stack costs {total} dollars a month")
+    stack = Stack(**STOPS)
     check_equal(dollars["two alarms"], len(stack.of_type("AWS::CloudWatch::Alarm")) * 0.1, "dollars for the alarms")
     for costly in ["AWS::KMS::Key", "AWS::CloudWatch::Dashboard", "AWS::Logs::MetricFilter"]:
         check_equal(stack.of_type(costly), {}, f"{costly} in the default stack")
@@ -602,7 +629,7 @@ def the_policy_names_the_models_and_otherwise_only_lets_models_be_found(session)
     # Every resource of the policy is an ARN as IAM takes it.
     for resource in [it for statement in statements for it in as_list(statement["Resource"])]:
         check(resource == "*" or "." in resource.split(":")[0] or resource.startswith("arn:"), f"{resource} is no ARN")
-    without_tag = Stack(ModelArns="all", KeepRunningTag="").role_statements()
+    without_tag = Stack(ModelArns="all", KeepRunningTag="none").role_statements()
     pattern_of_all = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project/*/version/*/*"
     check(not allows(without_tag, "rekognition:ListTagsForResource", pattern_of_all), "tags may be read that are not needed")
 
@@ -637,15 +664,22 @@ def the_member_role_lets_the_function_alone_stop_models(session):
     check("Transform" not in template(MEMBER_TEMPLATE), "a StackSet with service-managed permissions takes no transform")
     role = member.properties("MemberRole")
     trust = role["AssumeRolePolicyDocument"]["Statement"]
-    wanted = {"Effect": "Allow", "Principal": {"AWS": ROLE}, "Action": "sts:AssumeRole"}
+    # Not the role itself: IAM would not trust another of its name.
+    hub = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    by_name = {"ArnEquals": {"aws:PrincipalArn": ROLE}}
+    wanted = {"Effect": "Allow", "Principal": hub, "Action": "sts:AssumeRole", "Condition": by_name}
     check_equal(trust, [wanted], "who may assume the role")
+    check_equal(ROLE.split("/")[1], Stack(ModelArns="all").properties("FunctionRole")["RoleName"], "name of that role")
+    longest = max(len(it) for it in boto3.session.Session().get_available_regions("lambda"))
+    named = re.search(r"may have (\d+) characters", template()["Description"])[1]
+    check_equal(int(named), 64 - len("-") - longest, "characters that a stack's name may have")
     check_equal((role["RoleName"], role["Path"]), ("rekognition-stopper-member", "/"), "name and path")
     check("PermissionsBoundary" not in role, "a boundary that no one gave")
-    boundary = MEMBER_VALUES["PermissionsBoundaryArn"][0][1]
+    boundary = BOUNDARY[0][1]
     more = {"ExternalId": "a1", "RolePath": "automation/", "PermissionsBoundaryArn": boundary}
     strict = Stack(path=MEMBER_TEMPLATE, account=MEMBER, FunctionRoleArn=ROLE, **more)
     role = strict.properties("MemberRole")
-    condition = {"StringEquals": {"sts:ExternalId": "a1"}}
+    condition = by_name | {"StringEquals": {"sts:ExternalId": "a1"}}
     check_equal(role["AssumeRolePolicyDocument"]["Statement"], [wanted | {"Condition": condition}], "with an external ID")
     check_equal((role["Path"], role["PermissionsBoundary"]), ("/automation/", boundary), "path and boundary")
     check(
@@ -677,6 +711,9 @@ def the_longest_list_of_models_fits_into_the_policy_of_the_role(session):
     check(size + 300 < 10_240, f"{len(arns)} characters of ARNs make {size} of policy, of 10,240 that a role may have")
     environment = stack.properties("Function")["Environment"]["Variables"]
     check(len(json.dumps(environment)) < 4096, "the environment of the function is too large")
+    excluded = ",".join([MEMBER] * 250)
+    environment = Stack(ModelArns="all", MemberRole="r", ExcludedAccounts=excluded).properties("Function")["Environment"]
+    check(len(json.dumps(environment)) < 4096, "250 accounts cannot be left out")
 
 
 def a_state_machine_makes_the_night_on_demand(session):
@@ -700,56 +737,17 @@ def a_state_machine_makes_the_night_on_demand(session):
         ("states:StartExecution", f"{here}:stateMachine:{stack.name}"),
         ("states:DescribeExecution", f"{here}:execution:{stack.name}/Runs:1a2b"),
         ("states:StopExecution", f"{here}:execution:{stack.name}:1a2b"),
+        ("sns:Publish", "Topic"),
     ]:
         check(allows(may, action, resource), f"the state machine may not do {action} on {resource}")
     check(not allows(may, "states:StopExecution", f"{here}:execution:{stack.name}-2:1"), "another machine is in reach")
 
 
-def an_execution_that_does_not_end_well_becomes_a_mail_and_a_record(session):
-    stack = Stack(ModelArns="all", ReportEveryRun="true", **MACHINE)
-    for name, states in [("ExecutionRule", ["FAILED", "TIMED_OUT", "ABORTED"]), ("ExecutionReportRule", ["SUCCEEDED"])]:
-        rule = stack.properties(name)
-        check_equal(rule["EventPattern"], {
-            "source": ["aws.states"],
-            "detail-type": ["Step Functions Execution Status Change"],
-            "detail": {"stateMachineArn": ["Machine"], "status": states},
-        }, f"what {name} takes")
-        check_equal(rule["Targets"][0]["Arn"], "Topic", f"target of the mail of {name}")
-    record = stack.properties("ExecutionRule")["Targets"][1]
-    check_equal(record["Arn"], f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:FailureLog", "target of the record")
-    check("InputTransformer" not in record, "the record is not whole")
-    policy = json.loads(stack.properties("FailureLogPolicy")["PolicyDocument"])
-    writers = [it["Condition"]["ArnEquals"]["aws:SourceArn"] for it in policy["Statement"] if "Condition" in it]
-    check_equal(writers, [["FailureRule.Arn", "ExecutionRule.Arn"]], "who may write records")
-    check("ExecutionReportRule" not in Stack(ModelArns="all", **MACHINE).resources, "a report that no one asked for")
-
-
 def of_a_state_machine_only_a_good_execution_ends_the_silence(session):
-    alarm = Stack(ModelArns="all", **MACHINE).properties("SilenceAlarm")
+    alarm = Stack(**STOPS, **MACHINE).properties("SilenceAlarm")
     check_equal((alarm["Namespace"], alarm["MetricName"]), ("AWS/States", "ExecutionsSucceeded"), "metric")
     check_equal(alarm["Dimensions"], [{"Name": "StateMachineArn", "Value": "Machine"}], "whose metric")
     check_equal((alarm["Statistic"], alarm["TreatMissingData"]), ("Sum", "breaching"), "what no execution means")
-
-
-# Every field of the definition. ItemBatcher, tolerances and result writers are not among them: no local AWS runs them.
-FIELDS = {
-    "Task": {
-        "Comment", "Type", "Resource", "TimeoutSeconds", "InputPath", "Parameters", "ResultPath", "OutputPath",
-        "Retry", "Catch", "Next", "End",
-    },
-    "Map": {
-        "Comment", "Type", "ItemsPath", "ItemSelector", "MaxConcurrency", "ItemProcessor", "ResultSelector", "Next",
-    },
-    "Pass": {"Comment", "Type", "QueryLanguage", "Output", "End"},
-    "Choice": {"Type", "Choices", "Default"},
-    "Succeed": {"Type"},
-    "Fail": {"Comment", "Type", "QueryLanguage", "Error", "Cause"},
-    "Retry": {"ErrorEquals", "IntervalSeconds", "BackoffRate", "MaxDelaySeconds", "MaxAttempts", "JitterStrategy"},
-    "Catch": {"ErrorEquals", "ResultPath", "Next"},
-    "Choices": {"Variable", "IsPresent", "Next"},
-    "ItemProcessor": {"ProcessorConfig", "StartAt", "States"},
-    "ProcessorConfig": {"Mode", "ExecutionType"},
-}
 
 
 def the_definition_is_the_amazon_states_language(session):
@@ -759,27 +757,16 @@ def the_definition_is_the_amazon_states_language(session):
     resource = {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}
     path.write_text(json.dumps({"Resources": {"Machine": resource}}))
     run("cfn-lint-machine", "cfn-lint", "--non-zero-exit-code", "informational", path)
-    used = {kind: set() for kind in FIELDS}
-
-    def look(machine):
-        states, reached = machine["States"], {machine["StartAt"]}
-        for state in states.values():
-            used[state["Type"]] |= set(state)
-            following = [state.get("Next"), state.get("Default")]
-            for kind in ["Retry", "Catch", "Choices"]:
-                for it in state.get(kind, []):
-                    used[kind] |= set(it)
-                    following.append(it.get("Next"))
-            reached |= {it for it in following if it}
-            if "ItemProcessor" in state:
-                used["ItemProcessor"] |= set(state["ItemProcessor"])
-                used["ProcessorConfig"] |= set(state["ItemProcessor"]["ProcessorConfig"])
-                look(state["ItemProcessor"])
-        check_equal(reached, set(states), "states that are led to, and states that there are")
-
-    look(definition)
-    check_equal(used, FIELDS, "fields of the definition")
     runs = definition["States"]["Runs"]
+    # The local AWS ignores what it does not know of a Map.
+    known = {"Comment", "Type", "ItemsPath", "ItemSelector", "MaxConcurrency", "ItemProcessor", "ResultSelector", "Catch", "Next"}
+    check_equal(set(runs), known, "fields of the runs")
+    for machine in [definition, runs["ItemProcessor"]]:
+        led_to = {machine["StartAt"]}
+        for state in machine["States"].values():
+            following = [state, *state.get("Catch", []), *state.get("Choices", [])]
+            led_to |= {it[key] for it in following for key in ["Next", "Default"] if key in it}
+        check_equal(led_to, set(machine["States"]), "states that are led to, and states that there are")
     config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
     check_equal(runs["ItemProcessor"]["ProcessorConfig"], config, "how the runs are made")
     check_equal(runs["MaxConcurrency"], 20, "runs at once")
@@ -800,55 +787,85 @@ def a_run_is_retried_for_longer_than_a_model_takes_to_start(session):
     of_lambda = ["Lambda.TooManyRequestsException", "Lambda.ServiceException", "Lambda.SdkClientException"]
     for error in [*of_lambda, "Sandbox.Timedout"]:
         check(error in retries, f"a run is not retried after {error}")
-    caught = [it["ErrorEquals"] for it in task["Catch"]]
-    check_equal(caught, [["States.DataLimitExceeded"], ["States.ALL"]], "errors that do not leave the iteration")
     longest = Stack(ModelArns="all", **MACHINE).properties("Function")["Timeout"]
     check(task["TimeoutSeconds"] > longest, "a run is given up before the function is")
 
 
-def a_failed_run_leaves_a_sentence_that_a_mail_and_a_state_can_carry(session):
+def every_failure_of_the_machine_is_caught_and_told(session):
     states = machine_definition()["States"]
-    failed_run = states["Runs"]["ItemProcessor"]["States"]["Failed run"]["Output"]
+    for name, led_to in [("Plan", "No runs"), ("Runs", "No runs"), ("Tell of the failure", "Not all stopped"), ("Tell of the success", "Successful")]:
+        caught = [(it["ErrorEquals"], it["Next"]) for it in states[name]["Catch"]]
+        check_equal(caught, [(["States.ALL"], led_to)], f"where the errors of {name} lead")
+    run = states["Runs"]["ItemProcessor"]["States"]["Run"]
+    check_equal([it["ErrorEquals"] for it in run["Catch"]], [["States.ALL"]], "errors that do not leave the iteration")
+    for name in ["Tell of the failure", "Tell of the success"]:
+        (retry,) = states[name]["Retry"]
+        check_equal((retry["ErrorEquals"], retry["MaxAttempts"] > 3), (["States.ALL"], True), f"retries of {name}")
+    for reports, parameters in [("true", {"DryRun": "true"}), ("false", {"DryRun": "false"})]:
+        choices = machine_definition(**parameters)["States"]["What to tell"]["Choices"]
+        check_equal(choices[1]["Condition"], f"{{% {reports} %}}", f"whether a success is told, {parameters}")
+
+
+def the_messages_of_all_runs_fit_into_what_a_state_carries(session):
+    states = machine_definition()["States"]
+    inner = states["Runs"]["ItemProcessor"]["States"]
     # The most runs of a plan of 256 KB.
     smallest = {"model_arns": [ALL_ACCOUNTS], "dry_run": False, "accounts": [MEMBER]}
     most = 256 * 1024 // len(json.dumps(smallest, separators=(",", ":")))
 
-    def sentence(cause, runs=4, error="NotAllStopped"):
+    def failed(cause, runs=4, error="NotAllStopped"):
         failure = {"Error": error, "Cause": cause}
-        request = {"request": {}, "runs": runs, "failure": failure}
-        left = stepfunctions._apply_jsonata_template(failed_run, request, {})["sentence"]
+        left = stepfunctions._apply_jsonata_template(inner["Failed run"]["Output"], {"runs": runs, "failure": failure}, {})
         if runs == 4:
-            planned = stepfunctions._apply_jsonata_template(states["Not planned"]["Cause"], failure, {})
-            check_equal(planned, left[:8000], "what is said of the same error in a plan")
+            planned = stepfunctions._apply_jsonata_template(states["No runs"]["Output"], failure, {})
+            check_equal(planned["text"], "The runs could not be made." + left["failure"], "what is said of the same error in a plan")
         return left
 
     message = f"1 of 3 models was not stopped: {ARN} (AccessDeniedException: 'no': not [allowed] {{at all}})."
     ours = json.dumps({"errorType": "NotAllStopped", "errorMessage": message})
-    check_equal(sentence(ours), f"NotAllStopped: {message}", "our own error")
-    check_equal(sentence(ours.replace(": ", ":", 2)), f"NotAllStopped: {message}", "without spaces in the JSON")
-    last = json.dumps({"errorMessage": message, "errorType": "NotAllStopped", "trace": []})
-    check_equal(sentence(last), f"NotAllStopped: {message}", "with more behind it")
+    check_equal(failed(ours), {"failure": f"\n\n{message}"}, "our own error")
+    check_equal(failed(ours.replace(": ", ":", 2).replace(", ", ",", 1)), {"failure": f"\n\n{message}"}, "as Lambda writes it")
     for cause, said in [
         ("Rate Exceeded. (Service: Lambda, Status Code: 429)", "Rate Exceeded. (Service: Lambda, Status Code: 429)"),
         ('is "not"\n a \\ JSON \u00e9', "is ?not?? a ? JSON ?"),
+        (ours[:-1], ours[:-1].replace('"', "?")),
+        (ours.replace("'no'", '\\"no\\"'), ours.replace("'no'", "???no???"[1:-1]).replace('"', "?")),
         ("", ""),
     ]:
-        check_equal(sentence(cause, error="X"), f"X: {said}", "an error of Lambda's own")
+        check_equal(failed(cause, error="X"), {"failure": f"\n\nX: {said}"}, "what is not the JSON of the function")
+
+    def succeeded(text, runs=4):
+        request = {"runs": runs, "result": {"message": text}}
+        return stepfunctions._apply_jsonata_template(inner["Successful run"]["Output"], request, {})
+
+    for text, left in [
+        ("No model was running.", ""),
+        ("This was a dry run; nothing was stopped. No model was running.", ""),
+        ("No model was running. 1 pattern matches no model: x.", "\n\nNo model was running. 1 pattern matches no model: x."),
+        ("1 model was stopped: \u00e9.", "\n\n1 model was stopped: ?."),
+    ]:
+        check_equal(succeeded(text), {"message": left}, "what a successful run leaves")
     long = json.dumps({"errorType": "NotAllStopped", "errorMessage": "x" * 8192})
-    all_of_them = {"runs": most, "sentences": [sentence(long, most)] * most}
-    check(len(sentence(long, most)) > 60, "too little is left of a sentence")
-    results = json.dumps([{"sentence": it} for it in all_of_them["sentences"]], separators=(",", ":"))
-    check(len(results) < 256 * 1024, f"the sentences of {most} runs have {len(results)} bytes")
-    cause = stepfunctions._apply_jsonata_template(states["Not all stopped"]["Cause"], all_of_them, {})
-    check(cause.startswith(f"{most} of {most} runs failed. NotAllStopped: xxx"), f"the execution says {cause[:100]}")
-    check_equal(len(cause), 8000, "characters of the longest sentence")
+    for left in [failed(long, most), succeeded("x" * 8192, most)]:
+        ((field, text),) = left.items()
+        check(len(text) > 60, "too little is left of a message")
+        results = json.dumps([left] * most, separators=(",", ":"))
+        check(len(results) < 256 * 1024, f"the messages of {most} runs have {len(results)} bytes")
+        all_of_them = {"runs": most, "failures": [], "messages": [], f"{field}s": [text] * most}
+        choice = states["What to tell"]["Choices"][field == "message"]
+        told = stepfunctions._apply_jsonata_template(choice["Output"], all_of_them, {})["text"]
+        # And what else the mail says.
+        check(200_000 < len(told) < 256 * 1024 - 2000, f"the mail of {most} runs has {len(told)} characters")
 
 
 def machine_definition(**parameters):
     """The definition of the state machine, as CloudFormation fills it in."""
     text = (ROOT / "state-machine.asl.json").read_text()
-    values = Stack(ModelArns="all", **MACHINE | parameters).properties("Machine")["DefinitionSubstitutions"]
-    values["FunctionArn"] = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:rekognition-stopper"
+    values = Stack(**{"ModelArns": "all"} | MACHINE | parameters).properties("Machine")["DefinitionSubstitutions"]
+    values |= {
+        "FunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:rekognition-stopper", "TopicArn": TOPIC,
+        "LogGroup": "/aws/lambda/rekognition-stopper",
+    }
     for name, value in values.items():
         check(f"${{{name}}}" in text, f"the definition has no place for {name}")
         text = text.replace(f"${{{name}}}", value)
@@ -882,7 +899,7 @@ STEPS = [
     checkov_finds_nothing_that_is_not_justified,
     zizmor_finds_nothing_in_the_workflows,
     the_notes_of_a_release_are_what_the_changelog_says_of_it,
-    every_parameter_is_described_labelled_and_takes_its_default,
+    every_parameter_is_described_and_takes_its_default,
     a_wrong_parameter_is_refused,
     parameters_that_would_be_ignored_are_refused,
     all_is_every_model_within_reach,
@@ -891,22 +908,22 @@ STEPS = [
     what_cannot_be_delivered_raises_an_alarm_each_time,
     no_other_alarm_fires,
     every_alarm_reaches_the_topic_and_says_what_to_do,
-    a_failed_run_becomes_a_mail_and_a_record,
-    a_good_run_is_reported_on_demand,
-    every_mail_is_one_sound_sentence,
+    the_result_of_a_run_becomes_a_mail,
+    every_mail_is_sound,
     the_documentation_shows_every_mail_as_it_is,
     nothing_that_cannot_be_delivered_is_lost,
     a_key_of_the_operator_encrypts_log_and_topic,
-    the_dashboard_is_there_on_demand_and_shows_what_is_billed,
+    every_role_has_the_boundary,
+    the_dashboard_shows_what_is_billed,
     the_default_stack_costs_next_to_nothing,
     the_processor_is_decided_in_one_place,
     every_command_of_the_documentation_is_one_of_aws_cli_2,
     a_state_machine_makes_the_night_on_demand,
-    an_execution_that_does_not_end_well_becomes_a_mail_and_a_record,
     of_a_state_machine_only_a_good_execution_ends_the_silence,
     the_definition_is_the_amazon_states_language,
     a_run_is_retried_for_longer_than_a_model_takes_to_start,
-    a_failed_run_leaves_a_sentence_that_a_mail_and_a_state_can_carry,
+    every_failure_of_the_machine_is_caught_and_told,
+    the_messages_of_all_runs_fit_into_what_a_state_carries,
     the_policy_names_the_models_and_otherwise_only_lets_models_be_found,
     only_a_member_role_leads_out_of_the_account,
     the_member_role_lets_the_function_alone_stop_models,

@@ -10,6 +10,7 @@ from tools import ACCOUNT, REGION, ROOT, check_equal
 
 TEMPLATE = ROOT / "template.yaml"
 MEMBER_TEMPLATE = ROOT / "member-account.yaml"
+DASHBOARD_TEMPLATE = ROOT / "dashboard.yaml"
 NO_VALUE = object()
 
 # It warns that its metrics go nowhere.
@@ -40,7 +41,6 @@ class Stack:
         defaults = {name: it.get("Default") for name, it in source["Parameters"].items()}
         self.values = {name: str(value) for name, value in defaults.items() if value is not None} | parameters
         self.rules = source.get("Rules", {})
-        self.mappings = source.get("Mappings", {})
         if "Transform" in source:
             # SAM takes code and definitions from a bucket only; which one does not matter here.
             source["Resources"]["Function"]["Properties"]["CodeUri"] = "s3://bucket/function.zip"
@@ -107,6 +107,8 @@ class Stack:
                 return re.sub(r"\$\{([^}]+)\}", lambda it: own[it[1]] if it[1] in own else self._reference(it[1]), text)
             if function == "Fn::Join":
                 return argument[0].join(argument[1])
+            if function == "Fn::Select":
+                return argument[1][int(argument[0])]
             if function == "Fn::Split":
                 return argument[1].split(argument[0])
             if function == "Fn::Equals":
@@ -118,10 +120,6 @@ class Stack:
                 return all(argument)
             if function == "Fn::Or":
                 return any(argument)
-            if function == "Fn::Contains":
-                return argument[1] in argument[0]
-            if function == "Fn::FindInMap":
-                return self.mappings[argument[0]][argument[1]][argument[2]]
         computed = {name: self._compute(value) for name, value in it.items()}
         return {name: value for name, value in computed.items() if value is not NO_VALUE}
 
