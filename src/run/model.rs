@@ -260,7 +260,7 @@ impl Model {
     }
 
     /// Whether the service last said that it is running, or will be.
-    fn is_running(&self) -> bool {
+    pub(super) fn is_running(&self) -> bool {
         matches!(self.phase(), Some(Phase::Running | Phase::Starting))
     }
 

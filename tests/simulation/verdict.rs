@@ -8,13 +8,20 @@ use super::night::Night;
 use super::organization::{oracle, sessions};
 use super::run::{Run, live_through};
 use super::view::View;
-use super::{accounts, limits, progress, truth};
+use super::{accounts, limits, progress, starts, truth};
 
 /// The promises that are broken in a night.
 pub fn of_night(night: impl FnOnce() -> Night) -> Vec<String> {
     or_panic(|| {
-        let night = night();
-        of_runs(&night, &live_through(&night))
+        let mut night = night();
+        let runs = live_through(&night);
+        let mut wrong = of_runs(&night, &runs);
+        if let Some(history) = night.history.take() {
+            let without = live_through(&night);
+            night.history = Some(history);
+            starts::compare(&night, &runs, &without, &mut wrong);
+        }
+        wrong
     })
 }
 
@@ -27,6 +34,9 @@ pub fn of_runs(night: &Night, runs: &[Run]) -> Vec<String> {
             Ok(view) => {
                 truth::check(&view, &mut of_run);
                 limits::check(&view, &mut of_run);
+                if let Some(history) = &night.history {
+                    starts::check(&view, history, &mut of_run);
+                }
                 progress::check(&view, &mut of_run);
                 match &view.reach {
                     Some(reach) => oracle::check(&view, reach, &mut of_run),
