@@ -365,7 +365,7 @@ async fn the_reference_has_every_error_and_no_other() {
 fn actions() -> BTreeSet<(String, String)> {
     let (_, permissions) = REFERENCE.split_once("\n## Permissions\n").unwrap();
     let rows = permissions.lines().filter(|line| line.starts_with("| `"));
-    let actions = regex("`(rekognition|sts|organizations):(\\w+)`");
+    let actions = regex("`(rekognition|sts|organizations|cloudtrail):(\\w+)`");
     let actions = rows.flat_map(|row| actions.captures_iter(row.split('|').nth(1).unwrap()));
     actions
         .map(|action| (action[1].to_owned(), action[2].to_owned()))

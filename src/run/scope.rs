@@ -477,10 +477,7 @@ impl<'a> Scope<'a> {
             let Some(Progress::Done(report)) = self.models.get_mut(&model_arn) else {
                 continue;
             };
-            // What was not running has not been running for some hours.
-            if report.outcome != Outcome::AlreadyStopped
-                && let Some(start) = self.starts.of(&model_arn)
-            {
+            if let Some(start) = self.starts.of(&model_arn) {
                 let (now, units) = (self.assignment.now, report.inference_units);
                 report.started = Started::new(start, now, units, price);
             }

@@ -15,8 +15,9 @@ const MOST_PAGES: usize = 4;
 pub(super) struct Starts {
     /// The last start of each model.
     last: HashMap<ModelArn, Start>,
-    /// The models whose start the next page may have.
-    missing: HashSet<ModelArn>,
+    /// The models whose start is looked for, and how many of them the next page may have.
+    sought: HashSet<ModelArn>,
+    missing: usize,
     /// The token of the next page, unless that is the first.
     token: Option<String>,
     pages_left: usize,
@@ -27,7 +28,8 @@ impl Starts {
     pub(super) fn new(find_starts: bool) -> Self {
         Self {
             last: HashMap::new(),
-            missing: HashSet::new(),
+            sought: HashSet::new(),
+            missing: 0,
             token: None,
             pages_left: if find_starts { MOST_PAGES } else { 0 },
             is_reading: false,
@@ -37,19 +39,20 @@ impl Starts {
     /// Looks for the start of a model.
     pub(super) fn seek(&mut self, model_arn: &ModelArn) {
         let is_over = self.pages_left == 0 && !self.is_reading;
-        if !is_over && !self.last.contains_key(model_arn) {
-            self.missing.insert(model_arn.clone());
+        let is_known = self.last.contains_key(model_arn);
+        if (is_known || !is_over) && self.sought.insert(model_arn.clone()) && !is_known {
+            self.missing += 1;
         }
     }
 
     /// Whether a start is missing that the next page may have.
     pub(super) fn are_missing(&self) -> bool {
-        !self.missing.is_empty()
+        self.missing > 0
     }
 
     /// The call for the next page, if that is to be read now.
     pub(super) fn call(&mut self) -> Option<Request> {
-        if self.is_reading || self.missing.is_empty() {
+        if self.is_reading || self.missing == 0 {
             return None;
         }
         self.is_reading = true;
@@ -62,9 +65,10 @@ impl Starts {
     pub(super) fn take(&mut self, starts: Vec<Start>, next_token: Option<String>) {
         self.is_reading = false;
         for start in starts {
-            self.missing.remove(&start.model_arn);
-            let last = self.last.entry(start.model_arn.clone());
-            last.or_insert(start);
+            if !self.last.contains_key(&start.model_arn) {
+                self.missing -= usize::from(self.sought.contains(&start.model_arn));
+                self.last.insert(start.model_arn.clone(), start);
+            }
         }
         self.token = next_token.filter(|token| !token.is_empty());
         if self.token.is_none() || self.pages_left == 0 {
@@ -76,11 +80,11 @@ impl Starts {
     pub(super) fn give_up(&mut self) {
         self.is_reading = false;
         self.pages_left = 0;
-        self.missing.clear();
+        self.missing = 0;
     }
 
-    /// The last start of a model, if it has been found.
+    /// The last start of a model, if it was looked for and found.
     pub(super) fn of(&self, model_arn: &ModelArn) -> Option<&Start> {
-        self.last.get(model_arn)
+        self.last.get(self.sought.get(model_arn)?)
     }
 }

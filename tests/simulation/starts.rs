@@ -171,10 +171,10 @@ pub fn check(view: &View, history: &History, wrong: &mut Vec<String>) {
             continue;
         };
         let found = Started {
-            at: row["started_at"].as_str().map(str::to_owned),
-            by: row["started_by"].as_str().map(str::to_owned),
-            hours: row["hours_running"].as_f64(),
-            cost: row["cost_so_far"].as_f64(),
+            started_at: row["started_at"].as_str().map(str::to_owned),
+            started_by: row["started_by"].as_str().map(str::to_owned),
+            hours_running: row["hours_running"].as_f64(),
+            cost_so_far: row["cost_so_far"].as_f64(),
         };
         let page_size = view.run.weather.page_size;
         let last = history.last(arn, page_size);
@@ -207,13 +207,13 @@ fn expected(view: &View, model: &Model, start: &Start, found: &Started) -> Start
         let cost = hours * price * f64::from(model.inference_units);
         (cost * 100.0).round() / 100.0
     });
-    let may_lack_units = view.wanted.names(&model.arn) && found.cost.is_none();
+    let may_lack_units = view.wanted.names(&model.arn) && found.cost_so_far.is_none();
     Started {
         // Checked against the clock elsewhere.
-        at: found.at.clone(),
-        by: Some(start.name.to_owned()),
-        hours: Some(hours),
-        cost: cost.filter(|_| !may_lack_units),
+        started_at: found.started_at.clone(),
+        started_by: Some(start.name.to_owned()),
+        hours_running: Some(hours),
+        cost_so_far: cost.filter(|_| !may_lack_units),
     }
 }
 
