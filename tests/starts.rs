@@ -57,7 +57,9 @@ fn rows(report: &Report) -> Vec<Value> {
 /// Who started each model, in the order of the report.
 fn starters(report: &Report) -> Vec<Option<String>> {
     let models = report.models.iter();
-    models.map(|model| model.started.started_by.clone()).collect()
+    models
+        .map(|model| model.started.started_by.clone())
+        .collect()
 }
 
 /// A running model with two inference units, and these starts of models.
