@@ -21,6 +21,10 @@ const PRICE: (&str, &str) = ("INFERENCE_UNIT_HOUR_PRICE", "4.00");
 const HOUR: Duration = Duration::from_secs(3600);
 const LOOKUP: Operation = Operation::LookupEvents;
 
+/// Makes a start of the model with this ARN, and several.
+type Start = dyn FnOnce(&str) -> StartEvent;
+type Starts = dyn Fn(&str) -> Vec<StartEvent>;
+
 fn start(arn: &str, by: Starter, ago: Duration) -> StartEvent {
     StartEvent::new(arn, by, ago).unwrap()
 }
@@ -113,15 +117,15 @@ async fn a_row_its_line_and_the_text_say_who_started_it_when_and_what_it_has_cos
 #[tokio::test(start_paused = true)]
 async fn a_starter_is_a_persons_name_or_else_that_of_a_role_or_a_service() {
     const ARN: &str = "/CloudTrailEvent/userIdentity/arn";
-    let sso = "AWSReservedSSO_Developers_0123456789abcdef";
+    const SSO: &str = "AWSReservedSSO_Developers_0123456789abcdef";
     let codepipeline = "codepipeline.amazonaws.com";
-    let federated = "arn:aws:sts::123456789012:federated-user/carol";
+    const FEDERATED: &str = "arn:aws:sts::123456789012:federated-user/carol";
     let by = |starter: Starter| move |arn: &str| start(arn, starter, HOUR);
     let nobody = |arn: &str| {
         let event = start(arn, user("x"), HOUR).without("/CloudTrailEvent/userIdentity");
         event.without("/Username")
     };
-    let table: [(Box<dyn FnOnce(&str) -> StartEvent>, _); 10] = [
+    let table: [(Box<Start>, _); 10] = [
         (Box::new(by(user("alice"))), Some("alice")),
         (Box::new(by(user("ops/night/alice"))), Some("alice")),
         (
@@ -129,7 +133,7 @@ async fn a_starter_is_a_persons_name_or_else_that_of_a_role_or_a_service() {
             Some("deploy/build-17"),
         ),
         (
-            Box::new(by(Starter::session(sso, "bob@example.com"))),
+            Box::new(by(Starter::session(SSO, "bob@example.com"))),
             Some("bob@example.com"),
         ),
         (Box::new(by(Starter::Root)), Some("root")),
@@ -139,13 +143,13 @@ async fn a_starter_is_a_persons_name_or_else_that_of_a_role_or_a_service() {
         ),
         // Without an ARN, or with one of another form, `Username` has to do.
         (
-            Box::new(|arn| start(arn, Starter::session(sso, "bob"), HOUR).without(ARN)),
+            Box::new(|arn| start(arn, Starter::session(SSO, "bob"), HOUR).without(ARN)),
             Some("bob"),
         ),
         (
             Box::new(|arn| {
                 let text = json!({
-                    "userIdentity": {"arn": federated},
+                    "userIdentity": {"arn": FEDERATED},
                     "requestParameters": {"projectVersionArn": arn},
                 });
                 start(arn, user("carol@example.com"), HOUR).text(&text.to_string())
@@ -201,7 +205,7 @@ async fn a_start_that_is_not_in_the_history_is_not_made_up() {
         vec![by_alice(&arn("shelf", "v2"), 10), by_alice(&elsewhere, 10)]
     };
     let parameters = "/CloudTrailEvent/requestParameters";
-    let table: [&dyn Fn(&str) -> Vec<StartEvent>; 7] = [
+    let table: [&Starts; 7] = [
         &|_| Vec::new(),
         &of_others,
         &|arn| vec![by_alice(arn, 10).text("{\"userIdentity\": {")],

@@ -34,25 +34,28 @@ pub(super) fn lookup_events(client: &Client, token: Option<String>) -> Attempt {
 /// The start that an event tells of, unless it failed.
 fn start(event: &Event) -> Option<Start> {
     let record: Value = serde_json::from_str(event.cloud_trail_event()?).ok()?;
-    let model_arn = record["requestParameters"]["projectVersionArn"].as_str()?;
+    let text = |pointer| record.pointer(pointer).and_then(Value::as_str);
+    let model_arn = text("/requestParameters/projectVersionArn")?;
     let at = event.event_time().map(|time| time.secs());
-    record["errorCode"].is_null().then_some(Start {
+    let name = text("/userIdentity/arn").and_then(name_in);
+    let name = name.or(event.username());
+    let name = name.or(text("/userIdentity/invokedBy"));
+    text("/errorCode").is_none().then_some(Start {
         model_arn: model_arn.parse().ok()?,
         at: at.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()),
-        by: starter(&record["userIdentity"], event.username()).map(str::to_owned),
+        by: name.map(str::to_owned),
     })
 }
 
-fn starter<'a>(identity: &'a Value, username: Option<&'a str>) -> Option<&'a str> {
-    let resource = identity["arn"].as_str();
-    let resource = resource.and_then(|arn| arn.splitn(6, ':').nth(5));
-    let name = match resource.and_then(|it| it.split_once('/')) {
+/// The name in the ARN of an identity.
+fn name_in(arn: &str) -> Option<&str> {
+    let resource = arn.splitn(6, ':').nth(5)?;
+    match resource.split_once('/') {
         Some(("user", path)) => path.rsplit('/').next(),
         Some(("assumed-role", session)) if session.starts_with(ROLE_OF_PEOPLE) => {
             session.split('/').nth(1)
         }
         Some(("assumed-role", session)) => Some(session),
-        _ => resource.filter(|it| *it == "root"),
-    };
-    name.or(username).or(identity["invokedBy"].as_str())
+        _ => (resource == "root").then_some(resource),
+    }
 }

@@ -39,8 +39,9 @@ impl Starts {
     /// Looks for the start of a model.
     pub(super) fn seek(&mut self, model_arn: &ModelArn) {
         let is_over = self.pages_left == 0 && !self.is_reading;
-        let is_known = self.last.contains_key(model_arn);
-        if (is_known || !is_over) && self.sought.insert(model_arn.clone()) && !is_known {
+        if self.last.contains_key(model_arn) {
+            self.sought.insert(model_arn.clone());
+        } else if !is_over && self.sought.insert(model_arn.clone()) {
             self.missing += 1;
         }
     }

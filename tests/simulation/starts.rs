@@ -183,13 +183,11 @@ pub fn check(view: &View, history: &History, wrong: &mut Vec<String>) {
             .filter(|it| it.model_arn == arn)
             .map(|it| &*it.status)
             .collect();
-        let was_up = reported
-            .iter()
-            .any(|it| ["RUNNING", "STARTING"].contains(it));
-        let was_up = was_up || reported.contains(&"STOPPING");
+        let up = ["RUNNING", "STARTING", "STOPPING"];
+        let was_up = reported.iter().any(|it| up.contains(it));
         let is_right = match (&right, found == Started::default()) {
             (None, is_empty) => is_empty,
-            (Some(_), true) => !(was_up && is_due(view, history)) || !reported.contains(&"RUNNING"),
+            (Some(_), true) => !(reported.contains(&"RUNNING") && is_due(view, history)),
             (Some(right), false) => was_up && found == *right,
         };
         if !is_right {
