@@ -3,8 +3,8 @@
 //!
 //! - [`Aws`] is what the process keeps: the configuration and the HTTP client, of which there is
 //!   one. `Clients` are those of a run, one for each account and region.
-//! - `rekognition`, `organizations`, `sts` and `cloudtrail` have the operations, and `attempt` what their
-//!   attempts have in common.
+//! - `rekognition`, `organizations`, `sts` and `cloudtrail` have the operations, and `attempt` what
+//!   their attempts have in common.
 //! - `failure` turns the SDK's errors into ours, and `http` adds what the SDK's client lacks.
 
 mod attempt;
