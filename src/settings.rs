@@ -45,6 +45,8 @@ pub struct Settings {
     pub keep_running_tag: Option<String>,
     /// `INFERENCE_UNIT_HOUR_PRICE`: the price of one inference unit hour, in any currency.
     pub inference_unit_hour_price: Option<f64>,
+    /// `FIND_STARTS`: whether to look up who started the models that run, and when.
+    pub find_starts: bool,
     /// `MEMBER_ROLE`: the name, with its path, of the role to assume in other accounts, if any.
     pub member_role: Option<String>,
     /// `MEMBER_EXTERNAL_ID`: the external ID that goes with it.
@@ -102,6 +104,7 @@ impl Settings {
                     price.filter(|price: &f64| (0.0..=HIGHEST_PRICE).contains(price))
                 },
             ),
+            find_starts: variables.read_bool("FIND_STARTS").unwrap_or(false),
             member_role: variables.read(
                 "MEMBER_ROLE",
                 "the name of a role, with its path if it has one, such as `ops/stopper`: not an \

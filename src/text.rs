@@ -3,6 +3,7 @@
 //!
 //! Whatever passes it on can put it into an email as it is, and needs to know nothing of reports.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::calls::error::DENIED;
@@ -45,7 +46,7 @@ struct Item<'r> {
     name: &'r str,
     count: usize,
     code: &'r str,
-    reason: &'r str,
+    reason: Cow<'r, str>,
 }
 
 impl Text {
@@ -66,14 +67,14 @@ impl Text {
             (Outcome::WouldStop, "model", "models", "would be stopped"),
         ] {
             let models = report.models.iter().filter(|it| it.outcome == outcome);
-            let models = models.map(|it| Item::new(&it.model_arn, "", "")).collect();
-            self.add_counted(one, many, rest, models);
+            let models = models.map(|it| Item::of_model(it, "", ""));
+            self.add_counted(one, many, rest, models.collect());
         }
         if summary.inference_units_stopped > 0 {
             self.add(&savings(report));
         }
         let kept = report.models.iter();
-        let kept = kept.filter_map(|it| Some(Item::new(&it.model_arn, "", it.outcome.reason()?)));
+        let kept = kept.filter_map(|it| Some(Item::of_model(it, "", it.outcome.reason()?)));
         self.add_counted("model was", "models were", "kept running", kept.collect());
         let unmatched = report.unmatched_patterns.iter();
         let unmatched = unmatched.map(|it| Item::new(it, "", "")).collect();
@@ -91,7 +92,7 @@ impl Text {
         };
         let items = report.models.iter().filter_map(|it| {
             let Failure { code, message } = it.outcome.failure()?;
-            Some(Item::new(&it.model_arn, code.as_str(), message))
+            Some(Item::of_model(it, code.as_str(), message))
         });
         self.add_list(failed, items.collect());
         self.add_counted("lookup", "lookups", "failed", lookups(&report.lookups));
@@ -146,8 +147,20 @@ impl<'r> Item<'r> {
             name,
             count: 1,
             code,
-            reason,
+            reason: cut(reason, LONGEST_REASON),
         }
+    }
+
+    /// A model, with its code and reason if it has them, and what is known of its start.
+    fn of_model(model: &'r ModelReport, code: &'r str, reason: &'r str) -> Self {
+        let mut item = Self::new(&model.model_arn, code, reason);
+        let started = model.started.to_string();
+        item.reason = match (&*item.reason, &*started) {
+            (_, "") => return item,
+            ("", _) => started.into(),
+            (reason, started) => format!("{reason}; {started}").into(),
+        };
+        item
     }
 
     fn text(&self) -> String {
@@ -155,7 +168,7 @@ impl<'r> Item<'r> {
             1 => self.name.to_owned(),
             count => format!("{} and {} more", self.name, count - 1),
         };
-        match (self.code, &*cut(self.reason, LONGEST_REASON)) {
+        match (self.code, &*self.reason) {
             ("", "") => name,
             (why, "") | ("", why) => format!("{name} ({why})"),
             (code, reason) => format!("{name} ({code}: {reason})"),
@@ -229,7 +242,7 @@ fn next_step(lookups: &[FailedLookup]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Code, InferenceUnits, ModelReport};
+    use crate::report::{Code, InferenceUnits, Started};
 
     const SHELF: &str =
         "arn:aws:rekognition:us-east-1:123456789012:project/shelf-audit/version/v1/1759309953000";
@@ -252,6 +265,7 @@ mod tests {
                 min: units,
                 max: Some(units),
             }),
+            started: Started::default(),
         }
     }
 

@@ -570,12 +570,12 @@ proptest! {
         values in prop::collection::vec(prop::option::of(prop_oneof![
             "\\PC{0,20}|[0-9.,e-]{0,4}|true|false|[0-9]{30,400}|é{120,140}".prop_map(OsString::from),
             prop::collection::vec(any::<u8>(), 0..9).prop_map(OsString::from_vec),
-        ]), 13)
+        ]), 14)
     ) {
         let names = [
             "MODEL_ARNS", "MAX_CONCURRENCY", "CONFIRM_STOPPED", "KEEP_RUNNING_TAG", "INFERENCE_UNIT_HOUR_PRICE",
             "DRY_RUN", "MEMBER_ROLE", "MEMBER_EXTERNAL_ID", "REGIONS", "ORGANIZATIONAL_UNITS", "EXCLUDED_ACCOUNTS",
-            "AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL",
+            "FIND_STARTS", "AWS_LAMBDA_LOG_FORMAT", "AWS_LAMBDA_LOG_LEVEL",
         ];
         let variable = |name: &str| {
             let position = names.iter().position(|known| *known == name).unwrap();
@@ -597,7 +597,7 @@ proptest! {
                 prop_assert!(is_plain(&error), "{}", error);
                 let error = error.to_string();
                 let first = error.split("; it should be").next().unwrap();
-                prop_assert!(names[..11].iter().any(|name| first.contains(name)), "{}", first);
+                prop_assert!(names[..12].iter().any(|name| first.contains(name)), "{}", first);
                 prop_assert!(error.contains("; it should be ") || error.contains("is not UTF-8 text"), "{}", error);
             }
         }

@@ -28,6 +28,8 @@ async fn function(emulator: &Emulator, format: &str) -> Function {
     let url = emulator.url();
     Function::start(&[
         ("AWS_ENDPOINT_URL_REKOGNITION", &url),
+        ("AWS_ENDPOINT_URL_CLOUDTRAIL", &url),
+        ("FIND_STARTS", "true"),
         ("CONFIRM_STOPPED", "false"),
         ("AWS_LAMBDA_LOG_FORMAT", format),
         ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
@@ -109,6 +111,7 @@ async fn at_the_level_trace_nothing_secret_is_written() {
         // All of them were signed with the key whose secret must not appear.
         let calls = emulator.calls();
         assert!(calls.len() > 15, "{calls:?}");
+        assert_ne!(emulator.count(Operation::LookupEvents), 0);
         assert!(
             calls.iter().all(|call| call.access_key == ACCESS_KEY),
             "{calls:?}"

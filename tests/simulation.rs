@@ -31,6 +31,7 @@ mod simulation {
     pub mod accounts;
     pub mod limits;
     pub mod progress;
+    pub mod starts;
     pub mod trouble;
     pub mod truth;
     pub mod verdict;

@@ -5,13 +5,13 @@
 //! service is the emulator, over plain HTTP or behind TLS. The peers (see `benches/peers`) are
 //! measured where `benches/peers/install` has installed them.
 //!
-//! `cargo bench -- cold` measures one section alone: `cold`, `instructions`, `quotas`, `many`, `box`
-//! or `trouble`. It fails where an answer in the box comes late, or a bar in trouble is missed. A
-//! whole run writes its tables to `target/performance.md` and its plots to `target/plots`;
-//! `cargo bench -- --docs` writes them to `benches/measured.md`, `docs/performance.md` and
-//! `docs/plots`. `cargo bench -- costs` is no part of that: it compares with `benches/costs.json`,
-//! and `cargo bench -- costs --accept` writes that file. `PROGRAM=PATH` before each measures
-//! another build of the function, of an earlier commit perhaps.
+//! `cargo bench -- cold` measures one section alone: `cold`, `instructions`, `quotas`, `many`,
+//! `box`, `trouble` or `starts`. It fails where an answer in the box comes late, or a bar in
+//! trouble is missed. A whole run writes its tables to `target/performance.md` and its plots to
+//! `target/plots`; `cargo bench -- --docs` writes them to `benches/measured.md`,
+//! `docs/performance.md` and `docs/plots`. `cargo bench -- costs` is no part of that: it compares
+//! with `benches/costs.json`, and `cargo bench -- costs --accept` writes that file. `PROGRAM=PATH`
+//! before each measures another build of the function, of an earlier commit perhaps.
 
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -29,6 +29,7 @@ mod plots;
 mod program;
 mod quotas;
 mod smallest_box;
+mod starts;
 mod trouble;
 mod work;
 
@@ -75,6 +76,9 @@ async fn main() -> ExitCode {
     let mut missed = std::mem::take(&mut figures.late);
     if is_wanted("trouble") {
         missed.extend(trouble::measure(&mut output).await);
+    }
+    if is_wanted("starts") {
+        missed.extend(starts::measure(&mut output).await);
     }
 
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -3,11 +3,12 @@
 //!
 //! - [`Aws`] is what the process keeps: the configuration and the HTTP client, of which there is
 //!   one. `Clients` are those of a run, one for each account and region.
-//! - `rekognition`, `organizations` and `sts` have the operations, and `attempt` what their
-//!   attempts have in common.
+//! - `rekognition`, `organizations`, `sts` and `cloudtrail` have the operations, and `attempt` what
+//!   their attempts have in common.
 //! - `failure` turns the SDK's errors into ours, and `http` adds what the SDK's client lacks.
 
 mod attempt;
+mod cloudtrail;
 mod failure;
 mod http;
 mod organizations;
@@ -72,11 +73,10 @@ impl Aws {
 
     /// The clients of a run.
     pub(crate) fn clients(&self) -> Clients {
+        let function = (ScopeId::FUNCTION, Scope::new(self.config.clone()));
         Clients {
             config: self.config.clone(),
-            sts: None,
-            organizations: None,
-            scopes: HashMap::new(),
+            scopes: HashMap::from([function]),
         }
     }
 }
@@ -140,33 +140,70 @@ fn variable(name: &str) -> Option<String> {
 #[derive(Debug)]
 pub(crate) struct Clients {
     config: SdkConfig,
-    sts: Option<aws_sdk_sts::Client>,
-    organizations: Option<aws_sdk_organizations::Client>,
     scopes: HashMap<ScopeId, Scope>,
 }
 
-/// An account and region in which Rekognition is called.
+/// An account and region in which calls are made.
 #[derive(Debug)]
 struct Scope {
-    region: Arc<str>,
-    /// Calls are made as the function itself without one.
-    session: Option<Session>,
-    client: Option<aws_sdk_rekognition::Client>,
+    config: SdkConfig,
+    rekognition: Option<aws_sdk_rekognition::Client>,
+    cloudtrail: Option<aws_sdk_cloudtrail::Client>,
+    sts: Option<aws_sdk_sts::Client>,
+    organizations: Option<aws_sdk_organizations::Client>,
+}
+
+impl Scope {
+    fn new(config: SdkConfig) -> Self {
+        Self {
+            config,
+            rekognition: None,
+            cloudtrail: None,
+            sts: None,
+            organizations: None,
+        }
+    }
+
+    fn rekognition(&mut self) -> &aws_sdk_rekognition::Client {
+        let client = || aws_sdk_rekognition::Client::new(&self.config);
+        self.rekognition.get_or_insert_with(client)
+    }
+
+    fn cloudtrail(&mut self) -> &aws_sdk_cloudtrail::Client {
+        let client = || aws_sdk_cloudtrail::Client::new(&self.config);
+        self.cloudtrail.get_or_insert_with(client)
+    }
+
+    fn sts(&mut self) -> &aws_sdk_sts::Client {
+        let client = || aws_sdk_sts::Client::new(&self.config);
+        self.sts.get_or_insert_with(client)
+    }
+
+    fn organizations(&mut self) -> &aws_sdk_organizations::Client {
+        let client = || aws_sdk_organizations::Client::new(&self.config);
+        self.organizations.get_or_insert_with(client)
+    }
 }
 
 impl Clients {
-    /// Says where the calls of a scope to Rekognition are made, and with which session.
+    /// Says where the calls of a scope are made, and with which session: as the function itself
+    /// without one.
     pub(crate) fn open(&mut self, scope: ScopeId, region: Arc<str>, session: Option<Session>) {
-        let client = None;
-        let opened = Scope {
-            region,
-            session,
-            client,
-        };
-        self.scopes.insert(scope, opened);
+        let region = Region::new(region.to_string());
+        let mut config = self.config.clone().into_builder().region(region);
+        if let Some(session) = session {
+            config = config.credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                session.access_key_id,
+                session.secret_access_key,
+                Some(session.session_token),
+                None,
+                "AssumeRole",
+            )));
+        }
+        self.scopes.insert(scope, Scope::new(config.build()));
     }
 
-    /// Drops the client of a scope.
+    /// Drops the clients of a scope.
     pub(crate) fn close(&mut self, scope: ScopeId) {
         self.scopes.remove(&scope);
     }
@@ -180,70 +217,37 @@ impl Clients {
         token: Option<&str>,
     ) -> Attempt {
         let token = token.map(str::to_owned);
+        let Some(scope) = self.scopes.get_mut(&scope) else {
+            return not_open();
+        };
         match request {
+            Request::StopProjectVersion { model_arn } => {
+                rekognition::stop_project_version(scope.rekognition(), model_arn)
+            }
+            Request::ListTagsForResource { model_arn } => {
+                rekognition::list_tags_for_resource(scope.rekognition(), model_arn)
+            }
+            Request::DescribeProjects { names } => {
+                rekognition::describe_projects(scope.rekognition(), names, token)
+            }
+            Request::DescribeProjectVersions { project, models } => {
+                rekognition::describe_project_versions(scope.rekognition(), project, models, token)
+            }
+            Request::LookupEvents { token } => {
+                cloudtrail::lookup_events(scope.cloudtrail(), token.clone())
+            }
             Request::AssumeRole {
                 role_arn,
                 external_id,
-            } => sts::assume_role(self.sts(), role_arn, external_id.clone()),
-            Request::ListAccounts => organizations::list_accounts(self.organizations(), token),
+            } => sts::assume_role(scope.sts(), role_arn, external_id.clone()),
+            Request::ListAccounts => organizations::list_accounts(scope.organizations(), token),
             Request::ListAccountsForParent { parent } => {
-                organizations::list_accounts_for_parent(self.organizations(), parent, token)
+                organizations::list_accounts_for_parent(scope.organizations(), parent, token)
             }
             Request::ListOrganizationalUnitsForParent { parent } => {
-                let client = self.organizations();
+                let client = scope.organizations();
                 organizations::list_organizational_units_for_parent(client, parent, token)
             }
-            Request::StopProjectVersion { model_arn } => self.in_scope(scope, |client| {
-                rekognition::stop_project_version(client, model_arn)
-            }),
-            Request::ListTagsForResource { model_arn } => self.in_scope(scope, |client| {
-                rekognition::list_tags_for_resource(client, model_arn)
-            }),
-            Request::DescribeProjects { names } => self.in_scope(scope, |client| {
-                rekognition::describe_projects(client, names, token)
-            }),
-            Request::DescribeProjectVersions { project, models } => self
-                .in_scope(scope, |client| {
-                    rekognition::describe_project_versions(client, project, models, token)
-                }),
         }
-    }
-
-    fn in_scope(
-        &mut self,
-        scope: ScopeId,
-        attempt: impl FnOnce(&aws_sdk_rekognition::Client) -> Attempt,
-    ) -> Attempt {
-        self.rekognition(scope).map_or_else(not_open, attempt)
-    }
-
-    fn rekognition(&mut self, scope: ScopeId) -> Option<&aws_sdk_rekognition::Client> {
-        let scope = self.scopes.get_mut(&scope)?;
-        Some(scope.client.get_or_insert_with(|| {
-            let mut config = aws_sdk_rekognition::config::Builder::from(&self.config)
-                .region(Region::new(scope.region.to_string()));
-            if let Some(session) = &scope.session {
-                config = config.credentials_provider(Credentials::new(
-                    &session.access_key_id,
-                    &session.secret_access_key,
-                    Some(session.session_token.clone()),
-                    None,
-                    "AssumeRole",
-                ));
-            }
-            aws_sdk_rekognition::Client::from_conf(config.build())
-        }))
-    }
-
-    fn sts(&mut self) -> &aws_sdk_sts::Client {
-        let config = &self.config;
-        self.sts
-            .get_or_insert_with(|| aws_sdk_sts::Client::new(config))
-    }
-
-    fn organizations(&mut self) -> &aws_sdk_organizations::Client {
-        let config = &self.config;
-        self.organizations
-            .get_or_insert_with(|| aws_sdk_organizations::Client::new(config))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::error::CallError;
-use super::operation::Operation;
+use super::operation::{Operation, Service};
 use super::pace::Pace;
 use super::pages::Pages;
 use super::request::{Request, ScopeId};
@@ -156,7 +156,7 @@ impl Lane {
             place: Place::Idle,
             health: Health::Works,
             is_held: false,
-            region,
+            region: region.filter(|_| operation.service() == Service::Rekognition),
         }
     }
 

@@ -16,6 +16,7 @@ pub(crate) enum Operation {
     ListAccounts,
     ListAccountsForParent,
     ListOrganizationalUnitsForParent,
+    LookupEvents,
 }
 
 /// A service.
@@ -24,11 +25,12 @@ pub(crate) enum Service {
     Rekognition,
     Sts,
     Organizations,
+    CloudTrail,
 }
 
 impl Operation {
     /// Every operation.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::StopProjectVersion,
         Self::ListTagsForResource,
         Self::DescribeProjects,
@@ -37,6 +39,7 @@ impl Operation {
         Self::ListAccounts,
         Self::ListAccountsForParent,
         Self::ListOrganizationalUnitsForParent,
+        Self::LookupEvents,
     ];
 
     /// The operation's name.
@@ -50,6 +53,7 @@ impl Operation {
             Self::ListAccounts => "ListAccounts",
             Self::ListAccountsForParent => "ListAccountsForParent",
             Self::ListOrganizationalUnitsForParent => "ListOrganizationalUnitsForParent",
+            Self::LookupEvents => "LookupEvents",
         }
     }
 
@@ -64,6 +68,7 @@ impl Operation {
             Self::ListAccounts
             | Self::ListAccountsForParent
             | Self::ListOrganizationalUnitsForParent => Service::Organizations,
+            Self::LookupEvents => Service::CloudTrail,
         }
     }
 
@@ -73,6 +78,7 @@ impl Operation {
             Service::Rekognition => "rekognition",
             Service::Sts => "sts",
             Service::Organizations => "organizations",
+            Service::CloudTrail => "cloudtrail",
         };
         format!("{service}:{}", self.name())
     }
@@ -80,22 +86,27 @@ impl Operation {
 
 impl Service {
     /// Every service.
-    pub(crate) const ALL: [Self; 3] = [Self::Rekognition, Self::Sts, Self::Organizations];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Rekognition,
+        Self::Sts,
+        Self::Organizations,
+        Self::CloudTrail,
+    ];
 
     /// How many calls to it the process has in flight at most.
     pub(crate) fn most_in_flight(self) -> usize {
         match self {
             Self::Rekognition => 128,
-            Self::Sts | Self::Organizations => 16,
+            Self::Sts | Self::Organizations | Self::CloudTrail => 16,
         }
     }
 
     /// The widest gap that throttling puts between the calls of one operation. Rekognition's
-    /// default quotas are 5 calls a second and more. Those of the others are far larger, so that a
-    /// wider gap would only keep accounts waiting.
+    /// default quotas are 5 calls a second and more, and CloudTrail's is 2. Those of the others are
+    /// far larger, so that a wider gap would only keep accounts waiting.
     pub(crate) fn widest_gap(self) -> Duration {
         match self {
-            Self::Rekognition => Duration::from_millis(500),
+            Self::Rekognition | Self::CloudTrail => Duration::from_millis(500),
             Self::Sts | Self::Organizations => Duration::from_millis(50),
         }
     }

@@ -391,7 +391,7 @@ impl Queue {
         let service = id.operation.service();
         let most = match service {
             Service::Rekognition => self.most_per_lane,
-            Service::Sts | Service::Organizations => service.most_in_flight(),
+            _ => service.most_in_flight(),
         };
         let region_index = lane.region;
         let mut region = region_index.and_then(|region| self.regions.get_mut(region));
@@ -554,7 +554,7 @@ mod tests {
 
     use super::super::operation::Operation::{
         AssumeRole, DescribeProjectVersions, DescribeProjects, ListAccounts, ListAccountsForParent,
-        ListTagsForResource, StopProjectVersion,
+        ListTagsForResource, LookupEvents, StopProjectVersion,
     };
 
     const MILLISECOND: Duration = Duration::from_millis(1);
@@ -576,6 +576,7 @@ mod tests {
                 external_id: None,
             },
             ListAccounts => Request::ListAccounts,
+            LookupEvents => Request::LookupEvents { token: None },
             ListAccountsForParent => Request::ListAccountsForParent { parent: parent() },
             Operation::ListOrganizationalUnitsForParent => {
                 Request::ListOrganizationalUnitsForParent { parent: parent() }
@@ -1294,7 +1295,7 @@ mod tests {
         fn push(&mut self, chance: &mut Rng) {
             let operation = Operation::ALL[chance.usize(..Operation::ALL.len())];
             let scope = match operation.service() {
-                Service::Rekognition => ScopeId(chance.u32(1..=12)),
+                Service::Rekognition | Service::CloudTrail => ScopeId(chance.u32(1..=12)),
                 Service::Sts | Service::Organizations => ScopeId::FUNCTION,
             };
             for _ in 0..chance.u8(1..30) {
@@ -1402,7 +1403,7 @@ mod tests {
                 assert!(places.eq(expected), "{context}: {id:?}");
                 let most = match id.operation.service() {
                     Service::Rekognition => self.most_per_lane,
-                    Service::Sts | Service::Organizations => 16,
+                    _ => 16,
                 };
                 let region = lane.region.map(|region| &queue.regions[region]);
                 let hung = region.map_or(Hung::Allowed, Region::hung);

@@ -49,6 +49,10 @@ pub(crate) enum Request {
     ListOrganizationalUnitsForParent {
         parent: String,
     },
+    /// The starts of models, newest first: one page.
+    LookupEvents {
+        token: Option<String>,
+    },
 }
 
 impl Request {
@@ -65,6 +69,7 @@ impl Request {
             Self::ListOrganizationalUnitsForParent { .. } => {
                 Operation::ListOrganizationalUnitsForParent
             }
+            Self::LookupEvents { .. } => Operation::LookupEvents,
         }
     }
 
@@ -79,6 +84,7 @@ impl Request {
             Self::DescribeProjectVersions { project, .. } => (&project.arn).into(),
             Self::AssumeRole { role_arn, .. } => role_arn.into(),
             Self::ListAccounts => "the organization".into(),
+            Self::LookupEvents { .. } => "the starts of models".into(),
             Self::ListAccountsForParent { parent }
             | Self::ListOrganizationalUnitsForParent { parent } => parent.into(),
         }

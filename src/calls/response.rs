@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use time::OffsetDateTime;
+
 use super::status::Status;
-use crate::arn::AccountId;
+use crate::arn::{AccountId, ModelArn};
 
 /// The response to a call: of a list, one page.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub(crate) enum Content {
     Accounts(Vec<Account>),
     /// The IDs of units.
     Units(Vec<String>),
+    /// The starts on a page that succeeded, and the token of the next page.
+    Starts(Vec<Start>, Option<String>),
 }
 
 impl From<Content> for Response {
@@ -87,6 +91,14 @@ pub(crate) struct Account {
     pub(crate) id: AccountId,
     /// Its state, such as `ACTIVE` or `SUSPENDED`.
     pub(crate) state: String,
+}
+
+/// A start of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Start {
+    pub(crate) model_arn: ModelArn,
+    pub(crate) at: Option<OffsetDateTime>,
+    pub(crate) by: Option<String>,
 }
 
 /// The credentials of a session in a role. Its `Debug` form says nothing about them.

@@ -1,10 +1,12 @@
 //! The result of a run: the response, the error and the log lines.
 //!
 //! [`Outcome`] and [`ModelReport`] concern one model, [`FailedLookup`] a place that could not be
-//! searched for models. [`Failure`] says why, and [`Report`] covers the whole run.
+//! searched for models. [`Failure`] says why, [`Started`] who started a model, and [`Report`]
+//! covers the whole run.
 
 mod failure;
 mod outcome;
+mod started;
 
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ pub use crate::calls::response::InferenceUnits;
 pub use crate::calls::status::{Phase, Status};
 pub use failure::{Code, FailedLookup, Failure};
 pub use outcome::{ModelReport, Outcome};
+pub use started::Started;
 
 /// The maximum size of the response, in bytes. Destinations and Step Functions carry 256 KB, with
 /// what they add to it.
@@ -202,6 +205,7 @@ mod tests {
             outcome,
             status: Some(Status::new("STOPPED")),
             inference_units: units.map(|min| InferenceUnits { min, max: None }),
+            started: Started::default(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::started::Started;
 use crate::arn::ModelArn;
 use crate::calls::response::{Description, InferenceUnits};
 use crate::calls::status::Status;
@@ -27,6 +28,9 @@ pub struct ModelReport {
     /// Its inference units, if a description was read.
     #[serde(skip)]
     pub inference_units: Option<InferenceUnits>,
+    /// Its last start, as far as it is known.
+    #[serde(flatten)]
+    pub started: Started,
 }
 
 /// The outcome of one model.
@@ -98,6 +102,7 @@ impl ModelReport {
             outcome,
             inference_units: seen.as_ref().and_then(|seen| seen.inference_units),
             status: seen.map(|seen| seen.status),
+            started: Started::default(),
         }
     }
 
@@ -108,31 +113,35 @@ impl ModelReport {
             outcome: Outcome::Failed(failure),
             status: None,
             inference_units: None,
+            started: Started::default(),
         }
     }
 
     /// Writes the model's line to the log.
     pub(crate) fn log(&self, request_id: &str) {
-        let (model_arn, outcome) = (&*self.model_arn, self.outcome.name());
-        let status = self.status.as_ref().map(Status::as_str);
-        match &self.outcome {
-            Outcome::Failed(failure) => tracing::error!(
-                requestId = request_id,
-                model_arn,
-                outcome,
-                status,
-                code = failure.code.as_str(),
-                error = &*failure.logged_error(),
-                "model"
-            ),
-            other => tracing::info!(
-                requestId = request_id,
-                model_arn,
-                outcome,
-                status,
-                reason = other.reason(),
-                "model"
-            ),
+        let failure = self.outcome.failure();
+        // A tracing call site needs its level at compile time, so there are two.
+        macro_rules! model {
+            ($level:ident) => {
+                tracing::$level!(
+                    requestId = request_id,
+                    model_arn = &*self.model_arn,
+                    outcome = self.outcome.name(),
+                    status = self.status.as_ref().map(Status::as_str),
+                    reason = self.outcome.reason(),
+                    code = failure.map(|it| it.code.as_str()),
+                    error = failure.map(Failure::logged_error).as_deref(),
+                    started_at = self.started.started_at,
+                    started_by = self.started.started_by,
+                    hours_running = self.started.hours_running,
+                    cost_so_far = self.started.cost_so_far,
+                    "model"
+                )
+            };
+        }
+        match failure {
+            Some(_) => model!(error),
+            None => model!(info),
         }
     }
 }

@@ -7,7 +7,7 @@
 //! - [`model`] is the table for one model, from what is known about it to the next step.
 //! - [`discovery`] finds the models of patterns, [`checks`] decides which call checks which models,
 //!   and [`cadence`] when.
-//! - [`tally`] collects the results.
+//! - [`starts`] finds who started the models, and [`tally`] collects the results.
 
 mod accounts;
 mod assignment;
@@ -18,6 +18,7 @@ mod model;
 mod plan;
 mod scope;
 mod scopes;
+mod starts;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -33,7 +34,6 @@ use crate::aws::{Aws, Clients};
 use crate::calls::error::CallError;
 use crate::calls::operation::Service;
 use crate::calls::queue::{CallId, Ended, Queue};
-use crate::calls::request::Request;
 use crate::calls::response::Response;
 use crate::error::Error;
 use crate::report::{Failure, Report};
@@ -52,6 +52,8 @@ const TIME_PER_LINE: Duration = Duration::from_micros(1250);
 const TIME_PER_RUN: Duration = Duration::from_secs(1);
 /// The divisor for the largest part of a run that is kept for the report.
 const LARGEST_SHARE: u32 = 3;
+/// How long the report waits after the last outcome for who started the models.
+const WAIT_FOR_STARTS: Duration = Duration::from_secs(5);
 
 /// One run.
 #[derive(Debug)]
@@ -70,6 +72,8 @@ pub(crate) struct Run<'a> {
     /// When it began, and when Lambda ends the invocation.
     begun: Instant,
     end: Instant,
+    /// Since when nothing is left to do but to find who started the models.
+    settled: Option<Instant>,
 }
 
 /// What is done with the accounts that wildcards match.
@@ -134,6 +138,7 @@ impl<'a> Run<'a> {
             planned: Vec::new(),
             begun: Instant::now(),
             end,
+            settled: None,
         }
     }
 
@@ -212,7 +217,8 @@ impl<'a> Run<'a> {
         let lines = self.scopes.lines() + self.accounts.lines();
         let lines = TIME_PER_LINE.saturating_mul(u32::try_from(lines).unwrap_or(u32::MAX));
         let most = self.end.saturating_duration_since(self.begun) / LARGEST_SHARE;
-        self.end - TIME_PER_RUN.saturating_add(lines).min(most)
+        let due = self.end - TIME_PER_RUN.saturating_add(lines).min(most);
+        self.settled.map_or(due, |at| due.min(at + WAIT_FOR_STARTS))
     }
 
     /// Begins the next scope, if its calls could be made. Returns whether it has.
@@ -242,27 +248,22 @@ impl<'a> Run<'a> {
             }
             None => return,
         };
-        match &step.request {
-            Request::AssumeRole { role_arn, .. } => {
-                self.scopes.take_session(role_arn, step.result, now);
-            }
-            Request::ListAccounts
-            | Request::ListAccountsForParent { .. }
-            | Request::ListOrganizationalUnitsForParent { .. } => {
+        match step.request.operation().service() {
+            Service::Organizations => {
                 let found = self.accounts.take(step, &mut self.queue);
                 self.take_accounts(found, now);
                 if self.accounts.is_complete() {
                     self.scopes.close(now);
                 }
             }
-            Request::StopProjectVersion { .. }
-            | Request::ListTagsForResource { .. }
-            | Request::DescribeProjects { .. }
-            | Request::DescribeProjectVersions { .. } => {
+            Service::Sts | Service::Rekognition | Service::CloudTrail => {
                 self.scopes.take(step, &mut self.queue, now);
             }
         }
         self.note_ended();
+        if self.accounts.is_complete() && self.scopes.are_settled() {
+            self.settled.get_or_insert(now);
+        }
     }
 
     fn take_accounts(&mut self, found: Vec<FoundAccount<'a>>, now: Instant) {
@@ -323,7 +324,9 @@ impl<'a> Run<'a> {
                     let failure = Failure::out_of_time(call.last_failure);
                     self.accounts.fail(&call.request, failure);
                 }
-                Service::Sts | Service::Rekognition => self.scopes.give_up(call, now),
+                Service::Sts | Service::Rekognition | Service::CloudTrail => {
+                    self.scopes.give_up(call, now)
+                }
             }
         }
     }

@@ -146,10 +146,7 @@ impl Model {
 
     /// The tag for which it is kept, if it is kept.
     pub(super) fn kept_reason(&self) -> Option<&str> {
-        match &self.outcome {
-            Some(Outcome::Kept { reason }) => Some(reason),
-            _ => None,
-        }
+        self.outcome.as_ref()?.reason()
     }
 
     /// Handles the response to a stop.
@@ -260,7 +257,7 @@ impl Model {
     }
 
     /// Whether the service last said that it is running, or will be.
-    fn is_running(&self) -> bool {
+    pub(super) fn is_running(&self) -> bool {
         matches!(self.phase(), Some(Phase::Running | Phase::Starting))
     }
 

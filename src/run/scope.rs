@@ -8,14 +8,15 @@ use super::assignment::{Assignment, NamedModel, Pattern, ScopeKey, Targets};
 use super::checks::{CheckResult, Checks, Findings};
 use super::discovery::{Discovery, FoundModel, Search};
 use super::model::{Model, News, Next};
+use super::starts::Starts;
 use crate::arn::ModelArn;
 use crate::calls::error::CallError;
 use crate::calls::queue::{Rest, Step};
 use crate::calls::request::Request;
 use crate::calls::response::Content;
-use crate::calls::status::Status;
+use crate::calls::status::{Phase, Status};
 use crate::exemption::Exemption;
-use crate::report::{Failure, ModelReport, Outcome};
+use crate::report::{Failure, ModelReport, Outcome, Started};
 
 /// The result of a scope.
 #[derive(Debug)]
@@ -40,9 +41,12 @@ pub(super) struct Scope<'a> {
     pub(super) key: ScopeKey,
     discovery: Discovery<'a>,
     checks: Checks,
+    starts: Starts,
     models: HashMap<ModelArn, Progress>,
     /// The models that are given by their own ARNs, each with the index of its entry.
     named: HashMap<ModelArn, usize>,
+    /// The models that are done and have no line in the log yet.
+    unlogged: Vec<ModelArn>,
     /// How many models have no outcome yet.
     unfinished: usize,
     /// The calls that are to be made, and how many are under way.
@@ -76,8 +80,10 @@ impl<'a> Scope<'a> {
             key,
             discovery: Discovery::default(),
             checks: Checks::new(now),
+            starts: Starts::new(assignment.settings.find_starts),
             models: HashMap::new(),
             named: HashMap::new(),
+            unlogged: Vec::new(),
             unfinished: 0,
             new_calls: Vec::new(),
             calls: 0,
@@ -107,9 +113,14 @@ impl<'a> Scope<'a> {
         self.unfinished == 0 && self.calls == 0
     }
 
+    /// Whether nothing is left to do but to find who started the models.
+    pub(super) fn is_settled(&self) -> bool {
+        self.unfinished == 0 && self.calls == usize::from(self.starts.are_missing())
+    }
+
     /// How many lines the log may still need for it.
     pub(super) fn lines(&self) -> usize {
-        self.unfinished + self.discovery.patterns()
+        self.unfinished + self.unlogged.len() + self.discovery.patterns()
     }
 
     /// Handles the end of a call, or a page of a list.
@@ -155,6 +166,10 @@ impl<'a> Scope<'a> {
             }
             Request::StopProjectVersion { model_arn }
             | Request::ListTagsForResource { model_arn } => vec![model_arn],
+            Request::LookupEvents { .. } => {
+                self.give_up_starts(&failure());
+                Vec::new()
+            }
             _ => Vec::new(),
         };
         for model_arn in models {
@@ -191,20 +206,27 @@ impl<'a> Scope<'a> {
         self.fail(failure)
     }
 
-    fn into_report(self, mut outcome: impl FnMut(&ModelArn, &Model) -> Outcome) -> ScopeReport<'a> {
+    fn into_report(
+        mut self,
+        mut outcome: impl FnMut(&ModelArn, &Model) -> Outcome,
+    ) -> ScopeReport<'a> {
+        for (model_arn, progress) in &mut self.models {
+            if let Progress::Unfinished(model) = progress {
+                let outcome = outcome(model_arn, model);
+                progress.end(model_arn, outcome);
+                self.unlogged.push(model_arn.clone());
+            }
+        }
+        self.starts.give_up();
+        self.log();
         let mut models = Vec::new();
         for (model_arn, progress) in self.models {
             // Patterns may have arrived in any order; the report does not depend on it.
             let named = self.named.get(&model_arn).copied();
             let entry = named.or_else(|| self.discovery.first_match(&model_arn));
-            let report = match progress {
-                Progress::Done(report) => report,
-                Progress::Unfinished(model) => {
-                    let outcome = outcome(&model_arn, &model);
-                    report(self.assignment, &model_arn, outcome, model)
-                }
-            };
-            models.extend(entry.map(|entry| ScopeModel { entry, report }));
+            if let (Some(entry), Progress::Done(report)) = (entry, progress) {
+                models.push(ScopeModel { entry, report });
+            }
         }
         ScopeReport {
             key: self.key,
@@ -215,7 +237,8 @@ impl<'a> Scope<'a> {
 
     /// The calls that are to be made now. They are under way once they are taken.
     pub(super) fn take_calls(&mut self) -> Vec<NewCall> {
-        for request in self.checks.calls() {
+        let calls = self.checks.calls().into_iter().chain(self.starts.call());
+        for request in calls {
             self.call(request);
         }
         self.calls += self.new_calls.len();
@@ -287,6 +310,10 @@ impl<'a> Scope<'a> {
                     self.take_findings(findings, now);
                 }
             }
+            (Request::LookupEvents { .. }, Content::Starts(starts, next_token)) => {
+                self.starts.take(starts, next_token);
+                self.log();
+            }
             (request, _) => {
                 let error = CallError::unreadable(request.operation());
                 self.take_error(request, error, now);
@@ -324,6 +351,7 @@ impl<'a> Scope<'a> {
                 let findings = self.checks.end_check(project, models, Some(error));
                 self.take_findings(findings, now);
             }
+            Request::LookupEvents { .. } => self.give_up_starts(&error.into()),
             Request::AssumeRole { .. }
             | Request::ListAccounts
             | Request::ListAccountsForParent { .. }
@@ -337,6 +365,9 @@ impl<'a> Scope<'a> {
         status: Result<Option<Status>, CallError>,
         now: Instant,
     ) {
+        if matches!(&status, Ok(Some(status)) if status.phase() == Phase::Stopping) {
+            self.starts.seek(&model_arn);
+        }
         self.update(model_arn, now, |model| {
             model.handle_stop(status, now);
             News::Changed
@@ -413,6 +444,9 @@ impl<'a> Scope<'a> {
         };
         let news = note(model);
         let next = model.next(self.assignment.aim());
+        if model.is_running() {
+            self.starts.seek(&model_arn);
+        }
         if news == News::Changed && matches!(next, Next::WaitForChange | Next::Done(_)) {
             self.checks.note_change(now);
         }
@@ -426,21 +460,51 @@ impl<'a> Scope<'a> {
             Next::WaitForChange => self.checks.check_later(model_arn),
             Next::Done(outcome) => {
                 self.unfinished -= 1;
-                let model = std::mem::take(model);
-                *progress = Progress::Done(report(self.assignment, &model_arn, outcome, model));
+                progress.end(&model_arn, outcome);
+                self.unlogged.push(model_arn);
+                self.log();
             }
         }
     }
+
+    /// Logs the models that are done, unless who started them may be known in a moment.
+    fn log(&mut self) {
+        if self.starts.are_missing() {
+            return;
+        }
+        let price = self.assignment.settings.inference_unit_hour_price;
+        for model_arn in std::mem::take(&mut self.unlogged) {
+            let Some(Progress::Done(report)) = self.models.get_mut(&model_arn) else {
+                continue;
+            };
+            if let Some(start) = self.starts.of(&model_arn) {
+                let (now, units) = (self.assignment.now, report.inference_units);
+                report.started = Started::new(start, now, units, price);
+            }
+            report.log(self.assignment.request_id);
+        }
+    }
+
+    /// Does without who started the models. It is no failure.
+    fn give_up_starts(&mut self, failure: &Failure) {
+        tracing::warn!(
+            requestId = self.assignment.request_id,
+            account = &*self.key.account,
+            region = &*self.key.region,
+            error = %failure,
+            "who started the models could not be looked up"
+        );
+        self.starts.give_up();
+        self.log();
+    }
 }
 
-/// The report of a model, which is logged.
-fn report(
-    assignment: Assignment,
-    model_arn: &ModelArn,
-    outcome: Outcome,
-    model: Model,
-) -> ModelReport {
-    let report = ModelReport::new(model_arn, outcome, model.into_description());
-    report.log(assignment.request_id);
-    report
+impl Progress {
+    /// Ends with this outcome.
+    fn end(&mut self, model_arn: &ModelArn, outcome: Outcome) {
+        if let Self::Unfinished(model) = self {
+            let seen = std::mem::take(model).into_description();
+            *self = Self::Done(ModelReport::new(model_arn, outcome, seen));
+        }
+    }
 }

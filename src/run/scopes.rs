@@ -207,6 +207,12 @@ impl<'a> Scopes<'a> {
         self.scopes.is_empty()
     }
 
+    /// Whether nothing is left to do but to find who started the models.
+    pub(super) fn are_settled(&self) -> bool {
+        let mut scopes = self.scopes.values();
+        scopes.all(|scope| matches!(scope, ScopeState::Begun(scope) if scope.is_settled()))
+    }
+
     /// How many lines the log may still need for them.
     pub(super) fn lines(&self) -> usize {
         self.lines
@@ -246,12 +252,7 @@ impl<'a> Scopes<'a> {
     }
 
     /// Handles the end of the call that assumes a role.
-    pub(super) fn take_session(
-        &mut self,
-        role_arn: &str,
-        result: Result<Content, CallError>,
-        now: Instant,
-    ) {
+    fn take_session(&mut self, role_arn: &str, result: Result<Content, CallError>, now: Instant) {
         let role = match result {
             Ok(Content::Session(session)) => Role::Assumed(session),
             Ok(_) => return,
@@ -260,8 +261,11 @@ impl<'a> Scopes<'a> {
         self.set_role(role_arn, role, now);
     }
 
-    /// Handles the end of a call of a scope, or a page of a list.
+    /// Handles the end of a call, or a page of a list.
     pub(super) fn take(&mut self, step: Step, queue: &mut Queue, now: Instant) {
+        if let Request::AssumeRole { role_arn, .. } = &step.request {
+            return self.take_session(role_arn, step.result, now);
+        }
         let id = step.scope;
         let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) else {
             return;

@@ -140,7 +140,8 @@ def check_outcomes(event, report):
 
 def point_at(template, url):
     """SAM hands a function only the variables of its template, so this one is written there."""
-    template["Resources"]["Function"]["Properties"]["Environment"]["Variables"]["AWS_ENDPOINT_URL_REKOGNITION"] = url
+    variables = template["Resources"]["Function"]["Properties"]["Environment"]["Variables"]
+    variables |= {"AWS_ENDPOINT_URL_REKOGNITION": url, "AWS_ENDPOINT_URL_CLOUDTRAIL": url}
 
 
 def docker(session, *words):

@@ -109,6 +109,7 @@ VALUES = {
     "ReportEveryRun": BOOLEAN,
     "KeepRunningTag": (["none", "keep-running", "team:keep running"], ["", "aws:cloudformation:stack-name", "k" * 129, "a,b"]),
     "InferenceUnitHourPrice": PRICE,
+    "FindStarts": BOOLEAN,
     "MemberRole": (
         ["none", "rekognition-stopper-member", "automation/cost/rekognition-stopper-member"],
         ["", "/rekognition-stopper-member", "automation/", "a//b", "arn:aws:iam::123456789012:role/r", "r" * 65, "*"],
@@ -136,6 +137,7 @@ MEMBER_VALUES = {
     "ExternalId": EXTERNAL_ID,
     "RoleName": (["rekognition-stopper-member"], ["", "a/b", "r" * 65]),
     "RolePath": (["none", "automation/", "automation/cost/"], ["", "/", "/automation/", "automation"]),
+    "FindStarts": BOOLEAN,
     "PermissionsBoundaryArn": BOUNDARY,
 }
 DASHBOARD_VALUES = {"StackName": (["rekognition-stopper"], ["", "a_b", "s" * 50]), "InferenceUnitHourPrice": PRICE}
@@ -232,16 +234,17 @@ def all_is_every_model_within_reach(session):
 
 def what_a_parameter_does_not_say_is_no_variable(session):
     variables = Stack(ModelArns=ARN).properties("Function")["Environment"]["Variables"]
-    wanted = {"MODEL_ARNS": ARN, "DRY_RUN": "true", "KEEP_RUNNING_TAG": "keep-running"}
+    wanted = {"MODEL_ARNS": ARN, "DRY_RUN": "true", "KEEP_RUNNING_TAG": "keep-running", "FIND_STARTS": "true"}
     check_equal(variables, wanted, "variables of the default stack")
     more = {
         "MemberRole": "automation/r", "MemberExternalId": "a1", "Regions": "us-east-1", "OrganizationalUnits": "r-ab12",
         "ExcludedAccounts": MEMBER, "DryRun": "false", "KeepRunningTag": "none", "InferenceUnitHourPrice": "4.00",
+        "FindStarts": "false",
     }
     variables = Stack(ModelArns=ARN, **more).properties("Function")["Environment"]["Variables"]
     wanted = {
         "MODEL_ARNS": ARN, "DRY_RUN": "false", "KEEP_RUNNING_TAG": "", "INFERENCE_UNIT_HOUR_PRICE": "4.00",
-        "MEMBER_ROLE": "automation/r", "MEMBER_EXTERNAL_ID": "a1", "REGIONS": "us-east-1",
+        "FIND_STARTS": "false", "MEMBER_ROLE": "automation/r", "MEMBER_EXTERNAL_ID": "a1", "REGIONS": "us-east-1",
         "ORGANIZATIONAL_UNITS": "r-ab12", "EXCLUDED_ACCOUNTS": MEMBER,
     }
     check_equal(variables, wanted, "variables of a stack for an organization")
@@ -658,6 +661,17 @@ def only_a_member_role_leads_out_of_the_account(session):
     check(not allows(statements, "rekognition:StopProjectVersion", there), "another account is entered without its role")
 
 
+def starts_of(statements):
+    """The actions of CloudTrail among these."""
+    return {action for it in statements for action in as_list(it["Action"]) if action.startswith("cloudtrail:")}
+
+
+def who_started_the_models_is_read_only_if_wanted(session):
+    for wanted, actions in [("true", {"cloudtrail:LookupEvents"}), ("false", set())]:
+        statements = Stack(ModelArns="all", FindStarts=wanted).role_statements()
+        check_equal(starts_of(statements), actions, f"FindStarts={wanted}")
+
+
 def the_member_role_lets_the_function_alone_stop_models(session):
     member = Stack(path=MEMBER_TEMPLATE, account=MEMBER, FunctionRoleArn=ROLE)
     check_equal(list(member.resources), ["MemberRole"], "resources; a StackSet takes no more than CloudFormation's own")
@@ -686,6 +700,9 @@ def the_member_role_lets_the_function_alone_stop_models(session):
         takes(template()["Parameters"]["MemberRole"], strict.outputs["MemberRole"]), "MemberRole refuses the output of that name"
     )
     check_equal(strict.outputs["MemberRole"], "automation/rekognition-stopper-member", "what MemberRole has to be")
+    found = {"cloudtrail:LookupEvents"}
+    check_equal(starts_of(member.role_statements("MemberRole")), found, "who started the models of the member account")
+    member = Stack(path=MEMBER_TEMPLATE, account=MEMBER, FunctionRoleArn=ROLE, FindStarts="false")
     statements = member.role_statements("MemberRole")
     model = f"arn:aws:rekognition:eu-west-1:{MEMBER}:project/p/version/v/1"
     actions = {

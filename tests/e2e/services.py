@@ -170,6 +170,7 @@ class LocalAws:
                 TMPDIR=str(scratch),
                 AWS_ENDPOINT_URL=self.url,
                 AWS_ENDPOINT_URL_REKOGNITION=rekognition.url,
+                AWS_ENDPOINT_URL_CLOUDTRAIL=rekognition.url,
                 CALLS_OF_THE_FUNCTION=str(calls),
                 **more,
             ),

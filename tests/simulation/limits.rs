@@ -192,6 +192,10 @@ fn may_be_made(view: &View, call: &Call) -> Result<(), &'static str> {
     match call.operation {
         Operation::StartProjectVersion | Operation::Unknown => Err("the program has no such call"),
         Operation::DescribeProjects => Ok(()),
+        Operation::LookupEvents => match view.night.history {
+            Some(_) => Ok(()),
+            None => Err("nobody asked for starts"),
+        },
         operation if operation.service() != Service::Rekognition => match view.reach {
             Some(_) => Ok(()),
             None => Err("there is no other account"),

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::chance::Chance;
 use super::entries::{self, List};
 use super::organization::night::Organization;
+use super::starts::History;
 use super::weather::{Trouble, Weather};
 
 /// The account of all models but a stranger's.
@@ -27,6 +28,8 @@ pub struct Night {
     pub weather: Weather,
     /// How long the invocation may take.
     pub time: Duration,
+    /// What CloudTrail has, if the function looks for who started the models.
+    pub history: Option<History>,
     /// Whether there is a second invocation, warm and in a service that has recovered.
     pub again: bool,
 }
@@ -122,6 +125,7 @@ impl Night {
             time: time.min(affordable.max(Duration::from_secs(5))),
             weather,
             models,
+            history: None,
             again: chance.percent(20),
         };
         // Drawn last, so that all other nights stay the same.
@@ -140,6 +144,7 @@ impl Night {
             let may_go = is_up && model.becomes.is_empty();
             model.is_deleted_once_stopped = may_go && chance.percent(40);
         }
+        night.history = History::new(seed, &night.models);
         night
     }
 
@@ -186,6 +191,7 @@ impl Night {
             "CONFIRM_STOPPED" => Some(self.settings.confirm_stopped.to_string()),
             "KEEP_RUNNING_TAG" => Some(self.settings.keep_running_tag.to_owned()),
             "INFERENCE_UNIT_HOUR_PRICE" => self.settings.price.map(|price| price.to_string()),
+            "FIND_STARTS" => self.history.is_some().then(|| "true".to_owned()),
             _ => self.organization.as_ref()?.variable(name),
         }
     }

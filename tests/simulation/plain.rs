@@ -511,7 +511,7 @@ impl Client<'_> {
         let concurrency = self.view.night.settings.max_concurrency.get() as usize;
         let (of_service, of_operation) = match service {
             Service::Rekognition => (128, concurrency),
-            Service::Organizations | Service::Sts => (16, 16),
+            Service::Organizations | Service::Sts | Service::CloudTrail => (16, 16),
         };
         let of_operation = self.turns(format!("{operation} {place:?}"), of_operation);
         let of_operation = of_operation.acquire_owned().await.unwrap();

@@ -26,7 +26,12 @@ use crate::support;
 use crate::support::log::Output;
 use crate::support::wire::{StatusReport, Wire};
 
-const SERVICES: [Service; 3] = [Service::Rekognition, Service::Sts, Service::Organizations];
+const SERVICES: [Service; 4] = [
+    Service::Rekognition,
+    Service::Sts,
+    Service::Organizations,
+    Service::CloudTrail,
+];
 /// The pause before Lambda retries an invocation that has failed.
 const PAUSE: Duration = Duration::from_secs(60);
 /// The time of a second invocation, which is Lambda's longest.
@@ -141,6 +146,9 @@ pub fn emulator(night: &Night, since: Duration, statuses: &BTreeMap<String, Stri
     if let Some(organization) = &night.organization {
         organization.furnish(&emulator);
     }
+    if let Some(history) = &night.history {
+        history.furnish(&emulator);
+    }
     emulator
 }
 
@@ -168,6 +176,9 @@ impl Scene<'_> {
     async fn invoke(&self, weather: &Weather, time: Duration) -> Run {
         let (night, emulator) = (self.night, &self.emulator);
         weather.begin(emulator, &self.wire);
+        if let Some(history) = &night.history {
+            history.begin(emulator);
+        }
         let before = emulator.statuses();
         let calls_before = emulator.calls().len();
         let changes_before = emulator.changes().len();

@@ -2,19 +2,26 @@
 
 use std::panic::{self, AssertUnwindSafe};
 
-use serde_json::json;
+use serde_json::Value;
 
 use super::night::Night;
 use super::organization::{oracle, sessions};
 use super::run::{Run, live_through};
 use super::view::View;
-use super::{accounts, limits, progress, truth};
+use super::{accounts, limits, progress, starts, truth};
 
 /// The promises that are broken in a night.
 pub fn of_night(night: impl FnOnce() -> Night) -> Vec<String> {
     or_panic(|| {
-        let night = night();
-        of_runs(&night, &live_through(&night))
+        let mut night = night();
+        let runs = live_through(&night);
+        let mut wrong = of_runs(&night, &runs);
+        if let Some(history) = night.history.take() {
+            let without = live_through(&night);
+            night.history = Some(history);
+            starts::compare(&night, &runs, &without, &mut wrong);
+        }
+        wrong
     })
 }
 
@@ -27,6 +34,9 @@ pub fn of_runs(night: &Night, runs: &[Run]) -> Vec<String> {
             Ok(view) => {
                 truth::check(&view, &mut of_run);
                 limits::check(&view, &mut of_run);
+                if let Some(history) = &night.history {
+                    starts::check(&view, history, &mut of_run);
+                }
                 progress::check(&view, &mut of_run);
                 match &view.reach {
                     Some(reach) => oracle::check(&view, reach, &mut of_run),
@@ -72,11 +82,13 @@ fn record(night: &Night) -> Vec<String> {
             )
         }));
         let report = View::new(night, &run).map(|view| view.report);
-        lines.push(format!(
-            "{:?} {}",
-            run.ended - run.begun,
-            json!(report.unwrap_or_default())
-        ));
+        let mut report = report.unwrap_or_default();
+        let models = report["models"].as_array_mut();
+        for row in models.into_iter().flatten().flat_map(Value::as_object_mut) {
+            // The one thing in it that the true time decides.
+            row.remove("started_at");
+        }
+        lines.push(format!("{:?} {report}", run.ended - run.begun));
     }
     lines
 }

@@ -412,7 +412,7 @@ impl Trouble {
         let throttled = match service {
             Service::Sts => error("Throttling"),
             Service::Organizations => error("TooManyRequestsException"),
-            Service::Rekognition => error("ThrottlingException"),
+            Service::Rekognition | Service::CloudTrail => error("ThrottlingException"),
         };
         let signature = match service {
             Service::Sts => SIGNATURE[1],

@@ -15,6 +15,7 @@ use crate::denial::Denial;
 use crate::fault::Fault;
 use crate::model::Model;
 use crate::operation::{Operation, Service};
+use crate::operations::lookup_events::StartEvent;
 use crate::organization::{Account, Organization, OrganizationalUnit};
 use crate::page::ListEnd;
 use crate::quota::Quota;
@@ -147,6 +148,19 @@ impl Emulator {
     /// Whether Organizations returns an empty page before each page with items.
     pub fn set_empty_pages(&self, empty_pages: bool) {
         self.shared.state().empty_pages = empty_pages;
+    }
+
+    /// Adds a start to CloudTrail's event history, which also has every StartProjectVersion that is
+    /// called from now on.
+    pub fn add_start(&self, start: &StartEvent) {
+        let mut state = self.shared.state();
+        let clock = state.clock;
+        state.trail.add(start, clock);
+    }
+
+    /// How long after it happened an event is in the history; at once at first.
+    pub fn set_event_delay(&self, delay: Duration) {
+        self.shared.state().trail.delay = delay;
     }
 
     /// Puts a model into a status now. `false` when there is no such model.
@@ -390,6 +404,20 @@ impl Builder {
     /// [`Emulator::set_empty_pages`].
     pub fn empty_pages(self, empty_pages: bool) -> Self {
         self.emulator.set_empty_pages(empty_pages);
+        self
+    }
+
+    /// [`Emulator::add_start`], for each of these.
+    pub fn starts(self, starts: impl IntoIterator<Item = StartEvent>) -> Self {
+        starts
+            .into_iter()
+            .for_each(|it| self.emulator.add_start(&it));
+        self
+    }
+
+    /// [`Emulator::set_event_delay`].
+    pub fn event_delay(self, delay: Duration) -> Self {
+        self.emulator.set_event_delay(delay);
         self
     }
 

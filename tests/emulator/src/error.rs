@@ -30,6 +30,12 @@ impl ServiceError {
                 Service::Organizations,
                 "ThrottlingException" | "ProvisionedThroughputExceededException",
             ) => "TooManyRequestsException",
+            (Service::CloudTrail, "InvalidParameterException") => "InvalidMaxResultsException",
+            (Service::CloudTrail, "InvalidPaginationTokenException") => "InvalidNextTokenException",
+            (
+                Service::CloudTrail,
+                "ThrottlingException" | "ProvisionedThroughputExceededException",
+            ) => "ThrottlingException",
             (Service::Sts, "AccessDeniedException") => "AccessDenied",
             (Service::Sts, "ExpiredTokenException") => "ExpiredToken",
             (Service::Sts, "InvalidParameterException") => "ValidationError",
@@ -42,7 +48,10 @@ impl ServiceError {
             (Service::Sts, "UnrecognizedClientException") => "InvalidClientTokenId",
             _ => return self,
         };
-        self.http_status = documented_status(code);
+        self.http_status = match service {
+            Service::CloudTrail => 400,
+            _ => documented_status(code),
+        };
         self.code = code.to_owned();
         self
     }

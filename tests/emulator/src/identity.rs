@@ -18,6 +18,13 @@ pub(crate) struct Identity {
     pub(crate) role_arn: String,
 }
 
+impl Identity {
+    /// The names of the role and of the session.
+    pub(crate) fn role_and_session(&self) -> Option<(&str, &str)> {
+        self.arn.split_once(":assumed-role/")?.1.split_once('/')
+    }
+}
+
 /// The roles that exist and the sessions of them; everyone else is one session of the caller's
 /// role.
 #[derive(Debug)]

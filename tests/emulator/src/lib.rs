@@ -59,6 +59,7 @@ pub use emulator::{Builder, Emulator};
 pub use fault::{Fault, FaultKind};
 pub use model::Model;
 pub use operation::{Operation, Service};
+pub use operations::lookup_events::{StartEvent, Starter};
 pub use organization::{Account, OrganizationalUnit, ROOT_ID};
 pub use page::ListEnd;
 pub use quota::{Quota, ThrottleWith};

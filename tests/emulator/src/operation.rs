@@ -11,10 +11,17 @@ pub enum Service {
     Sts,
     /// AWS Organizations.
     Organizations,
+    /// AWS CloudTrail.
+    CloudTrail,
 }
 
 impl Service {
-    const ALL: [Service; 3] = [Service::Rekognition, Service::Sts, Service::Organizations];
+    const ALL: [Service; 4] = [
+        Service::Rekognition,
+        Service::Sts,
+        Service::Organizations,
+        Service::CloudTrail,
+    ];
 
     /// The service's name in a signature's scope and before an action.
     pub fn name(self) -> &'static str {
@@ -22,6 +29,7 @@ impl Service {
             Service::Rekognition => "rekognition",
             Service::Sts => "sts",
             Service::Organizations => "organizations",
+            Service::CloudTrail => "cloudtrail",
         }
     }
 
@@ -36,6 +44,7 @@ impl Service {
         match self {
             Service::Rekognition => Some("RekognitionService."),
             Service::Organizations => Some("AWSOrganizationsV20161128."),
+            Service::CloudTrail => Some("CloudTrail_20131101."),
             Service::Sts => None,
         }
     }
@@ -44,6 +53,7 @@ impl Service {
     pub(crate) fn page_size(self) -> u32 {
         match self {
             Service::Organizations => 20,
+            Service::CloudTrail => 50,
             Service::Rekognition | Service::Sts => 100,
         }
     }
@@ -74,13 +84,15 @@ pub enum Operation {
     ListOrganizationalUnitsForParent,
     /// Lists the organization's one root.
     ListRoots,
+    /// Lists the events of an account in a region, page by page.
+    LookupEvents,
     /// Anything else that was asked for; answered with `UnknownOperationException`.
     Unknown,
 }
 
 impl Operation {
     /// Every operation that is answered.
-    pub const ALL: [Operation; 11] = [
+    pub const ALL: [Operation; 12] = [
         Operation::StopProjectVersion,
         Operation::StartProjectVersion,
         Operation::DescribeProjects,
@@ -92,6 +104,7 @@ impl Operation {
         Operation::ListAccountsForParent,
         Operation::ListOrganizationalUnitsForParent,
         Operation::ListRoots,
+        Operation::LookupEvents,
     ];
 
     /// The operation's service; Rekognition for an unknown one.
@@ -102,6 +115,7 @@ impl Operation {
             | Operation::ListAccountsForParent
             | Operation::ListOrganizationalUnitsForParent
             | Operation::ListRoots => Service::Organizations,
+            Operation::LookupEvents => Service::CloudTrail,
             _ => Service::Rekognition,
         }
     }
@@ -110,7 +124,9 @@ impl Operation {
     pub(crate) fn is_list(self) -> bool {
         matches!(
             self,
-            Operation::DescribeProjects | Operation::DescribeProjectVersions
+            Operation::DescribeProjects
+                | Operation::DescribeProjectVersions
+                | Operation::LookupEvents
         ) || self.service() == Service::Organizations
     }
 
@@ -128,6 +144,7 @@ impl Operation {
             Operation::ListAccountsForParent => "ListAccountsForParent",
             Operation::ListOrganizationalUnitsForParent => "ListOrganizationalUnitsForParent",
             Operation::ListRoots => "ListRoots",
+            Operation::LookupEvents => "LookupEvents",
             Operation::Unknown => "Unknown",
         }
     }

@@ -8,6 +8,7 @@ mod list_accounts;
 mod list_organizational_units_for_parent;
 mod list_roots;
 mod list_tags_for_resource;
+pub(crate) mod lookup_events;
 mod start_project_version;
 mod stop_project_version;
 
@@ -42,6 +43,7 @@ pub(crate) fn perform(state: &mut ServiceState, request: &Request) -> Result<Val
             list_organizational_units_for_parent::perform(organization()?, request)
         }
         Operation::ListRoots => list_roots::perform(organization()?, request),
+        Operation::LookupEvents => lookup_events::perform(&state.trail, request),
         Operation::Unknown => Err(ServiceError::new("UnknownOperationException", "")),
     }
 }
@@ -62,6 +64,7 @@ pub(crate) fn validate(request: &Request) -> Result<(), ServiceError> {
             list_organizational_units_for_parent::validate(request)
         }
         Operation::ListRoots => list_roots::validate(request),
+        Operation::LookupEvents => lookup_events::validate(request),
         Operation::GetCallerIdentity | Operation::Unknown => Ok(()),
     }
 }

@@ -43,8 +43,8 @@ pub(crate) fn success(operation: Operation, answer: &Value) -> Response<Body> {
     let service = operation.service();
     let id = request_id();
     let body = match service {
-        Service::Rekognition | Service::Organizations => answer.to_string(),
         Service::Sts => xml::success(operation, answer, &id),
+        _ => answer.to_string(),
     };
     build(200, content_type(service), &id, Body::from(body))
 }
@@ -53,10 +53,8 @@ pub(crate) fn success(operation: Operation, answer: &Value) -> Response<Body> {
 pub(crate) fn error(service: Service, error: &ServiceError) -> Response<Body> {
     let id = request_id();
     let body = match service {
-        Service::Rekognition | Service::Organizations => {
-            json!({ "__type": error.code, "message": error.message }).to_string()
-        }
         Service::Sts => xml::error(error, &id),
+        _ => json!({ "__type": error.code, "message": error.message }).to_string(),
     };
     let content_type = content_type(service);
     build(error.http_status, content_type, &id, Body::from(body))
@@ -65,8 +63,8 @@ pub(crate) fn error(service: Service, error: &ServiceError) -> Response<Body> {
 /// The content type of the service's protocol.
 fn content_type(service: Service) -> &'static str {
     match service {
-        Service::Rekognition | Service::Organizations => "application/x-amz-json-1.1",
         Service::Sts => "text/xml",
+        _ => "application/x-amz-json-1.1",
     }
 }
 

@@ -62,11 +62,12 @@ pub(crate) fn unsigned_service(headers: &HeaderMap) -> Service {
     let is_form = text_of(headers, "content-type")
         .is_some_and(|it| it.starts_with("application/x-www-form-urlencoded"));
     let is_for = |service: Service| {
-        let target = text_of(headers, "x-amz-target").zip(service.target_prefix());
+        let target = target_of(headers).zip(service.target_prefix());
         target.is_some_and(|(target, prefix)| target.starts_with(prefix))
     };
     match () {
         () if is_for(Service::Organizations) => Service::Organizations,
+        () if is_for(Service::CloudTrail) => Service::CloudTrail,
         () if is_form => Service::Sts,
         () => Service::Rekognition,
     }
@@ -75,7 +76,9 @@ pub(crate) fn unsigned_service(headers: &HeaderMap) -> Service {
 /// The body as the service reads it: JSON, or a form.
 pub(crate) fn body_of(service: Service, body: &[u8]) -> Option<Value> {
     match service {
-        Service::Rekognition | Service::Organizations => serde_json::from_slice(body).ok(),
+        Service::Rekognition | Service::Organizations | Service::CloudTrail => {
+            serde_json::from_slice(body).ok()
+        }
         Service::Sts => {
             let members = form_urlencoded::parse(body);
             let members = members.map(|(member, value)| (member.into_owned(), value.into()));
@@ -91,7 +94,7 @@ pub(crate) fn operation_of(
     body: Option<&Value>,
 ) -> Operation {
     let name = match service.target_prefix() {
-        Some(prefix) => text_of(headers, "x-amz-target").and_then(|it| it.strip_prefix(prefix)),
+        Some(prefix) => target_of(headers).and_then(|it| it.strip_prefix(prefix)),
         None => body.and_then(|body| body.get("Action")?.as_str()),
     };
     let operation = name.map_or(Operation::Unknown, Operation::from_name);
@@ -99,6 +102,13 @@ pub(crate) fn operation_of(
         true => operation,
         false => Operation::Unknown,
     }
+}
+
+/// What `X-Amz-Target` names. Of CloudTrail, botocore's clients name the package as well.
+fn target_of(headers: &HeaderMap) -> Option<&str> {
+    const PACKAGE: &str = "com.amazonaws.cloudtrail.v20131101.";
+    let target = text_of(headers, "x-amz-target")?;
+    Some(target.strip_prefix(PACKAGE).unwrap_or(target))
 }
 
 /// The token that comes with a session's access key.
@@ -274,6 +284,7 @@ pub(crate) fn resources(operation: Operation, members: &Map<String, Value>) -> V
         Operation::GetCallerIdentity
         | Operation::ListAccounts
         | Operation::ListRoots
+        | Operation::LookupEvents
         | Operation::Unknown => return Vec::new(),
     };
     let texts = match members.get(member) {

@@ -22,6 +22,7 @@ use crate::fault::{Fault, FaultKind, Faults};
 use crate::identity::Identities;
 use crate::operation::{Operation, Service};
 use crate::operations;
+use crate::operations::lookup_events::Trail;
 use crate::organization::Organization;
 use crate::page::{ListEnd, ListRules};
 use crate::quota::Throttle;
@@ -41,6 +42,7 @@ pub(crate) struct ServiceState {
     pub(crate) custom_labels: CustomLabels,
     pub(crate) identities: Identities,
     pub(crate) organization: Option<Organization>,
+    pub(crate) trail: Trail,
     pub(crate) throttle: Throttle,
     pub(crate) faults: Faults,
     pub(crate) denials: Vec<Denial>,
@@ -78,6 +80,7 @@ impl Shared {
                 custom_labels: CustomLabels::new(),
                 identities: Identities::new(),
                 organization: None,
+                trail: Trail::default(),
                 throttle: Throttle::default(),
                 faults: Faults::default(),
                 denials: Vec::new(),
@@ -225,15 +228,25 @@ async fn broken(in_flight: &InFlight, service: Service, kind: &FaultKind) -> Res
     reply::faulty(service, kind)
 }
 
-/// The request is checked, then the permission, then the operation takes effect.
+/// The request is checked, then the permission, then the operation takes effect. CloudTrail has it
+/// either way, if it is a start.
 fn perform(shared: &Shared, request: &Request) -> Result<Value, ServiceError> {
     let mut state = shared.state();
+    let result = carry_out(&mut state, request);
+    if request.operation == Operation::StartProjectVersion {
+        let clock = state.clock;
+        state.trail.note(request, result.as_ref().err(), clock);
+    }
+    result
+}
+
+fn carry_out(state: &mut ServiceState, request: &Request) -> Result<Value, ServiceError> {
     operations::validate(request)?;
     // Whoever calls may ask who it is.
     if request.operation != Operation::GetCallerIdentity {
         denial::check(&state.denials, request)?;
     }
-    operations::perform(&mut state, request)
+    operations::perform(state, request)
 }
 
 /// Puts a status into an answer, or into every description of one.

@@ -9,6 +9,7 @@ use super::entries;
 use super::weather::storm;
 use crate::simulation::chance::Chance;
 use crate::simulation::night::{ACCOUNT, Model, Night, Settings, arn};
+use crate::simulation::starts::History;
 use crate::simulation::weather::Weather;
 
 /// The role of the function.
@@ -101,6 +102,7 @@ impl Night {
         let affordable = Duration::from_secs_f64(1000.0 / storm(&weather, &organization).max(0.1));
         Self {
             seed,
+            history: History::new(seed, &models),
             models,
             list,
             settings: Settings::new(chance),

@@ -321,7 +321,7 @@ fn may_be_made(view: &View, reach: &Reach, call: &Call) -> Result<(), &'static s
     let mut scopes = valid.flat_map(|(text, _)| view.wanted.scopes(text));
     let organization = reach.organization();
     let service = call.operation.service();
-    if service == Service::Rekognition && reach.has_roles() {
+    if matches!(service, Service::Rekognition | Service::CloudTrail) && reach.has_roles() {
         if call.identity != organization.identity(&call.account) {
             return Err("that is not the identity for this account");
         }
@@ -339,7 +339,7 @@ fn may_be_made(view: &View, reach: &Reach, call: &Call) -> Result<(), &'static s
         return Err("that is for the function itself");
     }
     match service {
-        Service::Rekognition => Ok(()),
+        Service::Rekognition | Service::CloudTrail => Ok(()),
         Service::Organizations => {
             let entries = view.wanted.entries.iter();
             let mut valid = entries.filter(|(_, kind)| *kind == Kind::Pattern);

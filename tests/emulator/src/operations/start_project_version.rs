@@ -3,17 +3,18 @@
 use serde_json::{Value, json};
 
 use super::{in_use, model_in_reach, version_arn};
+use crate::arn::VersionArn;
 use crate::custom_labels::CustomLabels;
 use crate::error::ServiceError;
 use crate::request::Request;
 
 pub(super) fn validate(request: &Request) -> Result<(), ServiceError> {
-    version_arn(request, "ProjectVersionArn")?;
+    arn(request)?;
     inference_units(request).map(drop)
 }
 
 pub(super) fn perform(models: &mut CustomLabels, request: &Request) -> Result<Value, ServiceError> {
-    let arn = version_arn(request, "ProjectVersionArn")?;
+    let arn = arn(request)?;
     let units = inference_units(request)?;
     let model = model_in_reach(models, request, &arn)?;
     if !matches!(
@@ -26,6 +27,10 @@ pub(super) fn perform(models: &mut CustomLabels, request: &Request) -> Result<Va
     model.inference_units = units;
     models.set_status(&arn.text, "STARTING");
     Ok(json!({ "Status": "STARTING" }))
+}
+
+pub(super) fn arn(request: &Request) -> Result<VersionArn, ServiceError> {
+    version_arn(request, "ProjectVersionArn")
 }
 
 fn inference_units(request: &Request) -> Result<u32, ServiceError> {

@@ -107,6 +107,12 @@ async fn the_aws_cli_lists_starts_and_stops_models() {
         .unwrap();
     assert_eq!(tags, json!({ "Tags": { "team": "vision" } }));
 
+    let events = ["cloudtrail", "lookup-events", "--lookup-attributes"];
+    let starts = "AttributeKey=EventName,AttributeValue=StartProjectVersion";
+    let events = [&events[..], &[starts]].concat();
+    let events = self::aws(&cli, &program.url, OWN, &events).await.unwrap();
+    assert_eq!(events["Events"][0]["Username"], "stopper", "{events}");
+
     let stop = ["stop-project-version", "--project-version-arn", &arn];
     assert_eq!(aws(&stop).await.unwrap(), json!({ "Status": "STOPPING" }));
     let error = aws(&stop).await.unwrap_err();

@@ -21,4 +21,5 @@ mod sdk;
 mod sessions;
 mod states;
 mod tags;
+mod trail;
 mod validation;

@@ -18,6 +18,7 @@ pub struct Sdk {
     pub sts: aws_sdk_sts::Client,
     pub organizations: aws_sdk_organizations::Client,
     pub rekognition: aws_sdk_rekognition::Client,
+    pub cloudtrail: aws_sdk_cloudtrail::Client,
 }
 
 impl Sdk {
@@ -44,6 +45,7 @@ impl Sdk {
             sts: client!(aws_sdk_sts),
             organizations: client!(aws_sdk_organizations),
             rekognition: client!(aws_sdk_rekognition),
+            cloudtrail: client!(aws_sdk_cloudtrail),
         }
     }
 

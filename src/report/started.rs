@@ -1,0 +1,69 @@
+//! Who started a model, since when it has been running, and what that has cost.
+
+use std::fmt;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::calls::response::{InferenceUnits, Start};
+use crate::excerpt::cut;
+
+/// The maximum length of a name, in bytes. IAM's are shorter.
+const LONGEST_NAME: usize = 256;
+
+/// The last start of a model, as far as it is known. Its `Display` form is what people read of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Started {
+    /// When it was, in RFC 3339 and UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
+    /// Who it was by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<String>,
+    /// How many hours before the run it was, with one decimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hours_running: Option<f64>,
+    /// The least that is billed for these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_so_far: Option<f64>,
+}
+
+impl Started {
+    /// What a start means for a run that began at this time.
+    pub(crate) fn new(
+        start: &Start,
+        now: OffsetDateTime,
+        units: Option<InferenceUnits>,
+        price: Option<f64>,
+    ) -> Self {
+        let hours = |at: OffsetDateTime| (now - at).as_seconds_f64().max(0.0) / 3600.0;
+        let hours = start.at.map(|at| rounded(hours(at), 10.0));
+        let per_hour = units.zip(price);
+        let per_hour = per_hour.map(|(units, price)| f64::from(units.min) * price);
+        let cost = hours.zip(per_hour);
+        Self {
+            started_at: start.at.and_then(|at| at.format(&Rfc3339).ok()),
+            started_by: start.by.as_deref().map(|by| cut(by, LONGEST_NAME).into()),
+            hours_running: hours,
+            cost_so_far: cost.map(|(hours, per_hour)| rounded(hours * per_hour, 100.0)),
+        }
+    }
+}
+
+/// A number in whole parts of this many.
+fn rounded(number: f64, parts: f64) -> f64 {
+    (number * parts).round() / parts
+}
+
+impl fmt::Display for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hours = self.hours_running;
+        let hours = hours.map(|it| format!("running for {it:.1} hours"));
+        let by = self.started_by.as_ref();
+        let by = by.map(|it| format!("started by {it}"));
+        let cost = self.cost_so_far.map(|it| format!("about {it:.2} so far"));
+        let parts = [hours, by, cost].into_iter().flatten();
+        f.write_str(&Vec::from_iter(parts).join(", "))
+    }
+}

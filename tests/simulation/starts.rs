@@ -1,0 +1,289 @@
+//! Who started the models: what CloudTrail has of that, what may go wrong with it, and what the
+//! report must say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use rekognition_emulator::{Emulator, Fault, Operation, Quota, StartEvent, Starter};
+use rekognition_stopper::report::Started;
+
+use super::chance::Chance;
+use super::night::{Model, Night};
+use super::run::Run;
+use super::view::View;
+use super::weather::{Struck, Weather};
+
+/// A tenth of an hour, so that the hours of a start are exact.
+const TENTH: Duration = Duration::from_secs(360);
+/// How many pages are read at most, and how many events a page has at most.
+const PAGES: usize = 4;
+const PAGE: usize = 50;
+/// How much longer a response takes at most, and how much later a stop comes.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const LATEST_STOP: Duration = Duration::from_millis(100);
+
+/// CloudTrail in a night in which the function looks for starts.
+#[derive(Clone, Debug)]
+pub struct History {
+    starts: Vec<Start>,
+    /// Events of the last hour are not there yet.
+    is_late: bool,
+    per_second: Option<f64>,
+    trouble: Option<Fault>,
+}
+
+#[derive(Clone, Debug)]
+struct Start {
+    model_arn: String,
+    starter: Starter,
+    name: &'static str,
+    /// How many tenths of an hour ago. No two are at the same time.
+    tenths: u32,
+    is_failed: bool,
+}
+
+impl History {
+    /// That of the night of a seed. It has draws of its own, so that the night is the same without.
+    pub fn new(seed: u64, models: &[Model]) -> Option<Self> {
+        let chance = &mut Chance::new(!seed);
+        if !chance.percent(30) {
+            return None;
+        }
+        let mut starts = Vec::new();
+        let mut times = BTreeSet::new();
+        let many = chance.percent(20);
+        for model in models {
+            let count = match many {
+                true => chance.number(0..=12),
+                false => chance.weighed(&[(2, 0), (5, 1), (3, 3)]),
+            };
+            for _ in 0..count {
+                let recent = chance.percent(10);
+                let tenths = chance.number(if recent { 1..=4 } else { 11..=20_000 });
+                if times.insert(tenths) {
+                    let (starter, name) = starter(chance);
+                    starts.push(Start {
+                        model_arn: model.arn.clone(),
+                        starter,
+                        name,
+                        tenths,
+                        is_failed: chance.percent(25),
+                    });
+                }
+            }
+        }
+        let trouble = chance.percent(40).then(|| trouble(chance));
+        Some(Self {
+            starts,
+            is_late: chance.percent(50),
+            per_second: chance.percent(50).then_some(2.0),
+            trouble,
+        })
+    }
+
+    /// Adds the events.
+    pub fn furnish(&self, emulator: &Emulator) {
+        for start in &self.starts {
+            let ago = TENTH * start.tenths;
+            let event = StartEvent::new(&start.model_arn, start.starter.clone(), ago).unwrap();
+            emulator.add_start(&match start.is_failed {
+                true => event.error_code("ResourceInUseException"),
+                false => event,
+            });
+        }
+        emulator.set_event_delay(10 * TENTH * u32::from(self.is_late));
+    }
+
+    /// Sets the quota, and what goes wrong.
+    pub fn begin(&self, emulator: &Emulator) {
+        let quota = self.per_second.map(Quota::per_second);
+        emulator.set_operation_quota(Operation::LookupEvents, quota);
+        if let Some(trouble) = &self.trouble {
+            emulator.add_fault(trouble.clone());
+        }
+    }
+
+    /// The last start of a model, if it is among those that are read.
+    fn last(&self, model_arn: &str, page_size: u32) -> Option<&Start> {
+        let place = |arn: &str| arn.split(':').nth(3).map(str::to_owned);
+        let account = |arn: &str| arn.split(':').nth(4).map(str::to_owned);
+        let mut there: Vec<&Start> = (self.starts.iter())
+            .filter(|it| place(&it.model_arn) == place(model_arn))
+            .filter(|it| account(&it.model_arn) == account(model_arn))
+            .filter(|it| !(self.is_late && it.tenths < 10))
+            .collect();
+        there.sort_by_key(|it| it.tenths);
+        there.truncate(PAGES * PAGE.min(page_size as usize));
+        let mut own = there.into_iter().filter(|it| it.model_arn == model_arn);
+        own.find(|it| !it.is_failed)
+    }
+}
+
+fn starter(chance: &mut Chance) -> (Starter, &'static str) {
+    let sso = "AWSReservedSSO_Developers_0123456789abcdef";
+    chance.weighed(&[
+        (3, (Starter::User("alice".to_owned()), "alice")),
+        (1, (Starter::User("ops/night/bob".to_owned()), "bob")),
+        (
+            3,
+            (
+                Starter::session(sso, "carol@example.com"),
+                "carol@example.com",
+            ),
+        ),
+        (2, (Starter::session("deploy", "build-7"), "deploy/build-7")),
+        (1, (Starter::Root, "root")),
+        (
+            1,
+            (
+                Starter::Service("codepipeline.amazonaws.com".to_owned()),
+                "codepipeline.amazonaws.com",
+            ),
+        ),
+    ])
+}
+
+fn trouble(chance: &mut Chance) -> Fault {
+    let kinds = [
+        Fault::error("AccessDeniedException"),
+        Fault::hang(),
+        Fault::http_status(503, ""),
+        Fault::garbage("<html>"),
+        Fault::garbage("{}"),
+        Fault::reset(),
+        Fault::error("ThrottlingException").attempts(..=20),
+    ];
+    let fault = chance.one_of(&kinds).clone();
+    let fault = fault.operation(Operation::LookupEvents);
+    match chance.number(0..=2) {
+        0 => fault.share_of_attempts(40, chance.lot()),
+        1 => fault.share_of_calls(40, chance.lot()),
+        _ => fault,
+    }
+}
+
+/// Each row has what there is to say of its model's last start, or nothing.
+pub fn check(view: &View, history: &History, wrong: &mut Vec<String>) {
+    let models = view.report["models"].as_array().into_iter().flatten();
+    for row in models {
+        let arn = row["model_arn"].as_str().unwrap_or_default();
+        let Some(model) = view.night.model(arn) else {
+            continue;
+        };
+        let found = Started {
+            started_at: row["started_at"].as_str().map(str::to_owned),
+            started_by: row["started_by"].as_str().map(str::to_owned),
+            hours_running: row["hours_running"].as_f64(),
+            cost_so_far: row["cost_so_far"].as_f64(),
+        };
+        let page_size = view.run.weather.page_size;
+        let last = history.last(arn, page_size);
+        let right = last.map(|start| expected(view, model, start, &found));
+        let reported: Vec<&str> = (view.run.reported.iter())
+            .filter(|it| it.model_arn == arn)
+            .map(|it| &*it.status)
+            .collect();
+        let up = ["RUNNING", "STARTING", "STOPPING"];
+        let was_up = reported.iter().any(|it| up.contains(it));
+        let is_right = match (&right, found == Started::default()) {
+            (None, is_empty) => is_empty,
+            (Some(_), true) => !(reported.contains(&"RUNNING") && is_due(view, history)),
+            (Some(right), false) => was_up && found == *right,
+        };
+        if !is_right {
+            wrong.push(format!(
+                "{arn} was started {found:?}, and that should be {right:?} ({reported:?})"
+            ));
+        }
+    }
+}
+
+/// What the row should say. The cost depends on units, which only a description has.
+fn expected(view: &View, model: &Model, start: &Start, found: &Started) -> Started {
+    let hours = f64::from(start.tenths) / 10.0;
+    let cost = view.night.settings.price.map(|price| {
+        let cost = hours * price * f64::from(model.inference_units);
+        (cost * 100.0).round() / 100.0
+    });
+    let may_lack_units = view.wanted.names(&model.arn) && found.cost_so_far.is_none();
+    Started {
+        // Checked against the clock elsewhere.
+        started_at: found.started_at.clone(),
+        started_by: Some(start.name.to_owned()),
+        hours_running: Some(hours),
+        cost_so_far: cost.filter(|_| !may_lack_units),
+    }
+}
+
+/// Whether nothing keeps the lookups from being made in time.
+fn is_due(view: &View, history: &History) -> bool {
+    let weather = &view.run.weather;
+    let is_quick = weather.latency <= Duration::from_millis(400) && weather.connecting.is_zero();
+    let is_free = weather.faults.iter().all(|it| it.operation.is_some());
+    let has_time = view.took() + 2 * LONGEST_WAIT < view.run.time;
+    is_quick && is_free && has_time && history.trouble.is_none()
+}
+
+/// Looking for starts changes no outcome and no stop, and the response hardly.
+pub fn compare(night: &Night, with: &[Run], without: &[Run], wrong: &mut Vec<String>) {
+    let Some(history) = &night.history else {
+        return;
+    };
+    // Only the first: what the first leaves is where the second begins.
+    let (Some(with), Some(without)) = (with.first(), without.first()) else {
+        return;
+    };
+    if !is_comparable(history, &night.weather) {
+        return;
+    }
+    let (Ok(one), Ok(other)) = (View::new(night, with), View::new(night, without)) else {
+        return;
+    };
+    let rows = |view: &View| -> Vec<(String, String, String)> {
+        let rows = view.rows.iter();
+        rows.map(|it| (it.model_arn.clone(), it.outcome.clone(), it.code.clone()))
+            .collect()
+    };
+    if rows(&one) != rows(&other) {
+        wrong.push(format!(
+            "looking for starts has changed {:?} to {:?}",
+            rows(&other),
+            rows(&one)
+        ));
+    }
+    if one.took() > other.took() + LONGEST_WAIT {
+        wrong.push(format!(
+            "the response took {:?}, and {:?} without looking for starts",
+            one.took(),
+            other.took()
+        ));
+    }
+    let (stops, right) = (stops(with), stops(without));
+    for (arn, at) in right {
+        let late = stops.get(&arn).map(|stop| stop.saturating_sub(at));
+        if late.is_none_or(|late| late > LATEST_STOP) {
+            wrong.push(format!("looking for starts stops {arn} later: {late:?}"));
+        }
+    }
+}
+
+/// Whether the calls for models meet the same weather and the same chance: what strikes calls by
+/// their number, whatever they are, strikes others; and so does each draw for a lookup.
+fn is_comparable(history: &History, weather: &Weather) -> bool {
+    let is_by_number = |struck| matches!(struck, Struck::Connections(..));
+    let is_calm = weather.faults.is_empty() && weather.quota.is_none();
+    let is_calm = is_calm && weather.own_quotas.is_empty();
+    let is_smooth = history.trouble.is_none() && history.per_second.is_none();
+    let mut faults = weather.faults.iter();
+    faults.all(|it| it.operation.is_some() && !is_by_number(it.struck)) && (is_calm || is_smooth)
+}
+
+/// When each model was first stopped.
+fn stops(run: &Run) -> BTreeMap<String, Duration> {
+    let mut stops = BTreeMap::new();
+    for change in run.changes.iter().filter(|it| it.status == "STOPPING") {
+        let at = change.at - run.begun;
+        stops.entry(change.arn.clone()).or_insert(at);
+    }
+    stops
+}
