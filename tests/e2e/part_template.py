@@ -943,6 +943,7 @@ STEPS = [
     the_messages_of_all_runs_fit_into_what_a_state_carries,
     the_policy_names_the_models_and_otherwise_only_lets_models_be_found,
     only_a_member_role_leads_out_of_the_account,
+    who_started_the_models_is_read_only_if_wanted,
     the_member_role_lets_the_function_alone_stop_models,
     the_longest_list_of_models_fits_into_the_policy_of_the_role,
 ]
