@@ -113,7 +113,7 @@ def a_run_that_fails_three_times_is_reported_to_the_topic(session):
     record = json.loads(json.loads(messages[0]["Body"])["Message"])
     check(SHELF_AUDIT in record["responsePayload"]["errorMessage"], f"the record does not name the model: {record}")
     alarm = session.aws.client("cloudwatch").describe_alarms()["MetricAlarms"][0]
-    wanted = Stack(ModelArns="all").properties("SilenceAlarm")
+    wanted = Stack(ModelArns="all", DryRun="false").properties("SilenceAlarm")
     for field in ["Namespace", "MetricName", "Statistic", "Period", "Threshold", "ComparisonOperator", "TreatMissingData"]:
         check_equal(alarm[field], wanted[field], f"{field} of the alarm")
     check_equal(str(alarm["EvaluationPeriods"]), wanted["EvaluationPeriods"], "hours of the alarm")
