@@ -162,8 +162,17 @@ fn trouble(chance: &mut Chance) -> Fault {
     }
 }
 
-/// Each row has what there is to say of its model's last start, or nothing.
+/// Each row has what there is to say of its model's last start, or nothing, and the response does
+/// not wait for it for long.
 pub fn check(view: &View, history: &History, wrong: &mut Vec<String>) {
+    let calls = view.run.calls.iter();
+    let others = calls.filter(|call| call.operation != Operation::LookupEvents);
+    if let Some(last) = others.filter_map(|call| call.ended).max() {
+        let wait = view.run.ended - last;
+        if wait > LONGEST_WAIT + Duration::from_millis(5) && !view.is_out_of_time() {
+            wrong.push(format!("the response has waited {wait:?} for lookups"));
+        }
+    }
     let models = view.report["models"].as_array().into_iter().flatten();
     for row in models {
         let arn = row["model_arn"].as_str().unwrap_or_default();
