@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use rekognition_emulator::{Fault, Operation, Quota, StartEvent, Starter};
 
 use crate::cgroup::LambdaBox;
+use crate::cold::Tls;
 use crate::output::{Output, median, progress};
 use crate::program::{Idle, Program, Setting};
+use crate::tls::Authority;
 use crate::work::{DEFAULT_QUOTA, Work};
 
 const TIME_LIMIT: Duration = Duration::from_secs(300);
@@ -92,14 +94,26 @@ impl Night {
             let by = Starter::session("deploy", "build-17");
             emulator.add_start(&StartEvent::new(&arn, by, AGO).unwrap());
         }
-        let mut variables = self.work.variables();
+        let mut variables: Vec<(&str, &str)> = self.work.variables();
+        // CloudTrail is at another address than Rekognition, so that it takes a second connection.
+        let authority = Authority::rsa("night");
+        let rekognition = Tls::start(&emulator, &authority).await;
+        let cloudtrail = Tls::start(&emulator, &authority).await;
+        if self.setting.tls {
+            variables.extend(rekognition.variables());
+            variables.push(("AWS_ENDPOINT_URL_CLOUDTRAIL", cloudtrail.url()));
+        }
         if lookups != Lookups::None {
             variables.push(("FIND_STARTS", "true"));
         }
         if lookups == Lookups::Hang {
             emulator.add_fault(Fault::hang().operation(LOOKUP));
         }
-        let idle = Idle::start(Program::Stopper, &emulator, &variables, self.setting).await;
+        let setting = Setting {
+            tls: false,
+            ..self.setting
+        };
+        let idle = Idle::start(Program::Stopper, &emulator, &variables, setting).await;
         let start = Instant::now();
         let run = idle.run(&self.work.event(), TIME_LIMIT).await;
         self.work.check(run.report());
