@@ -3,6 +3,7 @@
 - It runs the real `bootstrap`, but drops what that prints. Here it goes to the function's log group.
 - It does not hand a function the variables by which Lambda tells it of its `LoggingConfig`.
 - It does not tell a function the ARN that it is invoked by.
+- It gives a function its event again and again until it ends the process, and takes the last response.
 - It does not say of a stack whether it is protected, without which `sam delete` ends in an exception.
 - What `local_events.py` and `local_organization.py` say of themselves.
 
@@ -53,16 +54,20 @@ def keep_the_output(execute):
 
 
 def send_the_arn(execute):
-    """`execute`, with the header that tells the function its ARN. Only one function runs here."""
+    """`execute`, with the header that tells the function its ARN, and one event. Only one function runs here."""
     handler = http.server.BaseHTTPRequestHandler
 
     def execute_and_send(function, event):
         arn = function["config"]["FunctionArn"]
+        given = threading.Event()
 
         class HandlerWithArn(handler):
             def send_header(self, name, value):
                 super().send_header(name, value)
                 if name == "Lambda-Runtime-Aws-Request-Id":
+                    if given.is_set():
+                        raise ConnectionAbortedError("there is no further event")
+                    given.set()
                     super().send_header("Lambda-Runtime-Invoked-Function-Arn", arn)
 
         http.server.BaseHTTPRequestHandler = HandlerWithArn

@@ -1,5 +1,6 @@
 """template.yaml and member-account.yaml as SAM, CloudFormation and IAM read them."""
 
+import functools
 import logging
 import re
 
@@ -169,8 +170,13 @@ def allows(statements, action, resource, context=SAME_ORGANIZATION):
 
 def matches_pattern(pattern, value):
     """Whether IAM's wildcards in `pattern` let it stand for `value`."""
-    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.fullmatch(expression, value) is not None
+    return expression_of(pattern).fullmatch(value) is not None
+
+
+@functools.cache
+def expression_of(pattern):
+    """IAM's wildcards as a regular expression."""
+    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."))
 
 
 def as_list(it):
