@@ -38,7 +38,7 @@ def a_run_stops_nothing_and_mails_what_it_would_stop(session):
         f"{HERE}: This was a dry run; nothing was stopped. 2 models would be stopped: {SHELF_AUDIT}; {WELD_SEAMS}. That is "
         f"3 inference units, or 12.00 an hour. 1 model was kept running: {SHELF_AUDIT_KEPT} (tag keep-running=true). "
         f"1 pattern matches no model: {MISSPELT}. "
-        "If this is right, deploy with DryRun=false, and the next run stops them.",
+        "If this is right, deploy with DryRun=false.",
         "the mail",
     )
     for model, state in MODELS.items():
