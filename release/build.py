@@ -1,6 +1,6 @@
 """Builds what a release consists of, the same to the byte wherever it is built:
 
-  rekognition-stopper-VERSION-PROCESSOR.zip       all that `sam deploy` needs, with nothing to build
+  rekognition-stopper-VERSION-PROCESSOR.zip       all that a deployment needs, with nothing to build
   bootstrap-VERSION-PROCESSOR.zip                 the function alone, as Lambda takes it
   rekognition-stopper-VERSION-PROCESSOR.cdx.json  what it is made of, in CycloneDX
   SHA256SUMS                                      of all of these
@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -27,13 +28,19 @@ ROOT = Path(__file__).resolve().parents[1]
 NAME = "rekognition-stopper"
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
 TARGETS = {"arm64": "aarch64-unknown-linux-gnu", "x86_64": "x86_64-unknown-linux-gnu"}
+# What the bundle has as it is here: with the pages that its README leads to, and those that these lead to.
+CONTENTS = [
+    "member-account.yaml", "dashboard.yaml", "state-machine.asl.json", "samconfig.toml", "events/*", "tests/aws/run",
+    "docs/deploying.md", "docs/organization.md", "docs/morning-after.md", "docs/reference.md", "docs/design.md",
+    "docs/performance.md", "docs/plots/*", "CHANGELOG.md", "LICENSE",
+]
 # What cargo installs for the build: it writes the list of crates into the function, and into a file of its own.
 CRATES = {"cargo-auditable": "0.7.5", "cargo-cyclonedx": "0.5.9"}
 CRATES_ROOT = ROOT / "target" / "tools"
 CARGO_HOME = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
 
 # What template.yaml says of building, and what the bundle says instead. Each stands there once.
-TEMPLATE_CHANGES = [
+BUILT = [
     (
         """\
       BuildMethod: rust-cargolambda
@@ -51,9 +58,35 @@ TEMPLATE_CHANGES = [
 """,
         """\
       # That of bootstrap.zip. For the other processor there is another bundle.
-      Architectures: [{processor}]
+      Architectures: [PROCESSOR]
 """,
     ),
+]
+# What SAM reads in that template, and what CloudFormation reads in cloudformation.yaml instead.
+PLAIN = [
+    ("Transform: AWS::Serverless-2016-10-31\n", "# template.yaml without its transform, which a StackSet refuses.\n"),
+    (
+        "Parameters:\n  ModelArns:\n",
+        """\
+Parameters:
+  CodeBucket:
+    Description: The bucket that has bootstrap.zip, in the region of the stack.
+    Type: String
+  CodeKey:
+    Description: >-
+      The key of bootstrap.zip in that bucket. Another version has another key: under the same one,
+      CloudFormation sees no change.
+    Type: String
+  ModelArns:
+""",
+    ),
+    ("    Type: AWS::Serverless::Function\n", "    Type: AWS::Lambda::Function\n"),
+    ("      CodeUri: bootstrap.zip\n", "      Code: {S3Bucket: !Ref CodeBucket, S3Key: !Ref CodeKey}\n"),
+    ("    Type: AWS::Serverless::StateMachine\n", "    Type: AWS::StepFunctions::StateMachine\n"),
+    ("      Name: !Ref AWS::StackName\n      # Only", "      StateMachineName: !Ref AWS::StackName\n      # Only"),
+    ("      Type: STANDARD\n", "      StateMachineType: STANDARD\n"),
+    ("      DefinitionUri: state-machine.asl.json\n", "      DefinitionString: |\nDEFINITION"),
+    ("      Role: !GetAtt MachineRole.Arn\n", "      RoleArn: !GetAtt MachineRole.Arn\n"),
 ]
 
 
@@ -139,22 +172,31 @@ def built_directory():
 
 def contents(function, processor):
     """The files of the bundle for a processor."""
-    names = ["member-account.yaml", "dashboard.yaml", "state-machine.asl.json", "samconfig.toml", "LICENSE"]
-    names += [f"events/{event.name}" for event in (ROOT / "events").iterdir()]
-    files = {name: (ROOT / name).read_bytes() for name in names}
+    files = {str(it.relative_to(ROOT)): it.read_bytes() for pattern in CONTENTS for it in ROOT.glob(pattern)}
     files["bootstrap.zip"] = function.read_bytes()
     files["template.yaml"] = template(processor).encode()
+    files["cloudformation.yaml"] = plain_template(processor).encode()
     files["README.md"] = readme(processor).encode()
     return files
 
 
 def template(processor):
     """template.yaml, with the built function in the place of its sources."""
-    text = (ROOT / "template.yaml").read_text()
-    for before, after in TEMPLATE_CHANGES:
+    return changed((ROOT / "template.yaml").read_text(), BUILT).replace("PROCESSOR", processor)
+
+
+def plain_template(processor):
+    """The same without a transform, and with the definition of the state machine in it."""
+    definition = (ROOT / "state-machine.asl.json").read_text()
+    return changed(template(processor), PLAIN).replace("DEFINITION", textwrap.indent(definition, " " * 8))
+
+
+def changed(text, changes):
+    """A template after changes of which each fits once."""
+    for before, after in changes:
         if text.count(before) != 1:
             raise Failure(f"template.yaml has {text.count(before)} times, instead of once: {before!r}")
-        text = text.replace(before, after.format(processor=processor))
+        text = text.replace(before, after)
     return text
 
 
@@ -175,7 +217,7 @@ def pack(archive, files):
             file = Path(stage, name)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
-            file.chmod(0o755 if name == "bootstrap" else 0o644)
+            file.chmod(0o755 if content.startswith((b"\x7fELF", b"#!")) else 0o644)
             os.utime(file, (release_time(), release_time()))
         archive.unlink(missing_ok=True)
         # -X and -D: no owners, no times of access, no directories.

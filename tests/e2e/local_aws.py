@@ -5,6 +5,7 @@
 - It does not tell a function the ARN that it is invoked by.
 - It gives a function its event again and again until it ends the process, and takes the last response.
 - It does not say of a stack whether it is protected, without which `sam delete` ends in an exception.
+- It has no saved queries of CloudWatch Logs: a stack's are there in name alone.
 - What `local_events.py` and `local_organization.py` say of themselves.
 
 The rest is ministack as it comes.
@@ -18,7 +19,7 @@ import types
 
 from ministack import app
 from ministack.services import lambda_svc
-from ministack.services.cloudformation import handlers
+from ministack.services.cloudformation import handlers, provisioners
 
 import local_events
 import local_organization
@@ -105,6 +106,9 @@ def say_that_stacks_are_not_protected(describe_stacks):
 lambda_svc.subprocess = types.SimpleNamespace(**(vars(subprocess) | {"Popen": KeptProcess}))
 lambda_svc._execute_function_provided = send_the_arn(keep_the_output(lambda_svc._execute_function_provided))
 lambda_svc._runtime_env_vars = add_the_logging_variables(lambda_svc._runtime_env_vars)
+provisioners._RESOURCE_HANDLERS["AWS::Logs::QueryDefinition"] = {
+    "create": lambda logical_id, _, stack: (f"{stack}-{logical_id}", {}), "delete": lambda *_: None,
+}
 handlers._ACTION_HANDLERS["DescribeStacks"] = say_that_stacks_are_not_protected(handlers._describe_stacks)
 local_events.install()
 local_organization.install(app)

@@ -14,6 +14,7 @@ import time
 import tools
 from tools import LOGS, WORK, Failure, Missing, Processes, Skipped, environment
 
+import part_aws
 import part_binary
 import part_bundle
 import part_cargo_lambda
@@ -35,6 +36,7 @@ PARTS = {
     "docker": (part_docker, "sam local invoke with every event, on a Docker engine"),
     "cargo-lambda": (part_cargo_lambda, "cargo lambda watch, invoke and deploy, as docs/deploying.md shows them"),
     "bundle": (part_bundle, "release/build in two folders, and its bundle deployed and run where there is no Rust"),
+    "aws": (part_aws, "the bundle by CloudFormation, Terraform, the CDK, and tests/aws/run with Ctrl-C at each of its steps"),
     "binary": (part_binary, "the binaries for both processors: which glibc they need"),
     "permissions": (part_permissions, "every call that was made is allowed, and every allowed action was made"),
 }

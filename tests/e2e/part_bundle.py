@@ -16,10 +16,10 @@ import release
 import tools
 from part_binary import MACHINES
 from part_cargo_lambda import DEPLOYING, section, shell_blocks
-from part_deploy import LOG_GROUP, STACK, inventory, outputs, run_lines, stack_status
+from part_deploy import LOG_GROUP, STACK, check_nothing_is_left, inventory, outputs, run_lines, stack_status
 from release import VERSION
 from services import MODEL_ARNS, SHELF_AUDIT, SHELF_AUDIT_KEPT, WELD_SEAMS, LocalAws, Rekognition
-from stack import template, write_copy
+from stack import template
 from tools import ARCHITECTURE, LOGS, REGION, ROOT, WORK, check, check_equal, run, wait_until
 
 # As docs/deploying.md names it.
@@ -77,13 +77,21 @@ def each_bundle_has_the_function_for_the_processor_of_its_template(session):
         del resource["Metadata"]["BuildMethod"], resource["Metadata"]["BuildProperties"]
         resource["Properties"] |= {"CodeUri": "bootstrap.zip", "Architectures": [processor]}
         check_equal(template(made) == wanted, True, "the template is template.yaml, with the function built")
-        left = set(contents) - {"bootstrap.zip", "template.yaml", "README.md"}
+        left = set(contents) - {"bootstrap.zip", "template.yaml", "cloudformation.yaml", "README.md"}
         needed = {"events/dry-run.json", "member-account.yaml", "dashboard.yaml", "state-machine.asl.json"}
         check(needed <= left, f"the bundle has no more than {left}")
         for file in left:
             check_equal(contents[file] == (ROOT / file).read_bytes(), True, f"{file} is that of the sources")
         placeholders = re.findall(r"\b(?:VERSION|PROCESSOR|TOOLS)\b", contents["README.md"].decode())
         check_equal(placeholders, [], "words of the README that nothing was put in the place of")
+        for page in filter(lambda it: it.endswith(".md"), contents):
+            text = contents[page].decode()
+            links = re.findall(r"\]\((?!https:)([^)#]+)", text)
+            if page == "README.md":
+                links += re.findall(r"`([\w/-]+\.(?:md|yaml|zip)|events/|tests/[\w/]+)", text)
+            places = [os.path.normpath(os.path.join(os.path.dirname(page), it)) for it in links]
+            missing = [it for it in places if not any(name.startswith(it) for name in contents)]
+            check_equal(missing, [], f"files that {page} leads to, and that the bundle has not")
 
 
 def the_user_has_no_cargo(session):
@@ -130,8 +138,6 @@ def unzip_and_sam_deploy_guided_is_all_that_it_takes(session):
     check_equal(deploy, "sam deploy --guided", f"the third command in {DEPLOYING.name}")
     user(session, "unzip", here(unzip))
     bundle = USER / here(BUNDLE)
-    # The local AWS has no saved queries.
-    write_copy(bundle / "template.yaml", bundle / "template.yaml", lambda it: it["Resources"].pop("FailedModelsQuery"))
     guided(session, deploy, bundle)
     check_equal(stack_status(session), "CREATE_COMPLETE", "status of the stack")
     function = session.aws.client("lambda").get_function_configuration(FunctionName=STACK)
@@ -157,8 +163,7 @@ def the_command_of_the_stack_runs_it(session):
 
 def sam_delete_leaves_nothing_behind(session):
     user(session, "sam-delete", f"sam delete --no-prompts --region {REGION} --stack-name {STACK}")
-    for kind, names in inventory(session.aws).items():
-        check_equal(sorted(names - session.before[kind]), [], f"{kind} that are left")
+    check_nothing_is_left(session)
 
 
 STEPS = [

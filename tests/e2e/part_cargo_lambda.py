@@ -6,7 +6,7 @@ import re
 
 import part_docker
 import release
-from part_deploy import inventory, subscribe
+from part_deploy import check_nothing_is_left, inventory, subscribe
 from services import MODEL_ARNS, SHELF_AUDIT, SHELF_AUDIT_KEPT, LocalAws, Rekognition
 from stack import Stack
 from tools import (
@@ -123,8 +123,7 @@ def the_commands_of_the_documentation_leave_nothing_behind(session):
     session.aws.shell("documented-removing", session.removing)
     session.aws.client("sns").delete_topic(TopicArn=session.topic)
     session.aws.client("sqs").delete_queue(QueueUrl=session.mailbox)
-    for kind, names in inventory(session.aws).items():
-        check_equal(sorted(names - session.before[kind]), [], f"{kind} that are left")
+    check_nothing_is_left(session)
 
 
 STEPS = [

@@ -1,7 +1,7 @@
 """`sam build` and `sam deploy` into the local AWS, and then the nights: a good one, a bad one, an update, the end.
 
 What the local AWS does not carry, and what is done about it:
-- saved queries of CloudWatch Logs: taken out of the copy of the template that is deployed; part `template` reads them instead;
+- saved queries of CloudWatch Logs: part `template` reads them instead;
 - allowed patterns of parameters and the template's rules: part `template` tries them; allowed values it does refuse;
 - the time zone of a schedule, and its update with the stack: seen in the change set, and read in the template;
 - destinations on an event bus and dead-letter queues of targets: `local_events.py` has them;
@@ -23,7 +23,6 @@ from tools import ACCOUNT, ARCHITECTURE, LOGS, REGION, ROOT, WORK, check, check_
 
 STACK = "rekognition-stopper"
 BUILD = WORK / "build"
-DEPLOYED = BUILD / "deployed.yaml"
 LOG_GROUP = f"/aws/lambda/{STACK}"
 # What everybody has to answer, and a schedule that fires at once; the template refuses such a rate.
 PARAMETERS = {
@@ -263,9 +262,7 @@ def sam_delete_leaves_nothing_behind(session):
         "sam-delete", "sam", "delete", "--no-prompts", "--region", tools.REGION, "--stack-name", STACK,
         env=session.aws.environment(),
     )
-    after = inventory(session.aws)
-    for kind, names in after.items():
-        check_equal(sorted(names - session.before[kind]), [], f"{kind} that are left")
+    check_nothing_is_left(session)
 
 
 STEPS = [
@@ -308,12 +305,11 @@ def set_processor(template):
 
 def sam_deploy(session, name, parameters=PARAMETERS, *, fails=False, **changes):
     """Deploys what was built, with these parameters and changes."""
-    write_copy(BUILD / "template.yaml", DEPLOYED, lambda it: it["Resources"].pop("FailedModelsQuery"))
     overrides = [f"{name}='{value}'" for name, value in (parameters | changes).items()]
     return run(
         name,
         "sam", "deploy", "--config-file", ROOT / "samconfig.toml", "--no-confirm-changeset",
-        "--template-file", DEPLOYED, "--parameter-overrides", *overrides,
+        "--template-file", BUILD / "template.yaml", "--parameter-overrides", *overrides,
         env=session.aws.environment(), fails=fails,
     )
 
@@ -393,6 +389,12 @@ def run_lines(session):
     return [it for it in session.aws.log_lines(LOG_GROUP) if it.get("message") == "run"]
 
 
+def check_nothing_is_left(session):
+    """What there is in the local AWS was there before."""
+    for kind, names in inventory(session.aws).items():
+        check_equal(sorted(names - session.before[kind]), [], f"{kind} that are left")
+
+
 def inventory(aws):
     """What there is in the local AWS, by kind. SAM's own stack and bucket, which it keeps, do not count."""
     keys = aws.client("kms")
@@ -415,6 +417,9 @@ def inventory(aws):
         "keys": {
             it["KeyId"] for it in keys.list_keys()["Keys"]
             if keys.describe_key(KeyId=it["KeyId"])["KeyMetadata"]["KeyState"] != "PendingDeletion"
+        },
+        "buckets": {
+            it["Name"] for it in aws.client("s3").list_buckets()["Buckets"] if not it["Name"].startswith("aws-sam-cli-managed")
         },
         "files": {
             f"{bucket['Name']}/{it['Key']}"

@@ -15,7 +15,9 @@ import json
 import re
 
 import part_deploy
-from part_deploy import HERE, LOG_GROUP, NEVER, STACK, commands_in, inventory, next_mail, outputs, set_schedule
+from part_deploy import (
+    HERE, LOG_GROUP, NEVER, STACK, check_nothing_is_left, commands_in, inventory, next_mail, outputs, set_schedule,
+)
 from part_organization import (
     ELSEWHERE, MEMBER_ROLE, RETAIL, SANDBOX, STRANGE, VISION, deploy, make_organization, model, status,
 )
@@ -221,8 +223,7 @@ def sam_delete_leaves_nothing_behind(session):
         "sam-delete-machine", "sam", "delete", "--no-prompts", "--region", REGION, "--stack-name", STACK,
         env=session.aws.environment(),
     )
-    for kind, names in inventory(session.aws).items():
-        check_equal(sorted(names - session.before[kind]), [], f"{kind} that are left")
+    check_nothing_is_left(session)
 
 
 STEPS = [

@@ -1,19 +1,23 @@
 """An organization: member-account.yaml in every account, one function, and the night that it sweeps them all.
 
 What the local AWS does not carry, and what is done about it:
-- StackSets: member-account.yaml is deployed in each account as a stack of its own;
+- StackSets: member-account.yaml is deployed in each account as docs/organization.md does it in one; that AWS CLI 2 takes
+  the commands for StackSets is seen in part `template`;
 - the path of a role, and which role of an account calls: the trust is read in part `template`;
 - permissions: part `permissions` holds every call that is recorded here against both templates.
 """
 
 import json
+import shlex
 
 import part_deploy
+from part_cargo_lambda import section
 from part_deploy import HERE, LOG_GROUP, NEVER, STACK, check_real, next_mail, outputs, run_lines, sam_deploy, subscribe
+from part_template import commands_of
 from services import Accounts, LocalAws, Rekognition
-from stack import MEMBER_TEMPLATE
-from tools import ACCOUNT, REGION, check, check_equal, wait_until
+from tools import ACCOUNT, REGION, ROOT, check, check_equal, wait_until
 
+ORGANIZATION = ROOT / "docs" / "organization.md"
 MEMBER_ROLE = "rekognition-stopper-member"
 ELSEWHERE = "eu-west-1"
 
@@ -82,20 +86,9 @@ def deploy(session, parameters):
     right = outputs(session)["FunctionRoleArn"]
     for account in MEMBERS:
         someone_else = right.replace(ACCOUNT, "999999999999")
-        values = {
-            "FunctionRoleArn": someone_else if account == STRANGE else right,
-            "ExternalId": parameters["MemberExternalId"],
-        }
-        cloudformation = session.aws.client("cloudformation", account)
-        cloudformation.create_stack(
-            StackName="rekognition-stopper-member",
-            TemplateBody=MEMBER_TEMPLATE.read_text(),
-            Capabilities=["CAPABILITY_NAMED_IAM"],
-            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
-        )
-        cloudformation.get_waiter("stack_create_complete").wait(
-            StackName="rekognition-stopper-member", WaiterConfig={"Delay": 1}
-        )
+        command = documented("aws cloudformation deploy").replace("EXTERNAL_ID", parameters["MemberExternalId"])
+        command = command.replace("FUNCTION_ROLE_ARN", someone_else if account == STRANGE else right)
+        session.aws.shell(f"{session.part}-member-{account}", command, AWS_ACCESS_KEY_ID=account)
         check_real(session.aws, "rekognition-stopper-member", account)
 
 
@@ -139,6 +132,15 @@ def a_mail_names_the_account_that_could_not_be_entered(session):
     check_equal((metrics["ModelsFailed"], metrics["LookupsFailed"]), (0, 1), "the metrics of failures")
 
 
+def dry_runs_show_which_account_has_the_role(session):
+    one = documented('"accounts"').replace("222222222222", VISION)
+    said = session.aws.shell("dry-run-of-one", one)
+    check("nothing was stopped. No model was running." in said, f"the role of {VISION} cannot be assumed: {said}")
+    said = session.aws.shell("dry-run-of-all", documented('{"dry_run":true}'))
+    check(f"{STRANGE}:project/*/version/*/* (AccountUnreachable" in said, f"{STRANGE} is not named: {said}")
+    check(VISION not in said, f"{VISION} is named: {said}")
+
+
 def an_organizational_unit_limits_the_run(session):
     sam_deploy(session, "sam-deploy-unit", PARAMETERS, OrganizationalUnits=session.unit, ScheduleExpression=NEVER)
     start_models(session)
@@ -150,6 +152,12 @@ def an_organizational_unit_limits_the_run(session):
     check_equal(status(session, model(VISION)), "RUNNING", "a model outside of the unit")
 
 
+def a_member_account_is_left_without_the_role(session):
+    session.aws.shell("member-removal", documented("aws cloudformation delete-stack"), AWS_ACCESS_KEY_ID=VISION)
+    roles = session.aws.client("iam", VISION).list_roles
+    wait_until(lambda: not roles()["Roles"], f"{VISION} still has a role", timeout=30, log=session.aws.log)
+
+
 STEPS = [
     sam_build_makes_the_function,
     an_organization_with_accounts_is_there,
@@ -157,8 +165,16 @@ STEPS = [
     a_role_is_assumed_only_with_its_external_id,
     the_schedule_fires_and_models_in_three_accounts_and_two_regions_are_stopped,
     a_mail_names_the_account_that_could_not_be_entered,
+    dry_runs_show_which_account_has_the_role,
     an_organizational_unit_limits_the_run,
+    a_member_account_is_left_without_the_role,
 ]
+
+
+def documented(part):
+    """The first command with this part by which the documentation sets up an organization."""
+    commands = map(shlex.join, commands_of(section(ORGANIZATION, "## Setting it up")))
+    return next(it for it in commands if part in it)
 
 
 def start_models(session):

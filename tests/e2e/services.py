@@ -183,9 +183,13 @@ class LocalAws:
 
     def shell(self, name, command, **variables):
         """Runs a command of the shell as an operator does, with AWS CLI 2."""
+        return run(name, "sh", "-euc", command, env=self.shell_environment(**variables))
+
+    def shell_environment(self, **variables):
+        """The environment of such a command."""
         env = self.environment(**variables)
         env["PATH"] = f"{tools.aws_cli_directory()}:{env['PATH']}"
-        return run(name, "sh", "-euc", command, env=env)
+        return env
 
     def client(self, service, account=ACCOUNT):
         """A client of one of its services, in an account."""
