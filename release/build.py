@@ -32,7 +32,7 @@ TARGETS = {"arm64": "aarch64-unknown-linux-gnu", "x86_64": "x86_64-unknown-linux
 CONTENTS = [
     "member-account.yaml", "dashboard.yaml", "state-machine.asl.json", "samconfig.toml", "events/*", "tests/aws/run",
     "docs/deploying.md", "docs/organization.md", "docs/morning-after.md", "docs/reference.md", "docs/design.md",
-    "docs/performance.md", "docs/plots/*", "CHANGELOG.md", "LICENSE",
+    "docs/performance.md", "docs/plots/*", "SECURITY.md", "CHANGELOG.md", "LICENSE",
 ]
 # What cargo installs for the build: it writes the list of crates into the function, and into a file of its own.
 CRATES = {"cargo-auditable": "0.7.5", "cargo-cyclonedx": "0.5.9"}
