@@ -3,6 +3,7 @@
 Whatever is started here is ended by `Processes.end`, by its own process group, in the reverse order.
 """
 
+import functools
 import json
 import os
 import platform
@@ -194,6 +195,8 @@ def install(*packages, wanted):
     run("apt-get-install", "apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *packages, env=quiet)
 
 
+# Written once: what runs beside it would find no program while it is written again.
+@functools.cache
 def aws_cli_directory():
     """A directory for PATH whose `aws` is AWS CLI 2, as it is, but for the endpoint, which old ones do not read."""
     directory = WORK / "aws-cli"
