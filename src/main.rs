@@ -22,8 +22,9 @@ async fn main() -> ExitCode {
     // Lambda sets it for every function, and the runtime requires it.
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         eprintln!(
-            "rekognition-stopper is an AWS Lambda function that stops Rekognition Custom Labels models; try it \
-             with `cargo run --example nightly`, or run it here with `cargo lambda watch`"
+            "rekognition-stopper is an AWS Lambda function that stops Rekognition Custom Labels \
+             models; try it with `cargo run --example nightly`, or run it here with `cargo lambda \
+             watch`"
         );
         return ExitCode::FAILURE;
     }

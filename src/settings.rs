@@ -213,8 +213,8 @@ fn split_list(text: &str) -> impl Iterator<Item = &str> {
         .filter(|item| !item.is_empty())
 }
 
-/// A text that can be written into a request as it is. Whether it means anything there, only AWS can
-/// tell, and its error message names the value.
+/// A text that can be written into a request as it is. Whether it means anything there, only AWS
+/// can tell, and its error message names the value.
 fn printable(text: &str) -> Option<String> {
     let is_printable = text.bytes().all(|byte| byte.is_ascii_graphic());
     is_printable.then(|| text.to_owned())

@@ -494,7 +494,8 @@ proptest! {
             // The template does not count.
             Err(error) => {
                 let error = error.to_string();
-                let is_counted = error.contains("should be 12 digits") || error.contains("at most 2048");
+                let is_counted =
+                    error.contains("should be 12 digits") || error.contains("at most 2048");
                 prop_assert!(!is_taken || is_counted, "{}: {}", text, error);
             }
         }
@@ -511,7 +512,8 @@ proptest! {
             prop_assert!(!is_pattern(&text), "{}", text);
             return Ok(());
         };
-        prop_assert_eq!(pattern.matches(&model_arn), iam_matches(&text, model_arn.as_str()), "{} {}", text, model_arn.as_str());
+        let arn = model_arn.as_str();
+        prop_assert_eq!(pattern.matches(&model_arn), iam_matches(&text, arn), "{} {}", text, arn);
         let fields = Vec::from_iter(place.split(':'));
         prop_assert_eq!(pattern.matches_region("us-east-1"), iam_matches(fields[3], "us-east-1"), "{}", text);
         prop_assert_eq!(pattern.matches_account("123456789012"), iam_matches(fields[4], "123456789012"), "{}", text);
@@ -519,7 +521,8 @@ proptest! {
         prop_assert!(placed.region().is_some() && placed.account().is_some());
         if pattern.matches_region("us-east-1") && pattern.matches_account("123456789012") {
             prop_assert!(iam_matches(&text, placed.as_str()), "{} {}", text, placed.as_str());
-            prop_assert_eq!(placed.matches(&model_arn), pattern.matches(&model_arn), "{} {}", text, model_arn.as_str());
+            let found = placed.matches(&model_arn);
+            prop_assert_eq!(found, pattern.matches(&model_arn), "{} {}", text, arn);
         }
     }
 

@@ -165,8 +165,8 @@ impl Queue {
         }
     }
 
-    /// Adds a call that is to be made as soon as it has its turn, but not before this time, if there
-    /// is one.
+    /// Adds a call that is to be made as soon as it has its turn, but not before this time, if
+    /// there is one.
     pub(crate) fn push(
         &mut self,
         scope: ScopeId,
@@ -174,11 +174,7 @@ impl Queue {
         not_before: Option<Instant>,
     ) -> CallId {
         let id = CallId(self.number());
-        let call = Call::new(id, scope, request);
-        match not_before {
-            Some(at) => self.set_timer(at, Timer::Retry(call)),
-            None => self.wait(call),
-        }
+        self.put(Call::new(id, scope, request), not_before);
         id
     }
 
@@ -234,8 +230,8 @@ impl Queue {
         pool.is_none_or(|pool| pool.ready.len() < MOST_READY) && known.is_none_or(Region::has_room)
     }
 
-    /// Notes how an attempt ended. Retries the call if it has to be, and has the next page of a list
-    /// read. Returns nothing if there is no such attempt.
+    /// Notes how an attempt ended. Retries the call if it has to be, and has the next page of a
+    /// list read. Returns nothing if there is no such attempt.
     pub(crate) fn ended(
         &mut self,
         id: CallId,
@@ -272,10 +268,7 @@ impl Queue {
         let error = result.err()?;
         let retried = call.retried(&error);
         call.last_error = Some(error);
-        match pause {
-            Some(pause) => self.set_timer(now + pause, Timer::Retry(call)),
-            None => self.wait(call),
-        }
+        self.put(call, pause.map(|pause| now + pause));
         Some(Ended::Retried(retried))
     }
 
@@ -305,37 +298,39 @@ impl Queue {
     fn go_on(
         &mut self,
         mut call: Call,
-        result: Result<Response, CallError>,
+        mut result: Result<Response, CallError>,
         now: Instant,
     ) -> Ended {
-        let then = match &result {
+        let then = match &mut result {
             Ok(response) if response.next_token.is_none() => Continuation::End,
-            Ok(response) => call.pages().after(response.next_token.clone()),
+            Ok(response) => call.pages().after(response.next_token.take()),
             Err(error) => call.pages().after_error(error),
         };
         let result = result.map(|response| response.content);
-        let (scope, request) = (call.scope, call.request.clone());
-        let rest = match then {
-            Continuation::End => Rest::Nothing,
-            Continuation::Next => {
-                self.wait(call.for_page());
-                Rest::Pages
+        let pause = match then {
+            Continuation::End => {
+                return Ended::Step(Step {
+                    scope: call.scope,
+                    request: call.request,
+                    result,
+                    rest: Rest::Nothing,
+                });
             }
-            Continuation::Restart(pause) => {
-                let retried = result.as_ref().err().map(|error| call.retried(error));
-                self.set_timer(now + pause, Timer::Retry(call.for_page()));
-                if let Some(retried) = retried {
-                    return Ended::Retried(retried);
-                }
-                Rest::Pages
-            }
+            Continuation::Next => None,
+            Continuation::Restart(pause) => Some(pause),
         };
-        Ended::Step(Step {
-            scope,
-            request,
-            result,
-            rest,
-        })
+        let retried = result.as_ref().err().map(|error| call.retried(error));
+        let (scope, request) = (call.scope, call.request.clone());
+        self.put(call.for_page(), pause.map(|pause| now + pause));
+        match retried {
+            Some(retried) => Ended::Retried(retried),
+            None => Ended::Step(Step {
+                scope,
+                request,
+                result,
+                rest: Rest::Pages,
+            }),
+        }
     }
 
     fn number(&mut self) -> u64 {
@@ -346,6 +341,14 @@ impl Queue {
     fn set_timer(&mut self, at: Instant, timer: Timer) {
         let number = self.number();
         self.timers.insert((at, number), timer);
+    }
+
+    /// Has a call wait until this time, if there is one, and then behind those of its lane.
+    fn put(&mut self, call: Call, not_before: Option<Instant>) {
+        match not_before {
+            Some(at) => self.set_timer(at, Timer::Retry(call)),
+            None => self.wait(call),
+        }
     }
 
     /// Has a call wait behind those of its lane.

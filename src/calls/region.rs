@@ -68,6 +68,7 @@ impl Region {
     pub(super) fn is_full(&self) -> bool {
         self.is_silent() && self.in_flight >= MOST_IN_SILENT_REGION
     }
+
     /// Whether a further scope may begin there.
     pub(super) fn has_room(&self) -> bool {
         self.parked.len() < MOST_PARKED

@@ -1,4 +1,5 @@
-//! Why models may still be running: failures, their codes and their messages, and lookups that failed.
+//! Why models may still be running: failures, their codes and their messages, and lookups that
+//! failed.
 
 use std::borrow::Cow;
 use std::fmt;

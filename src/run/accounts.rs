@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::assignment::{Assignment, Pattern};
 use crate::arn::AccountId;
+use crate::calls::error::CallError;
 use crate::calls::queue::{Queue, Rest, Step};
 use crate::calls::request::{Request, ScopeId};
 use crate::calls::response::{Account, Content};
@@ -100,7 +101,10 @@ impl<'a> AccountList<'a> {
                     self.add_unit(unit, queue);
                 }
             }
-            Ok(_) => {}
+            Ok(_) => {
+                let error = CallError::unreadable(page.request.operation());
+                self.fail(&page.request, error.into());
+            }
             Err(error) => self.fail(&page.request, error.into()),
         }
         Vec::new()
@@ -191,7 +195,6 @@ mod tests {
     use tokio::time::Instant;
 
     use crate::arn::ModelPattern;
-    use crate::calls::error::CallError;
     use crate::calls::queue::{CallId, Ended};
     use crate::calls::response::Response;
     use crate::calls::retry::ATTEMPT_LIMIT;

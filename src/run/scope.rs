@@ -290,17 +290,16 @@ impl<'a> Scope<'a> {
             (Request::DescribeProjectVersions { project, models }, Content::Versions(versions))
                 if models.is_empty() =>
             {
+                let versions = versions.into_iter();
+                let found = versions.filter_map(|it| self.discovery.find(&project, it));
+                let found: Vec<FoundModel> = found.collect();
+                if !found.is_empty() {
+                    self.checks.know(&project);
+                }
                 let may_be_exempt = self.assignment.settings.keep_running_tag.is_some();
-                for version in versions {
-                    if let Some(found) = self.discovery.find(&project, version) {
-                        let FoundModel {
-                            model_arn,
-                            description,
-                        } = found;
-                        self.checks.know(&project);
-                        let model = Model::found(description, may_be_exempt, now);
-                        self.add_model(model_arn, model, now);
-                    }
+                for found in found {
+                    let model = Model::found(found.description, may_be_exempt, now);
+                    self.add_model(found.model_arn, model, now);
                 }
             }
             (Request::DescribeProjectVersions { project, models }, Content::Versions(versions)) => {

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::assignment::{Assignment, Pattern, ScopeKey, Targets};
 use super::scope::{Scope, ScopeReport};
 use crate::calls::error::CallError;
+use crate::calls::operation::Operation;
 use crate::calls::queue::{Queue, Step, Unfinished};
 use crate::calls::request::{Request, ScopeId};
 use crate::calls::response::{Content, Session};
@@ -97,8 +98,16 @@ pub(super) struct Scopes<'a> {
     /// The scopes that more patterns may be added to, which do not end before that is settled.
     extensible: HashMap<ScopeKey, ScopeId>,
     ended: Vec<EndedScope<'a>>,
-    /// How many lines the log may still need for all of them.
+    open: Open,
+}
+
+/// What is still to be done in all scopes.
+#[derive(Debug, Default)]
+struct Open {
+    /// How many lines the log may still need for them.
     lines: usize,
+    /// How many of them have more to do than to find who started their models.
+    unsettled: usize,
 }
 
 impl<'a> Scopes<'a> {
@@ -112,7 +121,7 @@ impl<'a> Scopes<'a> {
             ready: VecDeque::new(),
             extensible: HashMap::new(),
             ended: Vec::new(),
-            lines: 0,
+            open: Open::default(),
         }
     }
 
@@ -126,7 +135,8 @@ impl<'a> Scopes<'a> {
     ) -> ScopeId {
         self.last_id += 1;
         let id = ScopeId(self.last_id);
-        self.lines += targets.lines();
+        self.open.lines += targets.lines();
+        self.open.unsettled += 1;
         self.accounts.insert(AccountKey {
             partition: Arc::clone(&key.partition),
             account: Arc::clone(&key.account),
@@ -181,12 +191,13 @@ impl<'a> Scopes<'a> {
         if let Some(&id) = self.extensible.get(&key)
             && let Some(scope) = self.scopes.get_mut(&id)
         {
-            self.lines += patterns.len();
             match scope {
-                ScopeState::Pending(scope) => scope.targets.patterns.extend(patterns),
-                ScopeState::Begun(scope) => {
-                    scope.add_patterns(patterns);
-                    make_calls(id, scope, queue);
+                ScopeState::Pending(scope) => {
+                    self.open.lines += patterns.len();
+                    scope.targets.patterns.extend(patterns);
+                }
+                ScopeState::Begun(_) => {
+                    self.change(id, queue, |scope| scope.add_patterns(patterns));
                 }
             }
             return;
@@ -209,13 +220,12 @@ impl<'a> Scopes<'a> {
 
     /// Whether nothing is left to do but to find who started the models.
     pub(super) fn are_settled(&self) -> bool {
-        let mut scopes = self.scopes.values();
-        scopes.all(|scope| matches!(scope, ScopeState::Begun(scope) if scope.is_settled()))
+        self.open.unsettled == 0
     }
 
     /// How many lines the log may still need for them.
     pub(super) fn lines(&self) -> usize {
-        self.lines
+        self.open.lines
     }
 
     /// In how many accounts the scopes are.
@@ -239,11 +249,10 @@ impl<'a> Scopes<'a> {
         };
         let region = Arc::clone(&key.region);
         queue.open(id, &region);
-        let mut scope = Scope::new(self.assignment, key, now);
-        scope.add(targets, now);
-        make_calls(id, &mut scope, queue);
-        self.lines += scope.lines();
+        let scope = Scope::new(self.assignment, key, now);
+        self.open.add(&scope);
         self.scopes.insert(id, ScopeState::Begun(Box::new(scope)));
+        self.change(id, queue, |scope| scope.add(targets, now));
         Some(Opened {
             id,
             region,
@@ -255,7 +264,10 @@ impl<'a> Scopes<'a> {
     fn take_session(&mut self, role_arn: &str, result: Result<Content, CallError>, now: Instant) {
         let role = match result {
             Ok(Content::Session(session)) => Role::Assumed(session),
-            Ok(_) => return,
+            Ok(_) => {
+                let error = CallError::unreadable(Operation::AssumeRole);
+                Role::Failed(Failure::unreachable(role_arn, &error))
+            }
             Err(error) => Role::Failed(Failure::unreachable(role_arn, &error)),
         };
         self.set_role(role_arn, role, now);
@@ -267,17 +279,11 @@ impl<'a> Scopes<'a> {
             return self.take_session(role_arn, step.result, now);
         }
         let id = step.scope;
-        let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) else {
-            return;
-        };
-        self.lines -= scope.lines();
         // A bug that one response triggers must not keep the models of others running unsaid.
         let taken = catch_unwind(AssertUnwindSafe(|| {
-            scope.take(step, now);
-            make_calls(id, scope, queue);
+            self.change(id, queue, |scope| scope.take(step, now));
         }));
         if taken.is_ok() {
-            self.lines += scope.lines();
             self.end_if_done(id, now);
         } else if let Some(ScopeState::Begun(scope)) = self.scopes.remove(&id) {
             let report = scope.fail(&CallError::Panicked.into());
@@ -287,10 +293,7 @@ impl<'a> Scopes<'a> {
 
     /// Has a scope do what it wanted to be woken for.
     pub(super) fn wake(&mut self, id: ScopeId, queue: &mut Queue, now: Instant, due: Instant) {
-        if let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) {
-            scope.wake(now, due);
-            make_calls(id, scope, queue);
-        }
+        self.change(id, queue, |scope| scope.wake(now, due));
     }
 
     /// Notes that a call did not end in time.
@@ -300,7 +303,10 @@ impl<'a> Scopes<'a> {
             let failure = failure.context(&format!("{role_arn} was not assumed"));
             self.set_role(&role_arn, Role::Failed(failure), now);
         } else if let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&call.scope) {
+            // No further calls follow.
+            self.open.remove(scope);
             scope.give_up(call.request, call.last_failure);
+            self.open.add(scope);
         }
     }
 
@@ -309,9 +315,7 @@ impl<'a> Scopes<'a> {
         let ids: Vec<ScopeId> = self.scopes.keys().copied().collect();
         for id in ids {
             self.fail(id, &Failure::out_of_time(None), Extent::Region, now);
-            if let Some(ScopeState::Begun(scope)) = self.scopes.remove(&id) {
-                self.note_end(id, scope.end(now), Extent::Region);
-            }
+            self.end_one(id, now);
         }
     }
 
@@ -373,7 +377,8 @@ impl<'a> Scopes<'a> {
         let Some(ScopeState::Pending(scope)) = self.scopes.remove(&id) else {
             return None;
         };
-        self.lines -= scope.targets.lines();
+        self.open.lines -= scope.targets.lines();
+        self.open.unsettled -= 1;
         Some(scope)
     }
 
@@ -384,10 +389,32 @@ impl<'a> Scopes<'a> {
         if !scope.is_done() || self.extensible.get(&scope.key) == Some(&id) {
             return;
         }
+        self.end_one(id, now);
+    }
+
+    /// Ends a scope that has begun.
+    fn end_one(&mut self, id: ScopeId, now: Instant) {
         if let Some(ScopeState::Begun(scope)) = self.scopes.remove(&id) {
-            self.lines -= scope.lines();
+            self.open.remove(&scope);
             self.note_end(id, scope.end(now), Extent::Region);
         }
+    }
+
+    /// Changes a scope that has begun, adds the calls that it then wants made, and has it woken
+    /// when it wants to be.
+    fn change(&mut self, id: ScopeId, queue: &mut Queue, change: impl FnOnce(&mut Scope<'a>)) {
+        let Some(ScopeState::Begun(scope)) = self.scopes.get_mut(&id) else {
+            return;
+        };
+        self.open.remove(scope);
+        change(scope);
+        for call in scope.take_calls() {
+            queue.push(id, call.request, call.not_before);
+        }
+        if let Some(at) = scope.take_wake() {
+            queue.wake(at, id);
+        }
+        self.open.add(scope);
     }
 
     fn note_end(&mut self, id: ScopeId, report: ScopeReport<'a>, extent: Extent) {
@@ -395,13 +422,17 @@ impl<'a> Scopes<'a> {
     }
 }
 
-/// Adds the calls that a scope wants made, and has it woken when it wants to be.
-fn make_calls(id: ScopeId, scope: &mut Scope, queue: &mut Queue) {
-    for call in scope.take_calls() {
-        queue.push(id, call.request, call.not_before);
+impl Open {
+    /// Adds what is to be done in a scope that has begun.
+    fn add(&mut self, scope: &Scope) {
+        self.lines += scope.lines();
+        self.unsettled += usize::from(!scope.is_settled());
     }
-    if let Some(at) = scope.take_wake() {
-        queue.wake(at, id);
+
+    /// Removes what was to be done in it.
+    fn remove(&mut self, scope: &Scope) {
+        self.lines -= scope.lines();
+        self.unsettled -= usize::from(!scope.is_settled());
     }
 }
 
