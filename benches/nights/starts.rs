@@ -31,7 +31,7 @@ struct Night {
     setting: Setting,
     runs: usize,
     /// How much later the last stop may come, in seconds, whatever becomes of the lookups. Where
-    /// they hang in many accounts, each has a connection of its own.
+    /// they hang in many accounts, each has its own connection.
     stop: f64,
     /// The most seconds that the response may take, of those that it takes without lookups.
     bar: fn(f64) -> f64,
