@@ -190,7 +190,7 @@ fn others_who_may_ask(view: &View, operation: Operation) -> usize {
 fn may_be_made(view: &View, call: &Call) -> Result<(), &'static str> {
     let of_another_region = |arn: &String| arn.split(':').nth(3) != Some(&call.region);
     match call.operation {
-        Operation::StartProjectVersion | Operation::Unknown => Err("the program has no such call"),
+        Operation::Unknown => Err("the program has no such call"),
         Operation::DescribeProjects => Ok(()),
         Operation::LookupEvents => match view.night.history {
             Some(_) => Ok(()),

@@ -1,7 +1,6 @@
 //! The emulator as a test holds it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::{self, Write};
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,32 +9,23 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 
 use crate::arn::RoleArn;
+use crate::call::{self, Shared};
 use crate::clock::Clock;
-use crate::denial::Denial;
-use crate::fault::Fault;
-use crate::model::Model;
+use crate::faults::{Denial, Fault, Faults, Quota};
+use crate::identity::Role;
+use crate::models::{CUSTOM_LABELS, Model};
 use crate::operation::{Operation, Service};
 use crate::operations::lookup_events::StartEvent;
 use crate::organization::{Account, Organization, OrganizationalUnit};
 use crate::page::ListEnd;
-use crate::quota::Quota;
 use crate::record::{Call, Change};
-use crate::role::Role;
 use crate::server::Server;
-use crate::service::{self, Shared};
 
 /// A running emulator. Clones are handles of the same one; its server ends with the last of them.
 #[derive(Clone)]
 pub struct Emulator {
     shared: Arc<Shared>,
     server: Option<Arc<Server>>,
-}
-
-impl fmt::Debug for Emulator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = f.debug_struct("Emulator");
-        text.field("url", &self.url()).finish_non_exhaustive()
-    }
 }
 
 impl Emulator {
@@ -50,7 +40,7 @@ impl Emulator {
     /// An emulator without a server, for calls through [`Emulator::router`].
     pub fn in_process() -> Self {
         Self {
-            shared: Arc::new(Shared::new()),
+            shared: Arc::default(),
             server: None,
         }
     }
@@ -66,12 +56,12 @@ impl Emulator {
     /// The HTTP interface as a tower service: for callers in the same process, and so for a paused
     /// clock. A broken connection is reported by [`ConnectionReset`](crate::ConnectionReset).
     pub fn router(&self) -> Router {
-        service::router(Arc::clone(&self.shared))
+        call::router(Arc::clone(&self.shared))
     }
 
     /// Adds a model, and its project if that does not exist; a model with the same ARN is replaced.
     pub fn add_model(&self, model: Model) {
-        self.shared.state().custom_labels.add_model(model);
+        self.shared.state().models.add_model(model);
     }
 
     /// Adds a project without models to the emulator's account, unless it exists. `feature` is
@@ -79,7 +69,7 @@ impl Emulator {
     pub fn add_project(&self, name: &str, region: &str, feature: &str) {
         let mut state = self.shared.state();
         let account = state.identities.account.clone();
-        let models = &mut state.custom_labels;
+        let models = &mut state.models;
         models.add_project(&account, name, region, feature);
     }
 
@@ -90,40 +80,25 @@ impl Emulator {
     pub fn add_namesake_project(&self, model_arn: &str, status: &str) -> Option<String> {
         let home = Model::new(model_arn).ok()?.arn.home;
         let mut state = self.shared.state();
-        Some(state.custom_labels.add_namesake_project(home, status))
+        Some(state.models.push_project(home, CUSTOM_LABELS, status))
     }
 
     /// The ARN of a model's project, which a client has to look up with DescribeProjects.
     pub fn project_arn(&self, model_arn: &str) -> Option<String> {
         let home = Model::new(model_arn).ok()?.arn.home;
         let state = self.shared.state();
-        Some(state.custom_labels.project_of(&home)?.arn.clone())
-    }
-
-    /// Sets the account of callers without a session, whose projects are listed for them;
-    /// `123456789012` at first.
-    pub fn set_account(&self, account: &str) {
-        self.shared.state().identities.account = account.to_owned();
-    }
-
-    /// Sets the role of callers without a session, by its name with its path; `stopper` at first.
-    pub fn set_caller_role(&self, role: &str) {
-        self.shared.state().identities.caller_role = role.to_owned();
+        Some(state.models.project_of(&home)?.arn.clone())
     }
 
     /// Adds a role that may be assumed; one of the same ARN is replaced.
     pub fn add_role(&self, role: Role) {
-        self.shared.state().identities.add_role(role);
-    }
-
-    /// Ends every session so far.
-    pub fn expire_sessions(&self) {
-        self.shared.state().identities.expire_sessions();
+        let roles = &mut self.shared.state().identities.roles;
+        roles.insert(role.arn.text.clone(), role);
     }
 
     /// Adds an account to the organization, or puts it into another state or place. The
     /// organization comes into being with its first account or unit, and has the emulator's account
-    /// for a management account; without one, its lists are answered with
+    /// for a management account; without one, its lists fail with
     /// `AWSOrganizationsNotInUseException`.
     pub fn add_account(&self, account: Account) {
         self.shared.state().organization().add_account(account);
@@ -142,7 +117,8 @@ impl Emulator {
     /// Lets another account than the management account read the organization.
     pub fn add_delegated_administrator(&self, account: &str) {
         let mut state = self.shared.state();
-        state.organization().add_delegated_administrator(account);
+        let administrators = &mut state.organization().delegated_administrators;
+        administrators.push(account.to_owned());
     }
 
     /// Whether Organizations returns an empty page before each page with items.
@@ -150,12 +126,11 @@ impl Emulator {
         self.shared.state().empty_pages = empty_pages;
     }
 
-    /// Adds a start to CloudTrail's event history, which also has every StartProjectVersion that is
-    /// called from now on.
+    /// Adds a start to CloudTrail's event history.
     pub fn add_start(&self, start: &StartEvent) {
         let mut state = self.shared.state();
         let clock = state.clock;
-        state.trail.add(start, clock);
+        state.trail.add(start.clone(), clock);
     }
 
     /// How long after it happened an event is in the history; at once at first.
@@ -166,17 +141,17 @@ impl Emulator {
     /// Puts a model into a status now. `false` when there is no such model.
     pub fn set_status(&self, model_arn: &str, status: &str) -> bool {
         let mut state = self.shared.state();
-        state.custom_labels.set_status(model_arn, status)
+        state.models.set_status(model_arn, status)
     }
 
     /// How long a model stays STARTING, unless it says so itself; also for those that are now.
     pub fn set_start_takes(&self, duration: Duration) {
-        self.shared.state().custom_labels.start_takes = duration;
+        self.shared.state().models.takes.start = duration;
     }
 
     /// How long a model stays STOPPING, unless it says so itself; also for those that are now.
     pub fn set_stop_takes(&self, duration: Duration) {
-        self.shared.state().custom_labels.stop_takes = duration;
+        self.shared.state().models.takes.stop = duration;
     }
 
     /// Puts another quota in force, with nothing used of it yet, for every operation of Rekognition
@@ -192,11 +167,11 @@ impl Emulator {
         self.shared.state().throttle.set_of(operation, quota);
     }
 
-    /// Sets the service's clock, which advances from there with tokio's time. Every answer has its
+    /// Sets the service's clock, which advances from there with tokio's time. Every response has its
     /// time in a `Date` header then; until then, the server puts the true time there, and
     /// in-process there is none.
     pub fn set_clock(&self, time: SystemTime) {
-        self.shared.state().clock = Some(Clock::showing(time));
+        self.shared.state().clock = Clock::showing(time);
     }
 
     /// What the operation's lists have for a `NextToken` on their last page.
@@ -218,8 +193,10 @@ impl Emulator {
     /// Refuses an action, such as `rekognition:StopProjectVersion`: on every resource, or on those
     /// whose ARN begins with `resource`.
     pub fn deny(&self, action: &str, resource: Option<&str>) {
-        let denial = Denial::new(action, resource);
-        self.shared.state().denials.push(denial);
+        self.shared.state().denials.push(Denial {
+            action: action.to_owned(),
+            resource: resource.map(str::to_owned),
+        });
     }
 
     /// Takes back every [`Emulator::deny`].
@@ -234,26 +211,24 @@ impl Emulator {
 
     /// Ends every fault; calls that hang go on hanging.
     pub fn clear_faults(&self) {
-        self.shared.state().faults.clear();
+        self.shared.state().faults = Faults::default();
     }
 
     /// A model's status now.
     pub fn status(&self, model_arn: &str) -> Option<String> {
         let mut state = self.shared.state();
-        state
-            .custom_labels
-            .model(model_arn)
-            .map(|it| it.status.clone())
+        let live = state.models.model(model_arn);
+        live.map(|live| live.model.status.clone())
     }
 
     /// Every model's status now, by ARN.
     pub fn statuses(&self) -> BTreeMap<String, String> {
-        self.shared.state().custom_labels.statuses()
+        self.shared.state().models.statuses()
     }
 
     /// Every change of a status up to now, by time. The status at first is no change.
     pub fn changes(&self) -> Vec<Change> {
-        self.shared.state().custom_labels.changes()
+        self.shared.state().models.changes()
     }
 
     /// Every call so far, in the order of arrival.
@@ -277,25 +252,12 @@ impl Emulator {
         roles.filter(|role| role.account == account).count()
     }
 
-    /// Calls to Rekognition by the emulator's account in this region that are in flight now.
+    /// Calls in this region that are in flight now.
     pub fn in_flight(&self, region: &str) -> usize {
         let state = self.shared.state();
-        let account = &state.identities.account;
-        state.record.in_flight_in(account, region).now
-    }
-
-    /// The most calls to Rekognition by the emulator's account in this region that were ever in
-    /// flight at once.
-    pub fn max_in_flight(&self, region: &str) -> usize {
-        let state = self.shared.state();
-        let account = &state.identities.account;
-        state.record.in_flight_in(account, region).max
-    }
-
-    /// The most calls to Rekognition by an account in a region that were ever in flight at once.
-    pub fn max_in_flight_in(&self, account: &str, region: &str) -> usize {
-        let state = self.shared.state();
-        state.record.in_flight_in(account, region).max
+        let calls = state.record.calls.iter();
+        let in_flight = calls.filter(|call| call.ended.is_none() && call.region == region);
+        in_flight.count()
     }
 
     /// Calls to a service, by all accounts in all regions, that are in flight now.
@@ -317,11 +279,11 @@ impl Emulator {
     /// Writes a line of JSON for each call that ends from now on: `operation`, `action`,
     /// `resources`, `region`, `access_key`, `account`, `answer`.
     pub fn record_to(&self, file: impl Write + Send + 'static) {
-        self.shared.state().record.write_to(Box::new(file));
+        self.shared.state().record.file = Some(Box::new(file));
     }
 
-    /// Waits until the condition holds. It is asked at once, and again whenever a call arrives, is
-    /// answered or ends.
+    /// Waits until the condition holds. It is asked at once, and again whenever a call arrives, has
+    /// its response or ends.
     pub async fn wait_until(&self, mut condition: impl FnMut(&Emulator) -> bool) {
         loop {
             let mut moved = pin!(self.shared.moved.notified());
@@ -335,159 +297,64 @@ impl Emulator {
     }
 }
 
-/// An emulator that has not started. Every setter has its counterpart on [`Emulator`].
+/// An emulator that has not started. Most of its setters are [`Emulator`]'s.
 pub struct Builder {
     emulator: Emulator,
     port: u16,
 }
 
-impl Builder {
+setters!(Builder {
     /// [`Emulator::add_model`].
-    pub fn model(self, model: Model) -> Self {
-        self.emulator.add_model(model);
-        self
-    }
+    model(builder, model: Model) => builder.emulator.add_model(model);
+    /// [`Emulator::add_role`].
+    role(builder, role: Role) => builder.emulator.add_role(role);
+    /// [`Emulator::add_account`].
+    organization_account(builder, it: Account) => builder.emulator.add_account(it);
+    /// [`Emulator::add_organizational_unit`].
+    organizational_unit(builder, unit: OrganizationalUnit) =>
+        builder.emulator.add_organizational_unit(unit);
+    /// [`Emulator::set_management_account`].
+    management_account(builder, account: &str) => builder.emulator.set_management_account(account);
+    /// [`Emulator::set_empty_pages`].
+    empty_pages(builder, empty_pages: bool) => builder.emulator.set_empty_pages(empty_pages);
+    /// [`Emulator::set_start_takes`].
+    start_takes(builder, duration: Duration) => builder.emulator.set_start_takes(duration);
+    /// [`Emulator::set_stop_takes`].
+    stop_takes(builder, duration: Duration) => builder.emulator.set_stop_takes(duration);
+    /// [`Emulator::set_quota`].
+    quota(builder, quota: Quota) => builder.emulator.set_quota(Some(quota));
+    /// [`Emulator::set_operation_quota`].
+    operation_quota(builder, operation: Operation, quota: Quota) =>
+        builder.emulator.set_operation_quota(operation, Some(quota));
+    /// [`Emulator::set_latency`].
+    latency(builder, latency: Duration) => builder.emulator.set_latency(latency);
+    /// [`Emulator::deny`].
+    deny(builder, action: &str, resource: Option<&str>) => builder.emulator.deny(action, resource);
+    /// [`Emulator::add_fault`].
+    fault(builder, fault: Fault) => builder.emulator.add_fault(fault);
+    /// [`Emulator::record_to`].
+    record_to(builder, file: impl Write + Send + 'static) => builder.emulator.record_to(file);
+    /// The account of callers without a session; `123456789012` by default.
+    account(builder, account: &str) =>
+        builder.emulator.shared.state().identities.account = account.to_owned();
+    /// The port to listen on; any that is free by default.
+    port(builder, port: u16) => builder.port = port;
+});
 
+impl Builder {
     /// Adds many models.
     pub fn models(self, models: impl IntoIterator<Item = Model>) -> Self {
         models.into_iter().fold(self, Self::model)
     }
 
-    /// [`Emulator::add_project`]; set the account first.
-    pub fn project(self, name: &str, region: &str, feature: &str) -> Self {
-        self.emulator.add_project(name, region, feature);
-        self
-    }
-
-    /// [`Emulator::set_account`].
-    pub fn account(self, account: &str) -> Self {
-        self.emulator.set_account(account);
-        self
-    }
-
-    /// [`Emulator::set_caller_role`].
-    pub fn caller_role(self, role: &str) -> Self {
-        self.emulator.set_caller_role(role);
-        self
-    }
-
-    /// [`Emulator::add_role`].
-    pub fn role(self, role: Role) -> Self {
-        self.emulator.add_role(role);
-        self
-    }
-
-    /// [`Emulator::add_account`].
-    pub fn organization_account(self, account: Account) -> Self {
-        self.emulator.add_account(account);
-        self
-    }
-
-    /// [`Emulator::add_organizational_unit`].
-    pub fn organizational_unit(self, unit: OrganizationalUnit) -> Self {
-        self.emulator.add_organizational_unit(unit);
-        self
-    }
-
-    /// [`Emulator::set_management_account`].
-    pub fn management_account(self, account: &str) -> Self {
-        self.emulator.set_management_account(account);
-        self
-    }
-
-    /// [`Emulator::add_delegated_administrator`].
-    pub fn delegated_administrator(self, account: &str) -> Self {
-        self.emulator.add_delegated_administrator(account);
-        self
-    }
-
-    /// [`Emulator::set_empty_pages`].
-    pub fn empty_pages(self, empty_pages: bool) -> Self {
-        self.emulator.set_empty_pages(empty_pages);
-        self
-    }
-
     /// [`Emulator::add_start`], for each of these.
     pub fn starts(self, starts: impl IntoIterator<Item = StartEvent>) -> Self {
-        starts
-            .into_iter()
-            .for_each(|it| self.emulator.add_start(&it));
+        let mut starts = starts.into_iter();
+        starts.by_ref().for_each(|it| self.emulator.add_start(&it));
         self
     }
 
-    /// [`Emulator::set_event_delay`].
-    pub fn event_delay(self, delay: Duration) -> Self {
-        self.emulator.set_event_delay(delay);
-        self
-    }
-
-    /// [`Emulator::set_start_takes`].
-    pub fn start_takes(self, duration: Duration) -> Self {
-        self.emulator.set_start_takes(duration);
-        self
-    }
-
-    /// [`Emulator::set_stop_takes`].
-    pub fn stop_takes(self, duration: Duration) -> Self {
-        self.emulator.set_stop_takes(duration);
-        self
-    }
-
-    /// [`Emulator::set_quota`].
-    pub fn quota(self, quota: Quota) -> Self {
-        self.emulator.set_quota(Some(quota));
-        self
-    }
-
-    /// [`Emulator::set_operation_quota`].
-    pub fn operation_quota(self, operation: Operation, quota: Quota) -> Self {
-        self.emulator.set_operation_quota(operation, Some(quota));
-        self
-    }
-
-    /// [`Emulator::set_clock`].
-    pub fn clock(self, time: SystemTime) -> Self {
-        self.emulator.set_clock(time);
-        self
-    }
-
-    /// [`Emulator::set_list_end`].
-    pub fn list_end(self, operation: Operation, end: ListEnd) -> Self {
-        self.emulator.set_list_end(operation, end);
-        self
-    }
-
-    /// [`Emulator::set_latency`].
-    pub fn latency(self, latency: Duration) -> Self {
-        self.emulator.set_latency(latency);
-        self
-    }
-
-    /// [`Emulator::deny`].
-    pub fn deny(self, action: &str, resource: Option<&str>) -> Self {
-        self.emulator.deny(action, resource);
-        self
-    }
-
-    /// [`Emulator::add_fault`].
-    pub fn fault(self, fault: Fault) -> Self {
-        self.emulator.add_fault(fault);
-        self
-    }
-
-    /// [`Emulator::record_to`].
-    pub fn record_to(self, file: impl Write + Send + 'static) -> Self {
-        self.emulator.record_to(file);
-        self
-    }
-
-    /// The port to listen on; any that is free by default.
-    pub fn port(mut self, port: u16) -> Self {
-        self.port = port;
-        self
-    }
-
-    /// Starts the server on `127.0.0.1`, in a task of its own.
+    /// Starts the server on `127.0.0.1`, in its own task.
     ///
     /// # Errors
     /// What the operating system says when it does not give the port, such as

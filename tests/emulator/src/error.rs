@@ -1,81 +1,72 @@
-//! An error answer of a service.
+//! An error of a service: its code and its message.
 
 use crate::operation::Service;
 
-/// An error of a service: its code, its message, and the HTTP status that carries it.
+/// An error of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServiceError {
     pub(crate) code: String,
     pub(crate) message: String,
-    pub(crate) http_status: u16,
 }
 
 impl ServiceError {
-    /// An error with the HTTP status that the service documents for its code.
     pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
         Self {
             code: code.to_owned(),
             message: message.into(),
-            http_status: documented_status(code),
         }
     }
 
     /// The same error under the code that the service has for it: errors are made under
     /// Rekognition's.
-    pub(crate) fn of(mut self, service: Service) -> Self {
+    pub(crate) fn of(self, service: Service) -> Self {
+        const THROTTLED: [&str; 2] = [
+            "ThrottlingException",
+            "ProvisionedThroughputExceededException",
+        ];
         let code = match (service, self.code.as_str()) {
-            (Service::Organizations, "InvalidParameterException") => "InvalidInputException",
-            (Service::Organizations, "InvalidPaginationTokenException") => "InvalidInputException",
+            (Service::Organizations, code) if THROTTLED.contains(&code) => {
+                "TooManyRequestsException"
+            }
+            (Service::CloudTrail, code) if THROTTLED.contains(&code) => "ThrottlingException",
+            (Service::Sts, code) if THROTTLED.contains(&code) => "Throttling",
             (
                 Service::Organizations,
-                "ThrottlingException" | "ProvisionedThroughputExceededException",
-            ) => "TooManyRequestsException",
+                "InvalidParameterException" | "InvalidPaginationTokenException",
+            ) => "InvalidInputException",
             (Service::CloudTrail, "InvalidParameterException") => "InvalidMaxResultsException",
             (Service::CloudTrail, "InvalidPaginationTokenException") => "InvalidNextTokenException",
-            (
-                Service::CloudTrail,
-                "ThrottlingException" | "ProvisionedThroughputExceededException",
-            ) => "ThrottlingException",
             (Service::Sts, "AccessDeniedException") => "AccessDenied",
             (Service::Sts, "ExpiredTokenException") => "ExpiredToken",
             (Service::Sts, "InvalidParameterException") => "ValidationError",
             (Service::Sts, "MissingAuthenticationTokenException") => "MissingAuthenticationToken",
-            (Service::Sts, "SerializationException") => "MalformedQueryString",
-            (Service::Sts, "ThrottlingException" | "ProvisionedThroughputExceededException") => {
-                "Throttling"
-            }
             (Service::Sts, "UnknownOperationException") => "InvalidAction",
             (Service::Sts, "UnrecognizedClientException") => "InvalidClientTokenId",
             _ => return self,
         };
-        self.http_status = match service {
-            Service::CloudTrail => 400,
-            _ => documented_status(code),
-        };
-        self.code = code.to_owned();
-        self
+        Self::new(code, self.message)
     }
 
     /// A value that violates a documented constraint of a request's member.
     pub(crate) fn constraint(value: &str, member: &str, constraint: &str) -> Self {
+        // As the service's messages spell a member: with a small first letter.
+        let mut member = member.to_owned();
+        if let Some(first) = member.get_mut(..1) {
+            first.make_ascii_lowercase();
+        }
         Self::new(
             "InvalidParameterException",
             format!(
-                "1 validation error detected: Value '{value}' at '{member}' failed to satisfy \
+                "1 validation error detected: Value {value} at '{member}' failed to satisfy \
                  constraint: {constraint}"
             ),
         )
     }
 
-    /// A required member that is missing.
-    pub(crate) fn missing(member: &str) -> Self {
-        Self::new(
-            "InvalidParameterException",
-            format!(
-                "1 validation error detected: Value null at '{member}' failed to satisfy \
-                 constraint: Member must not be null"
-            ),
-        )
+    /// A text that does not match a member's pattern.
+    pub(crate) fn pattern(value: &str, member: &str, pattern: &str) -> Self {
+        let constraint = format!("Member must satisfy regular expression pattern: {pattern}");
+        Self::constraint(&format!("'{value}'"), member, &constraint)
     }
 
     /// A body, or a member of it, of a type that cannot be read.
@@ -85,23 +76,22 @@ impl ServiceError {
 
     /// A resource that does not exist.
     pub(crate) fn not_found(arn: &str) -> Self {
-        Self::new(
-            "ResourceNotFoundException",
-            format!("The resource {arn} was not found"),
-        )
+        let message = format!("The resource {arn} was not found");
+        Self::new("ResourceNotFoundException", message)
     }
 }
 
 /// The HTTP status of an error code, by the services' references: 500 where the caller is not to
 /// blame.
-pub(crate) fn documented_status(code: &str) -> u16 {
+pub(crate) fn documented_status(service: Service, code: &str) -> u16 {
     match code {
-        "InternalServerError" | "ThrottlingException" => 500,
-        "InternalFailure" | "ServiceException" => 500,
+        "ThrottlingException" if service == Service::Rekognition => 500,
+        "InternalServerError" | "InternalFailure" | "ServiceException" => 500,
         "AccessDenied"
         | "ExpiredToken"
         | "InvalidClientTokenId"
         | "MissingAuthenticationToken"
+        | "RegionDisabledException"
         | "SignatureDoesNotMatch" => 403,
         _ => 400,
     }

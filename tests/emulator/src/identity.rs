@@ -1,12 +1,58 @@
-//! Who calls: the identity behind an access key, and the sessions that STS gave out.
+//! Who calls: roles, the sessions of them that STS gave out, and everyone else.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::arn::{InvalidArn, RoleArn};
 use crate::error::ServiceError;
-use crate::role::Role;
+
+/// An IAM role, and who may assume it; initially no one.
+#[derive(Debug, Clone)]
+pub struct Role {
+    pub(crate) arn: RoleArn,
+    principals: Vec<String>,
+    external_id: Option<String>,
+}
+
+impl Role {
+    /// A role that trusts no one.
+    ///
+    /// # Errors
+    /// [`InvalidArn`] when `arn` is not a role's.
+    pub fn new(arn: &str) -> Result<Self, InvalidArn> {
+        Ok(Self {
+            arn: RoleArn::parse(arn)?,
+            principals: Vec::new(),
+            external_id: None,
+        })
+    }
+
+    pub(crate) fn admits(&self, caller: &Identity, external_id: Option<&str>) -> bool {
+        let root = |principal: &str| {
+            let account = principal.strip_suffix(":root")?.rsplit(':').next()?;
+            Some(account == caller.account)
+        };
+        let is_caller = |principal: &String| {
+            principal == "*"
+                || *principal == caller.account
+                || *principal == caller.role_arn
+                || *principal == caller.arn
+                || root(principal) == Some(true)
+        };
+        self.principals.iter().any(is_caller)
+            && (self.external_id.as_deref()).is_none_or(|it| external_id == Some(it))
+    }
+}
+
+setters!(Role {
+    /// Trusts a principal too: an account, as its ID or as `arn:aws:iam::ID:root`; a role, by its
+    /// ARN; one session of a role, by its ARN; or everyone, as `*`.
+    trusts(role, principal: &str) => role.principals.push(principal.to_owned());
+    /// Trusts only those who give this external ID.
+    external_id(role, external_id: &str) => role.external_id = Some(external_id.to_owned());
+});
 
 /// Who a call acts as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,120 +64,73 @@ pub(crate) struct Identity {
     pub(crate) role_arn: String,
 }
 
-impl Identity {
-    /// The names of the role and of the session.
-    pub(crate) fn role_and_session(&self) -> Option<(&str, &str)> {
-        self.arn.split_once(":assumed-role/")?.1.split_once('/')
-    }
-}
-
-/// The roles that exist and the sessions of them; everyone else is one session of the caller's
-/// role.
+/// The roles that exist and the sessions of them; everyone else is one session of the role
+/// `stopper`.
 #[derive(Debug)]
 pub(crate) struct Identities {
     /// The account of everyone without a session.
     pub(crate) account: String,
-    /// The role of everyone without a session, with its path.
-    pub(crate) caller_role: String,
-    roles: HashMap<String, Role>,
+    /// By their ARNs.
+    pub(crate) roles: HashMap<String, Role>,
     sessions: HashMap<String, Session>,
-}
-
-/// The credentials of a session, as AssumeRole returns them.
-#[derive(Debug, Clone)]
-pub(crate) struct Credentials {
-    pub(crate) access_key: String,
-    pub(crate) secret_key: String,
-    pub(crate) token: String,
 }
 
 #[derive(Debug)]
 struct Session {
     identity: Identity,
     token: String,
-    /// None if that is too far away.
-    expires_at: Option<Instant>,
+    expires_at: Instant,
 }
 
-impl Identities {
-    pub(crate) fn new() -> Self {
+impl Default for Identities {
+    fn default() -> Self {
         Self {
             account: "123456789012".to_owned(),
-            caller_role: "stopper".to_owned(),
             roles: HashMap::new(),
             sessions: HashMap::new(),
         }
     }
+}
 
-    pub(crate) fn add_role(&mut self, role: Role) {
-        self.roles.insert(role.arn.text.clone(), role);
-    }
-
-    /// The role of that ARN.
-    pub(crate) fn role(&self, arn: &str) -> Option<&Role> {
-        self.roles.get(arn)
-    }
-
-    /// Begins a session of the role.
-    pub(crate) fn begin_session(&mut self, identity: Identity, length: Duration) -> Credentials {
-        let number = self.sessions.len() + 1;
-        let access_key = format!("ASIAEMULATOR{number:08}");
+impl Identities {
+    /// Begins a session, and gives its access key and its token.
+    pub(crate) fn begin_session(
+        &mut self,
+        identity: Identity,
+        length: Duration,
+    ) -> (String, String) {
+        let access_key = format!("ASIAEMULATOR{:08}", self.sessions.len() + 1);
         let token = format!("session-token-of-{access_key}");
         let session = Session {
             identity,
             token: token.clone(),
-            expires_at: Instant::now().checked_add(length),
+            expires_at: Instant::now() + length,
         };
         self.sessions.insert(access_key.clone(), session);
-        Credentials {
-            secret_key: format!("secret-key-of-{access_key}"),
-            access_key,
-            token,
-        }
-    }
-
-    /// Ends every session so far.
-    pub(crate) fn expire_sessions(&mut self) {
-        let now = Instant::now();
-        for session in self.sessions.values_mut() {
-            session.expires_at = Some(now);
-        }
+        (access_key, token)
     }
 
     /// Who calls with this access key, be its session over or not.
     pub(crate) fn identity_of(&self, access_key: &str) -> Identity {
-        match self.sessions.get(access_key) {
-            Some(session) => session.identity.clone(),
-            None => self.caller(),
+        if let Some(session) = self.sessions.get(access_key) {
+            return session.identity.clone();
         }
-    }
-
-    /// Everybody without a session.
-    fn caller(&self) -> Identity {
-        let role_name = self.caller_role.rsplit('/').next().unwrap_or_default();
+        let account = &self.account;
         Identity {
-            account: self.account.clone(),
-            arn: format!(
-                "arn:aws:sts::{}:assumed-role/{role_name}/stopper",
-                self.account
-            ),
-            role_arn: format!("arn:aws:iam::{}:role/{}", self.account, self.caller_role),
+            account: account.clone(),
+            arn: format!("arn:aws:sts::{account}:assumed-role/stopper/stopper"),
+            role_arn: format!("arn:aws:iam::{account}:role/stopper"),
         }
     }
 
     /// Refuses a session's access key with another token than its own, or when the session is over.
     pub(crate) fn check(&self, access_key: &str, token: Option<&str>) -> Result<(), ServiceError> {
-        let Some(session) = self.sessions.get(access_key) else {
-            return Ok(());
-        };
-        if token != Some(&session.token) {
-            return Err(ServiceError::new(
+        match self.sessions.get(access_key) {
+            Some(session) if token != Some(&session.token) => Err(ServiceError::new(
                 "UnrecognizedClientException",
                 "The security token included in the request is invalid.",
-            ));
-        }
-        match session.expires_at {
-            Some(end) if end <= Instant::now() => Err(ServiceError::new(
+            )),
+            Some(session) if session.expires_at <= Instant::now() => Err(ServiceError::new(
                 "ExpiredTokenException",
                 "The security token included in the request is expired",
             )),

@@ -25,45 +25,58 @@
 //! # }
 //! ```
 //!
-//! There may be many accounts: STS and Organizations answer at the same address. A [`Role`] says
+//! There may be many accounts: STS and Organizations are at the same address. A [`Role`] says
 //! whom it trusts, an [`Account`] is one of the organization, and a call with the credentials of a
 //! session acts as the account of the session's role.
 //!
 //! All time is tokio's, so that an emulator in the same process ([`Emulator::in_process`]) runs on
 //! a paused clock. A status changes when it is read: nothing runs in the background but the server.
 
+/// Setters: each takes a value by its argument, and gives it back.
+macro_rules! setters {
+    ($type:ident {$(
+        $(#[$doc:meta])*
+        $name:ident($this:ident $(, $argument:ident: $of:ty)*) => $change:expr;
+    )*}) => {
+        impl $type {$(
+            $(#[$doc])*
+            // Some only call what they hold.
+            #[allow(unused_mut)]
+            pub fn $name(self $(, $argument: $of)*) -> Self {
+                let mut $this = self;
+                $change;
+                $this
+            }
+        )*}
+    };
+}
+
 mod arn;
+mod call;
 mod clock;
-mod custom_labels;
-mod denial;
 mod emulator;
 mod error;
-mod fault;
+mod faults;
 mod identity;
-mod model;
+mod models;
 mod operation;
 mod operations;
 mod organization;
 mod page;
-mod quota;
 mod record;
-mod reply;
 mod request;
-mod role;
 mod server;
-mod service;
-mod xml;
+mod wire;
 
 pub use arn::InvalidArn;
 pub use emulator::{Builder, Emulator};
-pub use fault::{Fault, FaultKind};
-pub use model::Model;
+pub use faults::{Fault, FaultKind, Quota, ThrottleWith};
+pub use identity::Role;
+pub use models::Model;
 pub use operation::{Operation, Service};
 pub use operations::lookup_events::{StartEvent, Starter};
 pub use organization::{Account, OrganizationalUnit, ROOT_ID};
 pub use page::ListEnd;
-pub use quota::{Quota, ThrottleWith};
 pub use record::{Answer, Call, Change};
-pub use reply::ConnectionReset;
 pub use request::Connection;
-pub use role::Role;
+pub use wire::ConnectionReset;

@@ -59,93 +59,71 @@ impl Service {
     }
 }
 
-/// An operation, under the service's own name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Operation {
+/// The operations by service, each under the service's own name.
+macro_rules! operations {
+    ($($(#[$meta:meta])* $name:ident: $service:ident,)*) => {
+        /// An operation, under the service's own name.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Operation {
+            $($(#[$meta])* $name,)*
+            /// Anything else that was asked for; the response is `UnknownOperationException`.
+            Unknown,
+        }
+
+        impl Operation {
+            /// Every operation that is served.
+            pub const ALL: [Operation; 9] = [$(Operation::$name),*];
+
+            /// The operation's service; Rekognition for an unknown one.
+            pub fn service(self) -> Service {
+                match self {
+                    $(Operation::$name => Service::$service,)*
+                    Operation::Unknown => Service::Rekognition,
+                }
+            }
+
+            /// The operation's name, as in `X-Amz-Target: RekognitionService.NAME` and
+            /// `Action=NAME`.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Operation::$name => stringify!($name),)*
+                    Operation::Unknown => "Unknown",
+                }
+            }
+        }
+    };
+}
+
+operations! {
     /// Stops a running model.
-    StopProjectVersion,
-    /// Starts a model.
-    StartProjectVersion,
+    StopProjectVersion: Rekognition,
     /// Lists projects, page by page.
-    DescribeProjects,
+    DescribeProjects: Rekognition,
     /// Lists a project's model versions, page by page.
-    DescribeProjectVersions,
+    DescribeProjectVersions: Rekognition,
     /// The tags of a model version.
-    ListTagsForResource,
+    ListTagsForResource: Rekognition,
     /// Gives a session of a role.
-    AssumeRole,
-    /// Who calls.
-    GetCallerIdentity,
+    AssumeRole: Sts,
     /// Lists the organization's accounts, page by page.
-    ListAccounts,
+    ListAccounts: Organizations,
     /// Lists the accounts directly under a root or an organizational unit, page by page.
-    ListAccountsForParent,
+    ListAccountsForParent: Organizations,
     /// Lists the organizational units directly under a root or another, page by page.
-    ListOrganizationalUnitsForParent,
-    /// Lists the organization's one root.
-    ListRoots,
+    ListOrganizationalUnitsForParent: Organizations,
     /// Lists the events of an account in a region, page by page.
-    LookupEvents,
-    /// Anything else that was asked for; answered with `UnknownOperationException`.
-    Unknown,
+    LookupEvents: CloudTrail,
 }
 
 impl Operation {
-    /// Every operation that is answered.
-    pub const ALL: [Operation; 12] = [
-        Operation::StopProjectVersion,
-        Operation::StartProjectVersion,
-        Operation::DescribeProjects,
-        Operation::DescribeProjectVersions,
-        Operation::ListTagsForResource,
-        Operation::AssumeRole,
-        Operation::GetCallerIdentity,
-        Operation::ListAccounts,
-        Operation::ListAccountsForParent,
-        Operation::ListOrganizationalUnitsForParent,
-        Operation::ListRoots,
-        Operation::LookupEvents,
-    ];
-
-    /// The operation's service; Rekognition for an unknown one.
-    pub fn service(self) -> Service {
-        match self {
-            Operation::AssumeRole | Operation::GetCallerIdentity => Service::Sts,
-            Operation::ListAccounts
-            | Operation::ListAccountsForParent
-            | Operation::ListOrganizationalUnitsForParent
-            | Operation::ListRoots => Service::Organizations,
-            Operation::LookupEvents => Service::CloudTrail,
-            _ => Service::Rekognition,
-        }
-    }
-
     /// Whether it is a list that comes page by page.
     pub(crate) fn is_list(self) -> bool {
-        matches!(
-            self,
-            Operation::DescribeProjects
-                | Operation::DescribeProjectVersions
-                | Operation::LookupEvents
-        ) || self.service() == Service::Organizations
-    }
-
-    /// The operation's name, as in `X-Amz-Target: RekognitionService.NAME` and `Action=NAME`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Operation::StopProjectVersion => "StopProjectVersion",
-            Operation::StartProjectVersion => "StartProjectVersion",
-            Operation::DescribeProjects => "DescribeProjects",
-            Operation::DescribeProjectVersions => "DescribeProjectVersions",
-            Operation::ListTagsForResource => "ListTagsForResource",
-            Operation::AssumeRole => "AssumeRole",
-            Operation::GetCallerIdentity => "GetCallerIdentity",
-            Operation::ListAccounts => "ListAccounts",
-            Operation::ListAccountsForParent => "ListAccountsForParent",
-            Operation::ListOrganizationalUnitsForParent => "ListOrganizationalUnitsForParent",
-            Operation::ListRoots => "ListRoots",
-            Operation::LookupEvents => "LookupEvents",
-            Operation::Unknown => "Unknown",
+        match self.service() {
+            Service::Rekognition => {
+                matches!(self, Self::DescribeProjects | Self::DescribeProjectVersions)
+            }
+            Service::Sts => false,
+            Service::Organizations | Service::CloudTrail => true,
         }
     }
 
@@ -156,10 +134,9 @@ impl Operation {
 
     /// The operation of this name, or [`Operation::Unknown`].
     pub fn from_name(name: &str) -> Self {
-        Self::ALL
-            .into_iter()
-            .find(|operation| operation.name() == name)
-            .unwrap_or(Operation::Unknown)
+        let mut all = Self::ALL.into_iter();
+        let known = all.find(|operation| operation.name() == name);
+        known.unwrap_or(Operation::Unknown)
     }
 }
 

@@ -1,8 +1,10 @@
 //! An organization: its accounts, and the units that they are in.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use crate::call::ServiceState;
 use crate::error::ServiceError;
+use crate::request::Request;
 
 /// The root of the emulator's organization.
 pub const ROOT_ID: &str = "r-emul";
@@ -10,13 +12,6 @@ pub const ROOT_ID: &str = "r-emul";
 const ORGANIZATION_ID: &str = "o-emulator00";
 
 /// An account of the organization.
-///
-/// ```
-/// use rekognition_emulator::Account;
-///
-/// let account = Account::new("222222222222").state("SUSPENDED").parent("ou-emul-11111111");
-/// # let _ = account;
-/// ```
 #[derive(Debug, Clone)]
 pub struct Account {
     id: String,
@@ -38,62 +33,35 @@ impl Account {
         }
     }
 
-    /// The account's name.
-    pub fn name(mut self, name: &str) -> Self {
-        self.name = name.to_owned();
-        self
-    }
-
     /// `State`: `PENDING_ACTIVATION`, `ACTIVE`, `SUSPENDED`, `PENDING_CLOSURE`, `CLOSED`, or any
     /// other text. The older `Status` says the same, but `SUSPENDED` of a closed account.
     pub fn state(mut self, state: &str) -> Self {
         self.state = Some(state.to_owned());
-        let status = if state == "CLOSED" {
+        self.status(if state == "CLOSED" {
             "SUSPENDED"
         } else {
             state
-        };
-        self.status = Some(status.to_owned());
-        self
-    }
-
-    /// Another `Status` than that of the state.
-    pub fn status(mut self, status: &str) -> Self {
-        self.status = Some(status.to_owned());
-        self
-    }
-
-    /// Leaves `State` out, as the service did until 2025.
-    pub fn without_state(mut self) -> Self {
-        self.state = None;
-        self
-    }
-
-    /// Leaves `Status` out, as the service will from 2026.
-    pub fn without_status(mut self) -> Self {
-        self.status = None;
-        self
-    }
-
-    /// The organizational unit that it is in, or [`ROOT_ID`].
-    pub fn parent(mut self, parent: &str) -> Self {
-        self.parent = parent.to_owned();
-        self
+        })
     }
 }
 
+setters!(Account {
+    /// The account's name.
+    name(account, name: &str) => account.name = name.to_owned();
+    /// Another `Status` than that of the state.
+    status(account, status: &str) => account.status = Some(status.to_owned());
+    /// Leaves `State` out, as the service did until 2025.
+    without_state(account) => account.state = None;
+    /// Leaves `Status` out, as the service will from 2026.
+    without_status(account) => account.status = None;
+    /// The organizational unit that it is in, or [`ROOT_ID`].
+    parent(account, parent: &str) => account.parent = parent.to_owned();
+});
+
 /// An organizational unit.
-///
-/// ```
-/// use rekognition_emulator::OrganizationalUnit;
-///
-/// let unit = OrganizationalUnit::new("ou-emul-22222222").parent("ou-emul-11111111");
-/// # let _ = unit;
-/// ```
 #[derive(Debug, Clone)]
 pub struct OrganizationalUnit {
     id: String,
-    name: String,
     parent: String,
 }
 
@@ -102,29 +70,21 @@ impl OrganizationalUnit {
     pub fn new(id: &str) -> Self {
         Self {
             id: id.to_owned(),
-            name: format!("unit-{id}"),
             parent: ROOT_ID.to_owned(),
         }
     }
-
-    /// The unit's name.
-    pub fn name(mut self, name: &str) -> Self {
-        self.name = name.to_owned();
-        self
-    }
-
-    /// The unit that it is in, or [`ROOT_ID`].
-    pub fn parent(mut self, parent: &str) -> Self {
-        self.parent = parent.to_owned();
-        self
-    }
 }
+
+setters!(OrganizationalUnit {
+    /// The unit that it is in, or [`ROOT_ID`].
+    parent(unit, parent: &str) => unit.parent = parent.to_owned();
+});
 
 /// The organization, once there is one.
 #[derive(Debug)]
 pub(crate) struct Organization {
     management_account: String,
-    delegated_administrators: Vec<String>,
+    pub(crate) delegated_administrators: Vec<String>,
     /// In the order in which they were added; the management account is first.
     accounts: Vec<Account>,
     units: Vec<OrganizationalUnit>,
@@ -156,23 +116,25 @@ impl Organization {
         }
     }
 
-    pub(crate) fn add_delegated_administrator(&mut self, account: &str) {
-        self.delegated_administrators.push(account.to_owned());
-    }
-
-    /// Refuses a caller that is not a member, and one that may not read the organization.
-    pub(crate) fn check_caller(&self, account: &str) -> Result<(), ServiceError> {
-        if !self.accounts.iter().any(|it| it.id == account) {
-            return Err(not_in_use());
-        }
-        let is_delegated = || self.delegated_administrators.iter().any(|it| it == account);
-        if account == self.management_account || is_delegated() {
-            return Ok(());
-        }
-        Err(ServiceError::new(
-            "AccessDeniedException",
-            "You don't have permissions to access this resource.",
-        ))
+    /// The organization for a request. Refuses a caller that is not a member, and one that may not
+    /// read it.
+    pub(crate) fn seen_by<'a>(
+        state: &'a ServiceState,
+        request: &Request,
+    ) -> Result<&'a Self, ServiceError> {
+        let account = &request.identity.account;
+        let is_member = |it: &&Self| it.accounts.iter().any(|it| it.id == *account);
+        let Some(organization) = state.organization.as_ref().filter(is_member) else {
+            return Err(ServiceError::new(
+                "AWSOrganizationsNotInUseException",
+                "Your account is not a member of an organization.",
+            ));
+        };
+        let may_read = organization.management_account == *account
+            || organization.delegated_administrators.contains(account);
+        let message = "You don't have permissions to access this resource.";
+        let refusal = || ServiceError::new("AccessDeniedException", message);
+        may_read.then_some(organization).ok_or_else(refusal)
     }
 
     /// Refuses a parent that does not exist.
@@ -192,22 +154,20 @@ impl Organization {
 
     pub(crate) fn describe_account(&self, account: &Account) -> Value {
         let id = &account.id;
-        let mut description = json!({
-            "Id": id,
-            "Arn": self.arn("account", id),
-            "Email": format!("{id}@example.com"),
-            "Name": account.name,
-            "JoinedMethod": "CREATED",
-            "JoinedTimestamp": 1_546_300_800.0,
-        });
-        if let Some(description) = description.as_object_mut() {
-            for (member, value) in [("State", &account.state), ("Status", &account.status)] {
-                if let Some(value) = value {
-                    description.insert(member.to_owned(), value.as_str().into());
-                }
-            }
+        let mut description = Map::new();
+        let mut add = |member: &str, value: Value| description.insert(member.to_owned(), value);
+        add("Id", id.as_str().into());
+        add("Arn", self.arn("account", id).into());
+        add("Email", format!("{id}@example.com").into());
+        add("Name", account.name.as_str().into());
+        add("JoinedMethod", "CREATED".into());
+        add("JoinedTimestamp", 1_546_300_800.0.into());
+        for (member, value) in [("State", &account.state), ("Status", &account.status)] {
+            value
+                .as_ref()
+                .map(|value| add(member, value.as_str().into()));
         }
-        description
+        description.into()
     }
 
     /// The units directly under a parent.
@@ -217,25 +177,12 @@ impl Organization {
     }
 
     pub(crate) fn describe_unit(&self, unit: &OrganizationalUnit) -> Value {
-        json!({ "Id": unit.id, "Arn": self.arn("ou", &unit.id), "Name": unit.name })
-    }
-
-    /// The one root.
-    pub(crate) fn describe_root(&self) -> Value {
-        let arn = self.arn("root", ROOT_ID);
-        json!({ "Id": ROOT_ID, "Arn": arn, "Name": "Root", "PolicyTypes": [] })
+        let name = format!("unit-{}", unit.id);
+        json!({ "Id": unit.id, "Arn": self.arn("ou", &unit.id), "Name": name })
     }
 
     fn arn(&self, kind: &str, id: &str) -> String {
         let account = &self.management_account;
         format!("arn:aws:organizations::{account}:{kind}/{ORGANIZATION_ID}/{id}")
     }
-}
-
-/// The refusal of a caller whose account is in no organization.
-pub(crate) fn not_in_use() -> ServiceError {
-    ServiceError::new(
-        "AWSOrganizationsNotInUseException",
-        "Your account is not a member of an organization.",
-    )
 }

@@ -2,7 +2,11 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use serde_json::{Map, Value};
+
+use crate::call::ServiceState;
 use crate::error::ServiceError;
+use crate::operation::Service;
 use crate::request::Request;
 
 /// What an operation's lists have for a `NextToken` on their last page.
@@ -15,16 +19,6 @@ pub enum ListEnd {
     EmptyToken,
     /// The token of this same page, which returns it again, forever.
     RepeatedToken,
-}
-
-/// What the lists of an operation are like.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ListRules {
-    /// The most items of a page, however many are asked for.
-    pub(crate) page_size: u32,
-    pub(crate) end: ListEnd,
-    /// Whether an empty page comes before each that has items.
-    pub(crate) empty_pages: bool,
 }
 
 /// A `NextToken`, opaque to the client: it belongs to one operation, account, region and set of
@@ -48,81 +42,85 @@ impl PageToken {
         })
     }
 
-    fn write(&self) -> String {
-        format!(
-            "{:016x}{:08x}{:08x}",
-            self.fingerprint, self.offset, self.page
-        )
+    fn write(self) -> String {
+        let (offset, page) = (self.offset, self.page);
+        format!("{:016x}{offset:08x}{page:08x}", self.fingerprint)
     }
 }
 
-/// The page of `items` that the request asks for, and the token of the next one.
-pub(crate) fn page_of<T>(
-    request: &Request,
-    items: Vec<T>,
-) -> Result<(Vec<T>, Option<String>), ServiceError> {
-    let (size, token) = asked_page(request)?;
-    let next_page = PageToken {
-        page: token.page + 1,
-        ..token
-    };
-    if request.lists.empty_pages && !token.page.is_multiple_of(2) {
-        return Ok((Vec::new(), Some(next_page.write())));
+/// The page of a list that a request asks for.
+pub(crate) struct Page {
+    size: u32,
+    token: PageToken,
+    end: ListEnd,
+}
+
+impl Page {
+    /// Reads `MaxResults` and `NextToken`.
+    pub(crate) fn of(state: &ServiceState, request: &Request) -> Result<Self, ServiceError> {
+        let service = request.service();
+        let most = i64::from(service.page_size());
+        let size = request.integer("MaxResults", 1..=most)?.unwrap_or(most);
+        let fingerprint = fingerprint(request);
+        let token = match request.next_token()? {
+            None => PageToken {
+                fingerprint,
+                offset: 0,
+                page: 1,
+            },
+            Some(token) => PageToken::read(token)
+                .filter(|token| token.fingerprint == fingerprint)
+                .ok_or_else(|| {
+                    ServiceError::new(
+                        "InvalidPaginationTokenException",
+                        "The pagination token is not valid for this request",
+                    )
+                })?,
+        };
+        // An empty page before each that has items.
+        let is_empty =
+            state.empty_pages && service == Service::Organizations && !token.page.is_multiple_of(2);
+        let size = if is_empty { 0 } else { size as u32 };
+        let end = state.list_ends.get(&request.operation).copied();
+        Ok(Self {
+            size: size.min(state.page_size.unwrap_or(size)),
+            token,
+            end: end.unwrap_or_default(),
+        })
     }
-    let left = items.len().saturating_sub(token.offset as usize);
-    let page = items
-        .into_iter()
-        .skip(token.offset as usize)
-        .take(size as usize)
-        .collect();
-    let next = match request.lists.end {
-        _ if left > size as usize => {
-            let offset = token.offset + size;
-            Some(
-                PageToken {
-                    offset,
-                    ..next_page
-                }
-                .write(),
-            )
+
+    /// This page of a list under its name, each of its items as described, and the token of the
+    /// next. An item without a description is left out.
+    pub(crate) fn list<T>(
+        self,
+        name: &str,
+        items: Vec<T>,
+        describe: impl FnMut(T) -> Option<Value>,
+    ) -> Value {
+        let Self { size, token, end } = self;
+        let mut next = PageToken {
+            page: token.page + 1,
+            ..token
+        };
+        let left = items.len().saturating_sub(token.offset as usize);
+        let next = if size == 0 || left > size as usize {
+            next.offset += size;
+            Some(next.write())
+        } else {
+            match end {
+                ListEnd::NoToken => None,
+                ListEnd::EmptyToken => Some(String::new()),
+                ListEnd::RepeatedToken => Some(token.write()),
+            }
+        };
+        let page = items.into_iter().skip(token.offset as usize);
+        let page: Vec<Value> = page.take(size as usize).filter_map(describe).collect();
+        let mut members = Map::from_iter([(name.to_owned(), page.into())]);
+        if let Some(next) = next {
+            members.insert("NextToken".to_owned(), next.into());
         }
-        ListEnd::NoToken => None,
-        ListEnd::EmptyToken => Some(String::new()),
-        ListEnd::RepeatedToken => Some(token.write()),
-    };
-    Ok((page, next))
-}
-
-/// The page's size, and its token; the first page has a token of its own.
-fn asked_page(request: &Request) -> Result<(u32, PageToken), ServiceError> {
-    let most = i64::from(request.service().page_size());
-    let size = request.integer("MaxResults")?.unwrap_or(most);
-    let constraint = match size {
-        ..1 => "Member must have value greater than or equal to 1".to_owned(),
-        size if size <= most => String::new(),
-        _ => format!("Member must have value less than or equal to {most}"),
-    };
-    if !constraint.is_empty() {
-        let value = size.to_string();
-        return Err(ServiceError::constraint(&value, "maxResults", &constraint));
+        members.into()
     }
-    let fingerprint = fingerprint(request);
-    let token = match request.next_token()? {
-        None => PageToken {
-            fingerprint,
-            offset: 0,
-            page: 1,
-        },
-        Some(token) => PageToken::read(token)
-            .filter(|token| token.fingerprint == fingerprint)
-            .ok_or_else(|| {
-                ServiceError::new(
-                    "InvalidPaginationTokenException",
-                    "The pagination token is not valid for this request",
-                )
-            })?,
-    };
-    Ok((request.lists.page_size.min(size as u32), token))
 }
 
 /// The same for the same operation, account, region and arguments, whatever the page.

@@ -1,4 +1,4 @@
-//! What happened: every call with its answer, and how many were in flight at once.
+//! What happened: every call with its response, and how many were in flight at once.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::operation::{Operation, Service};
 use crate::request;
 
-/// A call, as it was received and answered.
+/// A call, as it came in, and its response.
 #[derive(Debug, Clone)]
 pub struct Call {
     /// When it came in.
@@ -31,24 +31,19 @@ pub struct Call {
     pub resources: Vec<String>,
     /// The body; [`Value::Null`] if it was not JSON. A form is an object of strings.
     pub body: Value,
-    /// What was answered.
+    /// The response.
     pub answer: Answer,
-    /// When it was no longer in flight: answered, or given up.
+    /// When it was no longer in flight: it had its response, or the client gave up.
     pub ended: Option<Instant>,
 }
 
 impl Call {
-    /// The resource that a policy has to name for this call: an ARN, or `*`.
-    pub fn policy_resource(&self) -> String {
-        request::policy_resource(self.operation, &self.resources)
-    }
-
     /// The line of a record file.
     fn to_json(&self) -> Value {
         json!({
             "operation": self.operation.name(),
             "action": self.operation.action(),
-            "resources": [self.policy_resource()],
+            "resources": [request::policy_resource(self.operation, &self.resources)],
             "region": self.region,
             "access_key": self.access_key,
             "account": self.account,
@@ -57,12 +52,12 @@ impl Call {
     }
 }
 
-/// What a call was answered with.
+/// The response to a call, in a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Nothing yet: the call is in flight.
     Pending,
-    /// The operation's normal answer.
+    /// The operation's normal response.
     Ok,
     /// An error of the service, with this code.
     Error(String),
@@ -100,10 +95,9 @@ pub struct Change {
 pub(crate) struct Record {
     pub(crate) calls: Vec<Call>,
     pub(crate) connections: usize,
-    /// By service, account and region.
-    in_flight: HashMap<(Service, String, String), InFlight>,
     in_flight_to: HashMap<Service, InFlight>,
-    file: Option<Box<dyn Write + Send>>,
+    /// A line of JSON is written to it for each call, when it ends.
+    pub(crate) file: Option<Box<dyn Write + Send>>,
 }
 
 /// How many calls are in flight, and were at most.
@@ -113,34 +107,18 @@ pub(crate) struct InFlight {
     pub(crate) max: usize,
 }
 
-impl InFlight {
-    fn begin(&mut self) {
-        self.now += 1;
-        self.max = self.max.max(self.now);
-    }
-
-    fn end(&mut self) {
-        self.now = self.now.saturating_sub(1);
-    }
-}
-
 impl Record {
-    /// Writes a line of JSON to `file` for each call from now on, when it is answered.
-    pub(crate) fn write_to(&mut self, file: Box<dyn Write + Send>) {
-        self.file = Some(file);
-    }
-
     /// Notes a call that came in; the number is its place among the calls.
     pub(crate) fn arrived(&mut self, call: Call) -> usize {
-        let service = call.operation.service();
-        let place = (service, call.account.clone(), call.region.clone());
-        self.in_flight.entry(place).or_default().begin();
-        self.in_flight_to.entry(service).or_default().begin();
+        let in_flight = self.in_flight_to.entry(call.operation.service());
+        let in_flight = in_flight.or_default();
+        in_flight.now += 1;
+        in_flight.max = in_flight.max.max(in_flight.now);
         self.calls.push(call);
         self.calls.len() - 1
     }
 
-    /// Notes what a call is being answered with.
+    /// Notes the response to a call.
     pub(crate) fn answered(&mut self, number: usize, answer: Answer) {
         if let Some(call) = self.calls.get_mut(number) {
             call.answer = answer;
@@ -156,20 +134,12 @@ impl Record {
             call.answer = Answer::GivenUp;
         }
         call.ended = Some(Instant::now());
-        let service = call.operation.service();
-        let place = (service, call.account.clone(), call.region.clone());
-        self.in_flight.entry(place).or_default().end();
-        self.in_flight_to.entry(service).or_default().end();
+        let in_flight = self.in_flight_to.entry(call.operation.service());
+        in_flight.or_default().now -= 1;
         if let Some(file) = &mut self.file {
             // A record that cannot be written must not change what the client sees.
             let _ = writeln!(file, "{}", call.to_json()).and_then(|()| file.flush());
         }
-    }
-
-    /// Rekognition's calls of an account in a region.
-    pub(crate) fn in_flight_in(&self, account: &str, region: &str) -> InFlight {
-        let place = (Service::Rekognition, account.to_owned(), region.to_owned());
-        self.in_flight.get(&place).copied().unwrap_or_default()
     }
 
     /// All calls of a service.

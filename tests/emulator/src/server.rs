@@ -1,13 +1,11 @@
 //! The TCP server: HTTP/1.1 on the loopback interface, with connections that can break.
 
-use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -17,9 +15,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 use tower::ServiceExt;
 
-use crate::reply::ConnectionReset;
+use crate::call::{self, Shared};
 use crate::request::Connection;
-use crate::service::{self, Shared};
+use crate::wire::ConnectionReset;
 
 /// A server that runs until it is dropped, and breaks every connection then.
 pub(crate) struct Server {
@@ -28,7 +26,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Listens on `127.0.0.1`; port 0 stands for any that is free.
+    /// Listens on `127.0.0.1`; port 0 means any that is free.
     pub(crate) async fn start(port: u16, shared: Arc<Shared>) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let port = listener.local_addr()?.port();
@@ -44,7 +42,7 @@ impl Drop for Server {
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let router = service::router(Arc::clone(&shared));
+    let router = call::router(Arc::clone(&shared));
     // Owned here, so that the connections end with this task.
     let mut connections = JoinSet::new();
     loop {
@@ -64,26 +62,24 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// Serves one connection until its end, which for a reset comes instead of an answer.
+/// Serves one connection until its end, which for a reset comes instead of a response.
 async fn serve(stream: TcpStream, number: Connection, router: Router) {
-    // Small answers must not wait for more to send.
+    // Small responses must not wait for more to send.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|mut request: Request<Incoming>| {
         let router = router.clone();
         request.extensions_mut().insert(number);
-        async move { unless_reset(router.oneshot(request).await) }
+        async move {
+            let Ok(response) = router.oneshot(request).await;
+            // An error makes the server drop the connection before anything is sent.
+            match response.extensions().get::<ConnectionReset>() {
+                Some(ConnectionReset) => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
+                None => Ok(response),
+            }
+        }
     });
     // The client reports how a connection ended.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
-}
-
-/// An error makes the server drop the connection before anything is sent.
-fn unless_reset(answer: Result<Response<Body>, Infallible>) -> io::Result<Response<Body>> {
-    let Ok(response) = answer;
-    match response.extensions().get::<ConnectionReset>() {
-        Some(ConnectionReset) => Err(io::ErrorKind::ConnectionReset.into()),
-        None => Ok(response),
-    }
 }

@@ -1,139 +1,32 @@
 //! AssumeRole: a session of a role, for whom the role trusts.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use super::{checked_arn_text, pattern_error};
-use crate::clock::Clock;
+use crate::arn::RoleArn;
+use crate::call::ServiceState;
+use crate::clock::timestamp;
 use crate::error::ServiceError;
-use crate::identity::{Identities, Identity};
-use crate::request::{Request, member_name};
+use crate::identity::Identity;
+use crate::request::Request;
 
 /// Seconds of a session when the request does not say, and the most where one role's session
-/// assumes another.
-const ONE_HOUR: u64 = 3600;
+/// assumes another, which is what every caller is.
+const ONE_HOUR: i64 = 3600;
 
-pub(super) fn validate(request: &Request) -> Result<(), ServiceError> {
-    checked_arn_text(request, "RoleArn")?;
-    session_name(request)?;
-    external_id(request)?;
-    duration(request).map(drop)
-}
-
-pub(super) fn perform(
-    identities: &mut Identities,
-    clock: Option<Clock>,
-    request: &Request,
-) -> Result<Value, ServiceError> {
-    let arn = checked_arn_text(request, "RoleArn")?;
-    let (name, external_id) = (session_name(request)?, external_id(request)?);
-    let role = identities.role(arn);
-    let Some(role) = role.filter(|role| role.admits(&request.identity, external_id)) else {
-        return Err(not_authorized(&request.identity, arn));
-    };
-    let length = match role.session_length {
-        Some(length) => length,
-        None => duration(request)?,
-    };
-    let role_arn = &role.arn;
-    let identity = Identity {
-        account: role_arn.account.clone(),
-        arn: format!(
-            "arn:{}:sts::{}:assumed-role/{}/{name}",
-            role_arn.partition, role_arn.account, role_arn.name
-        ),
-        role_arn: role_arn.text.clone(),
-    };
-    let now = clock.map_or_else(SystemTime::now, Clock::now);
-    let expiration = timestamp(now.checked_add(length).unwrap_or(now));
-    let session_arn = identity.arn.clone();
-    let credentials = identities.begin_session(identity, length);
-    Ok(json!({
-        "Credentials": {
-            "AccessKeyId": credentials.access_key,
-            "SecretAccessKey": credentials.secret_key,
-            "SessionToken": credentials.token,
-            "Expiration": expiration,
-        },
-        "AssumedRoleUser": {
-            "AssumedRoleId": format!("AROAEMULATOR:{name}"),
-            "Arn": session_arn,
-        },
-    }))
-}
-
-/// The refusal, in the service's words: the same for a role that does not exist, one that trusts
-/// someone else, and another external ID.
-fn not_authorized(caller: &Identity, role_arn: &str) -> ServiceError {
-    ServiceError::new(
-        "AccessDeniedException",
-        format!(
-            "User: {} is not authorized to perform: sts:AssumeRole on resource: {role_arn}",
-            caller.arn
-        ),
-    )
-}
-
-fn session_name(request: &Request) -> Result<&str, ServiceError> {
+pub(super) fn perform(state: &mut ServiceState, request: &Request) -> Result<Value, ServiceError> {
+    let text = request.required_string("RoleArn")?;
+    let role_arn = RoleArn::parse(text)
+        .map_err(|_| ServiceError::pattern(text, "RoleArn", r"arn:[\w+=/,.@:-]{16,2044}"))?;
     let name = request.required_string("RoleSessionName")?;
-    check(name, "RoleSessionName", 2..=64, "_=,.@-+")?;
-    Ok(name)
-}
-
-fn external_id(request: &Request) -> Result<Option<&str>, ServiceError> {
-    let id = request.string("ExternalId")?;
-    if let Some(id) = id {
-        check(id, "ExternalId", 2..=1224, "_=,.@:/-+")?;
+    check("RoleSessionName", name, 64, "_=,.@+-")?;
+    let external_id = request.string("ExternalId")?;
+    if let Some(id) = external_id {
+        check("ExternalId", id, 1224, "_=,.@:/+-")?;
     }
-    Ok(id)
-}
-
-/// A text of this many letters, digits and these signs.
-fn check(
-    text: &str,
-    member: &str,
-    lengths: std::ops::RangeInclusive<usize>,
-    signs: &str,
-) -> Result<(), ServiceError> {
-    if !lengths.contains(&text.len()) {
-        let (least, most) = lengths.into_inner();
-        let constraint = format!("Member must have length between {least} and {most}");
-        return Err(ServiceError::constraint(
-            text,
-            &member_name(member),
-            &constraint,
-        ));
-    }
-    let known = |c: char| c.is_ascii_alphanumeric() || signs.contains(c);
-    match text.chars().all(known) {
-        true => Ok(()),
-        false => Err(pattern_error(text, member, &format!(r"[\w{signs}]*"))),
-    }
-}
-
-/// How long the session is to last. Every caller is a session of a role, which has an hour at most
-/// to give.
-fn duration(request: &Request) -> Result<Duration, ServiceError> {
-    let Some(seconds) = request.integer("DurationSeconds")? else {
-        return Ok(Duration::from_secs(ONE_HOUR));
-    };
-    let constraint = match seconds {
-        ..900 => "Member must have value greater than or equal to 900",
-        900..=43_200 => "",
-        _ => "Member must have value less than or equal to 43200",
-    };
-    let seconds = u64::try_from(seconds).unwrap_or_default();
-    if !constraint.is_empty() {
-        let value = seconds.to_string();
-        return Err(ServiceError::constraint(
-            &value,
-            "durationSeconds",
-            constraint,
-        ));
-    }
+    let seconds = request.integer("DurationSeconds", 900..=43_200)?;
+    let seconds = seconds.unwrap_or(ONE_HOUR);
     if seconds > ONE_HOUR {
         return Err(ServiceError::new(
             "InvalidParameterException",
@@ -141,12 +34,55 @@ fn duration(request: &Request) -> Result<Duration, ServiceError> {
              role chaining.",
         ));
     }
-    Ok(Duration::from_secs(seconds))
+    state.check_permission(request)?;
+
+    let caller = &request.identity;
+    let role = state.identities.roles.get(text);
+    if role.is_none_or(|role| !role.admits(caller, external_id)) {
+        // The same for a role that does not exist, one that trusts someone else, and another
+        // external ID.
+        return Err(ServiceError::new(
+            "AccessDeniedException",
+            format!(
+                "User: {} is not authorized to perform: sts:AssumeRole on resource: {text}",
+                caller.arn
+            ),
+        ));
+    }
+    let (partition, account) = (role_arn.partition, role_arn.account);
+    let arn = format!(
+        "arn:{partition}:sts::{account}:assumed-role/{}/{name}",
+        role_arn.name
+    );
+    let identity = Identity {
+        account,
+        arn: arn.clone(),
+        role_arn: text.to_owned(),
+    };
+    let length = Duration::from_secs(seconds.unsigned_abs());
+    let (access_key, token) = state.identities.begin_session(identity, length);
+    Ok(json!({
+        "Credentials": {
+            "AccessKeyId": access_key,
+            "SecretAccessKey": format!("secret-key-of-{access_key}"),
+            "SessionToken": token,
+            "Expiration": timestamp(state.clock.now() + length),
+        },
+        "AssumedRoleUser": {
+            "AssumedRoleId": format!("AROAEMULATOR:{name}"),
+            "Arn": arn,
+        },
+    }))
 }
 
-/// `2026-11-25T22:00:00Z`
-fn timestamp(time: SystemTime) -> String {
-    let time = OffsetDateTime::from(time);
-    let whole = time.replace_nanosecond(0).unwrap_or(time);
-    whole.format(&Rfc3339).unwrap_or_default()
+/// A text of two to so many letters, digits and these signs.
+fn check(member: &str, text: &str, most: usize, signs: &str) -> Result<(), ServiceError> {
+    let known = |c: char| c.is_ascii_alphanumeric() || signs.contains(c);
+    match (2..=most).contains(&text.len()) && text.chars().all(known) {
+        true => Ok(()),
+        false => {
+            let pattern = format!(r"[\w{signs}]{{2,{most}}}");
+            Err(ServiceError::pattern(text, member, &pattern))
+        }
+    }
 }

@@ -2,36 +2,28 @@
 
 use serde_json::Value;
 
-use super::{page_under, parent_id};
+use super::parent_id;
+use crate::call::ServiceState;
 use crate::error::ServiceError;
 use crate::operation::Operation;
 use crate::organization::Organization;
-use crate::page::page_of;
+use crate::page::Page;
 use crate::request::Request;
 
-pub(super) fn validate(request: &Request) -> Result<(), ServiceError> {
-    parent(request)?;
-    page_of::<()>(request, Vec::new()).map(drop)
-}
+pub(super) fn perform(state: &mut ServiceState, request: &Request) -> Result<Value, ServiceError> {
+    let parent = match request.operation {
+        Operation::ListAccountsForParent => Some(parent_id(request)?),
+        _ => None,
+    };
+    let page = Page::of(state, request)?;
+    state.check_permission(request)?;
 
-pub(super) fn perform(
-    organization: &Organization,
-    request: &Request,
-) -> Result<Value, ServiceError> {
-    organization.check_caller(&request.identity.account)?;
-    let parent = parent(request)?;
+    let organization = Organization::seen_by(state, request)?;
     if let Some(parent) = parent {
         organization.check_parent(parent)?;
     }
     let accounts = organization.accounts(parent);
-    page_under("Accounts", request, accounts, |account| {
-        organization.describe_account(account)
-    })
-}
-
-fn parent(request: &Request) -> Result<Option<&str>, ServiceError> {
-    match request.operation {
-        Operation::ListAccountsForParent => parent_id(request).map(Some),
-        _ => Ok(None),
-    }
+    Ok(page.list("Accounts", accounts, |account| {
+        Some(organization.describe_account(account))
+    }))
 }

@@ -2,26 +2,22 @@
 
 use serde_json::Value;
 
-use super::{page_under, parent_id};
+use super::parent_id;
+use crate::call::ServiceState;
 use crate::error::ServiceError;
 use crate::organization::Organization;
-use crate::page::page_of;
+use crate::page::Page;
 use crate::request::Request;
 
-pub(super) fn validate(request: &Request) -> Result<(), ServiceError> {
-    parent_id(request)?;
-    page_of::<()>(request, Vec::new()).map(drop)
-}
-
-pub(super) fn perform(
-    organization: &Organization,
-    request: &Request,
-) -> Result<Value, ServiceError> {
-    organization.check_caller(&request.identity.account)?;
+pub(super) fn perform(state: &mut ServiceState, request: &Request) -> Result<Value, ServiceError> {
     let parent = parent_id(request)?;
+    let page = Page::of(state, request)?;
+    state.check_permission(request)?;
+
+    let organization = Organization::seen_by(state, request)?;
     organization.check_parent(parent)?;
     let units = organization.units(parent);
-    page_under("OrganizationalUnits", request, units, |unit| {
-        organization.describe_unit(unit)
-    })
+    Ok(page.list("OrganizationalUnits", units, |unit| {
+        Some(organization.describe_unit(unit))
+    }))
 }

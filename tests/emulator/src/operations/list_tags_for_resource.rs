@@ -3,16 +3,14 @@
 use serde_json::{Value, json};
 
 use super::{model_in_reach, version_arn};
-use crate::custom_labels::CustomLabels;
+use crate::call::ServiceState;
 use crate::error::ServiceError;
 use crate::request::Request;
 
-pub(super) fn validate(request: &Request) -> Result<(), ServiceError> {
-    version_arn(request, "ResourceArn").map(drop)
-}
-
-pub(super) fn perform(models: &mut CustomLabels, request: &Request) -> Result<Value, ServiceError> {
+pub(super) fn perform(state: &mut ServiceState, request: &Request) -> Result<Value, ServiceError> {
     let arn = version_arn(request, "ResourceArn")?;
-    let model = model_in_reach(models, request, &arn)?;
-    Ok(json!({ "Tags": model.tags }))
+    state.check_permission(request)?;
+
+    let live = model_in_reach(&mut state.models, request, &arn)?;
+    Ok(json!({ "Tags": live.model.tags }))
 }

@@ -5,14 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
-use super::{list, start_project_version};
 use crate::arn::{InvalidArn, VersionArn};
-use crate::clock::Clock;
+use crate::call::ServiceState;
+use crate::clock::{Clock, timestamp};
 use crate::error::ServiceError;
-use crate::page::page_of;
+use crate::page::Page;
 use crate::request::Request;
 
 /// How long an event is there.
@@ -49,22 +48,15 @@ impl Starter {
     fn identity(&self, partition: &str, account: &str) -> Value {
         match self {
             Self::User(path) => json!({
-                "type": "IAMUser", "principalId": "AIDAEMULATOR", "accountId": account,
+                "type": "IAMUser", "accountId": account, "userName": self.username(),
                 "arn": format!("arn:{partition}:iam::{account}:user/{path}"),
-                "userName": self.username(),
             }),
             Self::Session { role, session } => json!({
-                "type": "AssumedRole", "principalId": format!("AROAEMULATOR:{session}"),
+                "type": "AssumedRole", "accountId": account,
                 "arn": format!("arn:{partition}:sts::{account}:assumed-role/{role}/{session}"),
-                "accountId": account,
-                "sessionContext": { "sessionIssuer": {
-                    "type": "Role", "principalId": "AROAEMULATOR", "accountId": account,
-                    "arn": format!("arn:{partition}:iam::{account}:role/{role}"),
-                    "userName": role,
-                } },
             }),
             Self::Root => json!({
-                "type": "Root", "principalId": account, "accountId": account,
+                "type": "Root", "accountId": account,
                 "arn": format!("arn:{partition}:iam::{account}:root"),
             }),
             Self::Service(name) => json!({ "type": "AWSService", "invokedBy": name }),
@@ -109,54 +101,32 @@ impl StartEvent {
         })
     }
 
-    /// The start failed with this code.
-    pub fn error_code(mut self, code: &str) -> Self {
-        self.error_code = Some(code.to_owned());
-        self
-    }
-
-    /// The event lacks this member, a JSON pointer such as `/Username` or
-    /// `/CloudTrailEvent/userIdentity/arn`.
-    pub fn without(mut self, pointer: &str) -> Self {
-        self.without.push(pointer.to_owned());
-        self
-    }
-
-    /// `CloudTrailEvent` is this text.
-    pub fn text(mut self, text: &str) -> Self {
-        self.text = Some(text.to_owned());
-        self
-    }
-
     /// The event as LookupEvents returns it, but with `CloudTrailEvent` as an object.
     fn describe(&self, at: SystemTime, number: usize) -> Value {
-        let time = OffsetDateTime::from(at);
         let home = &self.arn.home;
         let id = format!("00000000-0000-4000-8000-{number:012x}");
         let (source, name) = ("rekognition.amazonaws.com", "StartProjectVersion");
-        let failed = self.error_code.as_deref();
-        let mut record = json!({
-            "eventVersion": "1.09",
-            "userIdentity": self.starter.identity(&home.partition, &home.account),
-            "eventTime": time.replace_nanosecond(0).ok().and_then(|it| it.format(&Rfc3339).ok()),
-            "eventSource": source, "eventName": name, "awsRegion": home.region,
-            "sourceIPAddress": "192.0.2.1", "userAgent": "emulator",
-            "requestParameters": { "projectVersionArn": self.arn.text, "minInferenceUnits": 1 },
-            "responseElements": failed.is_none().then(|| json!({ "status": "STARTING" })),
-            "eventID": id, "readOnly": false, "eventType": "AwsApiCall", "managementEvent": true,
-            "recipientAccountId": home.account, "eventCategory": "Management",
-        });
-        if let (Some(code), Some(record)) = (failed, record.as_object_mut()) {
-            record.insert("errorCode".to_owned(), code.into());
-        }
         let mut event = json!({
             "EventId": id, "EventName": name, "EventSource": source, "ReadOnly": "false",
-            "EventTime": time.unix_timestamp(), "Resources": [], "CloudTrailEvent": record,
+            "EventTime": OffsetDateTime::from(at).unix_timestamp(), "Resources": [],
+            "Username": self.starter.username(),
+            "CloudTrailEvent": {
+                "eventVersion": "1.09", "eventID": id, "eventName": name, "eventSource": source,
+                "eventTime": timestamp(at), "eventType": "AwsApiCall", "awsRegion": home.region,
+                "recipientAccountId": home.account,
+                "userIdentity": self.starter.identity(&home.partition, &home.account),
+                "requestParameters": { "projectVersionArn": self.arn.text },
+                "errorCode": self.error_code,
+            },
         });
-        if let (Some(username), Some(event)) = (self.starter.username(), event.as_object_mut()) {
-            event.insert("Username".to_owned(), username.into());
+        let mut without: Vec<&str> = self.without.iter().map(String::as_str).collect();
+        if self.starter.username().is_none() {
+            without.push("/Username");
         }
-        for pointer in &self.without {
+        if self.error_code.is_none() {
+            without.push("/CloudTrailEvent/errorCode");
+        }
+        for pointer in without {
             let (parent, member) = pointer.rsplit_once('/').unwrap_or_default();
             let parent = event.pointer_mut(parent).and_then(Value::as_object_mut);
             parent.and_then(|parent| parent.remove(member));
@@ -169,16 +139,23 @@ impl StartEvent {
     }
 }
 
-/// An event of the history.
+setters!(StartEvent {
+    /// The start failed with this code.
+    error_code(event, code: &str) => event.error_code = Some(code.to_owned());
+    /// The event lacks this member, a JSON pointer such as `/Username` or
+    /// `/CloudTrailEvent/userIdentity/arn`.
+    without(event, pointer: &str) => event.without.push(pointer.to_owned());
+    /// `CloudTrailEvent` is this text.
+    text(event, text: &str) => event.text = Some(text.to_owned());
+});
+
+/// An event of the history: a start, when it happened by the service's clock, and when it was
+/// added.
 #[derive(Debug)]
 struct Event {
-    account: String,
-    region: String,
-    /// When it happened, by the service's clock, and how long that was before `added`.
+    start: StartEvent,
     at: SystemTime,
-    ago: Duration,
     added: Instant,
-    description: Value,
 }
 
 /// The event history of all accounts and regions.
@@ -190,65 +167,34 @@ pub(crate) struct Trail {
 }
 
 impl Trail {
-    pub(crate) fn add(&mut self, start: &StartEvent, clock: Option<Clock>) {
-        let now = clock.map_or_else(SystemTime::now, Clock::now);
-        let at = now.checked_sub(start.ago).unwrap_or(SystemTime::UNIX_EPOCH);
-        self.events.push(Event {
-            account: start.arn.home.account.clone(),
-            region: start.arn.home.region.clone(),
-            at,
-            ago: start.ago,
-            added: Instant::now(),
-            description: start.describe(at, self.events.len()),
-        });
-    }
-
-    /// Adds the call that a request was, and how it ended, if its ARN can be read.
-    pub(crate) fn note(
-        &mut self,
-        request: &Request,
-        error: Option<&ServiceError>,
-        clock: Option<Clock>,
-    ) {
-        let (Ok(arn), Some((role, session))) = (
-            start_project_version::arn(request),
-            request.identity.role_and_session(),
-        ) else {
-            return;
-        };
-        let start = StartEvent {
-            arn,
-            starter: Starter::session(role, session),
-            ago: Duration::ZERO,
-            error_code: error.map(|error| error.code.clone()),
-            without: Vec::new(),
-            text: None,
-        };
-        self.add(&start, clock);
+    pub(crate) fn add(&mut self, start: StartEvent, clock: Clock) {
+        let at = clock.now().checked_sub(start.ago);
+        let at = at.unwrap_or(SystemTime::UNIX_EPOCH);
+        let added = Instant::now();
+        self.events.push(Event { start, at, added });
     }
 }
 
-pub(super) fn validate(request: &Request) -> Result<(), ServiceError> {
-    event_name(request)?;
-    page_of::<()>(request, Vec::new()).map(drop)
-}
-
-pub(super) fn perform(trail: &Trail, request: &Request) -> Result<Value, ServiceError> {
+pub(super) fn perform(state: &mut ServiceState, request: &Request) -> Result<Value, ServiceError> {
     let name = event_name(request)?;
+    let page = Page::of(state, request)?;
+    state.check_permission(request)?;
+
+    let trail = &state.trail;
     let now = Instant::now();
-    let is_there = |event: &&Event| {
-        let age = event.ago + (now - event.added);
-        event.account == request.identity.account
-            && event.region == request.region
+    let is_there = |(_, event): &(usize, &Event)| {
+        let (start, age) = (&event.start, event.start.ago + (now - event.added));
+        start.arn.home.account == request.identity.account
+            && start.arn.home.region == request.region
             && name.is_none_or(|name| name == "StartProjectVersion")
             && (trail.delay..=RETENTION).contains(&age)
     };
-    let mut events: Vec<&Event> = trail.events.iter().filter(is_there).collect();
-    events.sort_by_key(|event| event.at);
+    let mut events: Vec<_> = trail.events.iter().enumerate().filter(is_there).collect();
+    events.sort_by_key(|(_, event)| event.at);
     events.reverse();
-    let (page, next) = page_of(request, events)?;
-    let page = page.into_iter().map(|event| event.description.clone());
-    Ok(list("Events", page.collect(), next))
+    Ok(page.list("Events", events, |(number, event)| {
+        Some(event.start.describe(event.at, number))
+    }))
 }
 
 /// The name of the events that are asked for. There may be one attribute, and the emulator knows
@@ -258,13 +204,14 @@ fn event_name(request: &Request) -> Result<Option<&str>, ServiceError> {
         None | Some(Value::Null) => return Ok(None),
         Some(attributes) => attributes.as_array().map(Vec::as_slice),
     };
-    let invalid = || ServiceError::new("InvalidLookupAttributesException", "");
     match attributes {
         Some([]) => Ok(None),
-        Some([one]) if one.get("AttributeKey").and_then(Value::as_str) == Some("EventName") => {
-            let value = one.get("AttributeValue").and_then(Value::as_str);
-            value.map(Some).ok_or_else(invalid)
+        Some([one]) if one["AttributeKey"] == "EventName" && one["AttributeValue"].is_string() => {
+            Ok(one["AttributeValue"].as_str())
         }
-        _ => Err(invalid()),
+        _ => Err(ServiceError::new(
+            "InvalidLookupAttributesException",
+            "One lookup attribute may be given, and it has to be EventName",
+        )),
     }
 }

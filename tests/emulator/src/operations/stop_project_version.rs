@@ -2,21 +2,23 @@
 
 use serde_json::{Value, json};
 
-use super::{in_use, model_in_reach, version_arn};
-use crate::custom_labels::CustomLabels;
+use super::{model_in_reach, version_arn};
+use crate::call::ServiceState;
 use crate::error::ServiceError;
 use crate::request::Request;
 
-pub(super) fn validate(request: &Request) -> Result<(), ServiceError> {
-    version_arn(request, "ProjectVersionArn").map(drop)
-}
-
-pub(super) fn perform(models: &mut CustomLabels, request: &Request) -> Result<Value, ServiceError> {
+pub(super) fn perform(state: &mut ServiceState, request: &Request) -> Result<Value, ServiceError> {
     let arn = version_arn(request, "ProjectVersionArn")?;
-    let model = model_in_reach(models, request, &arn)?;
+    state.check_permission(request)?;
+
+    let model = &model_in_reach(&mut state.models, request, &arn)?.model;
     if model.status != "RUNNING" {
-        return Err(in_use(&arn.text, &model.status, "RUNNING"));
+        let message = format!(
+            "{} is in status {}, and not RUNNING",
+            arn.text, model.status
+        );
+        return Err(ServiceError::new("ResourceInUseException", message));
     }
-    models.set_status(&arn.text, "STOPPING");
+    state.models.set_status(&arn.text, "STOPPING");
     Ok(json!({ "Status": "STOPPING" }))
 }

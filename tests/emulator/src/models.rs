@@ -5,9 +5,76 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::arn::{Home, VersionArn};
-use crate::model::Model;
+use crate::arn::{Home, InvalidArn, VersionArn};
 use crate::record::Change;
+
+/// A model version to add to the emulator: its ARN, its status, and what it will do by itself.
+#[derive(Debug, Clone)]
+pub struct Model {
+    pub(crate) arn: VersionArn,
+    pub(crate) status: String,
+    pub(crate) inference_units: u32,
+    pub(crate) max_inference_units: Option<u32>,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) start_takes: Option<Duration>,
+    pub(crate) stop_takes: Option<Duration>,
+    pub(crate) becomes: Vec<(Duration, String)>,
+    pub(crate) is_deleted_once_stopped: bool,
+    pub(crate) feature: Option<String>,
+    pub(crate) description_bytes: usize,
+}
+
+impl Model {
+    /// A model version with status `TRAINING_COMPLETED` and one inference unit.
+    ///
+    /// # Errors
+    /// [`InvalidArn`] when `arn` does not match the service's pattern for `ProjectVersionArn`.
+    pub fn new(arn: &str) -> Result<Self, InvalidArn> {
+        Ok(Self {
+            arn: VersionArn::parse(arn)?,
+            status: "TRAINING_COMPLETED".to_owned(),
+            inference_units: 1,
+            max_inference_units: None,
+            tags: BTreeMap::new(),
+            start_takes: None,
+            stop_takes: None,
+            becomes: Vec::new(),
+            is_deleted_once_stopped: false,
+            feature: None,
+            description_bytes: 0,
+        })
+    }
+
+    /// The model's ARN.
+    pub fn arn(&self) -> &str {
+        &self.arn.text
+    }
+}
+
+setters!(Model {
+    /// The status at first: one of the service's, or any other text.
+    status(model, status: &str) => model.status = status.to_owned();
+    /// `MinInferenceUnits` of the description.
+    inference_units(model, units: u32) => model.inference_units = units;
+    /// `MaxInferenceUnits` of the description, which has none otherwise.
+    max_inference_units(model, units: u32) => model.max_inference_units = Some(units);
+    /// Adds a tag.
+    tag(model, key: &str, value: &str) => model.tags.insert(key.to_owned(), value.to_owned());
+    /// How long this model stays STARTING before it is RUNNING; `Duration::MAX` means forever.
+    start_takes(model, duration: Duration) => model.start_takes = Some(duration);
+    /// How long this model stays STOPPING before it is STOPPED; `Duration::MAX` means forever.
+    stop_takes(model, duration: Duration) => model.stop_takes = Some(duration);
+    /// Goes to `status` by itself, `after` that time since it was added. May be given many times.
+    becomes(model, after: Duration, status: &str) => model.becomes.push((after, status.to_owned()));
+    /// Somebody deletes it as soon as it has stopped.
+    deleted_once_stopped(model) => model.is_deleted_once_stopped = true;
+    /// `CUSTOM_LABELS`, which is the default for a new project, or `CONTENT_MODERATION`. The model
+    /// that brings its project into being decides the project's feature.
+    feature(model, feature: &str) => model.feature = Some(feature.to_owned());
+    /// Gives the description what training leaves in one, results and manifests, with so many
+    /// manifests that it has about this many bytes of JSON. Real ones have about 2,500.
+    description_bytes(model, bytes: usize) => model.description_bytes = bytes;
+});
 
 /// The feature of a project for which none is named.
 pub(crate) const CUSTOM_LABELS: &str = "CUSTOM_LABELS";
@@ -16,12 +83,10 @@ pub(crate) const CUSTOM_LABELS: &str = "CUSTOM_LABELS";
 const FIRST_PROJECT_NUMBER: u64 = 1_546_300_800_000;
 const PROJECT_NUMBER_STEP: u64 = 1_000_003;
 
-/// The projects and model versions of all accounts and regions, and how long a start and a stop
-/// take.
-#[derive(Debug)]
+/// The projects and model versions of all accounts and regions.
+#[derive(Debug, Default)]
 pub(crate) struct CustomLabels {
-    pub(crate) start_takes: Duration,
-    pub(crate) stop_takes: Duration,
+    pub(crate) takes: Takes,
     /// In the order of their creation.
     projects: Vec<Project>,
     /// Position in `projects` by [`Home::project_key`], of those that have models or may have.
@@ -49,41 +114,27 @@ impl Project {
     }
 }
 
-/// A model version that exists.
+/// A model version that exists: as it was described, but for what has changed since.
 #[derive(Debug)]
 pub(crate) struct LiveModel {
-    pub(crate) arn: VersionArn,
-    pub(crate) status: String,
-    pub(crate) inference_units: u32,
-    pub(crate) max_inference_units: Option<u32>,
-    pub(crate) tags: BTreeMap<String, String>,
-    pub(crate) feature: String,
-    pub(crate) description_bytes: usize,
+    pub(crate) model: Model,
     /// When it entered its status.
     since: Instant,
-    start_takes: Option<Duration>,
-    stop_takes: Option<Duration>,
-    is_deleted_once_stopped: bool,
     /// The changes that it will make by itself, earliest first.
     script: VecDeque<(Instant, String)>,
 }
 
-impl CustomLabels {
-    pub(crate) fn new() -> Self {
-        Self {
-            start_takes: Duration::ZERO,
-            stop_takes: Duration::ZERO,
-            projects: Vec::new(),
-            project_positions: HashMap::new(),
-            models: HashMap::new(),
-            changes: Vec::new(),
-        }
-    }
+/// How long a start and a stop take, unless the model says so itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Takes {
+    pub(crate) start: Duration,
+    pub(crate) stop: Duration,
+}
 
+impl CustomLabels {
     /// Adds a model, and its project where that does not exist. A model of the same ARN is
     /// replaced.
-    pub(crate) fn add_model(&mut self, model: Model) {
-        let now = Instant::now();
+    pub(crate) fn add_model(&mut self, mut model: Model) {
         let is_new = !self.models.contains_key(&model.arn.text);
         let feature = model.feature.as_deref().unwrap_or(CUSTOM_LABELS);
         let Some(project) = self.project_entry(&model.arn.home, feature) else {
@@ -94,15 +145,15 @@ impl CustomLabels {
             let position = project.versions.partition_point(|(n, _)| *n > number);
             project.versions.insert(position, (number, arn));
         }
-        let feature = project.feature.clone();
-        let live = LiveModel::new(model, feature, now);
-        self.models.insert(live.arn.text.clone(), live);
+        model.feature.get_or_insert(project.feature.clone());
+        let live = LiveModel::new(model);
+        self.models.insert(live.model.arn.text.clone(), live);
     }
 
     /// Adds a project without models, unless it exists.
     pub(crate) fn add_project(&mut self, account: &str, name: &str, region: &str, feature: &str) {
         let home = Home {
-            partition: partition_of(region).to_owned(),
+            partition: "aws".to_owned(),
             region: region.to_owned(),
             account: account.to_owned(),
             project: name.to_owned(),
@@ -120,12 +171,8 @@ impl CustomLabels {
         self.projects.get_mut(position)
     }
 
-    /// Adds a project that has the name of another, and never a model. Gives its ARN.
-    pub(crate) fn add_namesake_project(&mut self, home: Home, status: &str) -> String {
-        self.push_project(home, CUSTOM_LABELS, status)
-    }
-
-    fn push_project(&mut self, home: Home, feature: &str, status: &str) -> String {
+    /// Adds a project, also one that has the name of another and never a model. Gives its ARN.
+    pub(crate) fn push_project(&mut self, home: Home, feature: &str, status: &str) -> String {
         let number = FIRST_PROJECT_NUMBER + PROJECT_NUMBER_STEP * self.projects.len() as u64;
         let arn = format!("{}/{number}", home.project_key());
         self.projects.push(Project {
@@ -169,9 +216,8 @@ impl CustomLabels {
     /// The model as it is now, unless it has been deleted.
     pub(crate) fn model(&mut self, arn: &str) -> Option<&mut LiveModel> {
         let now = Instant::now();
-        let takes = (self.start_takes, self.stop_takes);
         let model = self.models.get_mut(arn)?;
-        model.advance(now, takes, &mut self.changes);
+        model.advance(now, self.takes, &mut self.changes);
         Some(model).filter(|model| !model.is_deleted())
     }
 
@@ -189,8 +235,8 @@ impl CustomLabels {
     /// Every model's status now; of one that has been deleted, the last.
     pub(crate) fn statuses(&mut self) -> BTreeMap<String, String> {
         self.advance_all();
-        self.models
-            .values()
+        let models = self.models.values().map(|it| &it.model);
+        models
             .map(|model| (model.arn.text.clone(), model.status.clone()))
             .collect()
     }
@@ -204,43 +250,33 @@ impl CustomLabels {
 
     fn advance_all(&mut self) {
         let now = Instant::now();
-        let takes = (self.start_takes, self.stop_takes);
         for model in self.models.values_mut() {
-            model.advance(now, takes, &mut self.changes);
+            model.advance(now, self.takes, &mut self.changes);
         }
     }
 }
 
 impl LiveModel {
-    fn new(model: Model, project_feature: String, now: Instant) -> Self {
-        let mut script: Vec<_> = model
-            .becomes
+    fn new(mut model: Model) -> Self {
+        let now = Instant::now();
+        let mut script: Vec<_> = std::mem::take(&mut model.becomes)
             .into_iter()
             .filter_map(|(after, status)| Some((now.checked_add(after)?, status)))
             .collect();
         script.sort_by_key(|(at, _)| *at);
         Self {
-            arn: model.arn,
-            status: model.status,
-            inference_units: model.inference_units,
-            max_inference_units: model.max_inference_units,
-            tags: model.tags,
-            feature: model.feature.unwrap_or(project_feature),
-            description_bytes: model.description_bytes,
+            model,
             since: now,
-            start_takes: model.start_takes,
-            stop_takes: model.stop_takes,
-            is_deleted_once_stopped: model.is_deleted_once_stopped,
             script: script.into(),
         }
     }
 
     fn is_deleted(&self) -> bool {
-        self.is_deleted_once_stopped && self.status == "STOPPED"
+        self.model.is_deleted_once_stopped && self.model.status == "STOPPED"
     }
 
     /// Makes every change that is due, each at its own time.
-    fn advance(&mut self, now: Instant, takes: (Duration, Duration), changes: &mut Vec<Change>) {
+    fn advance(&mut self, now: Instant, takes: Takes, changes: &mut Vec<Change>) {
         loop {
             let scripted = self.script.front().map(|(at, _)| *at);
             let scripted = scripted.filter(|at| *at <= now);
@@ -258,10 +294,10 @@ impl LiveModel {
     }
 
     /// The end of a start or of a stop that is under way.
-    fn timed_change(&self, takes: (Duration, Duration)) -> Option<(Instant, &'static str)> {
-        let (duration, status) = match self.status.as_str() {
-            "STARTING" => (self.start_takes.unwrap_or(takes.0), "RUNNING"),
-            "STOPPING" => (self.stop_takes.unwrap_or(takes.1), "STOPPED"),
+    fn timed_change(&self, takes: Takes) -> Option<(Instant, &'static str)> {
+        let (duration, status) = match self.model.status.as_str() {
+            "STARTING" => (self.model.start_takes.unwrap_or(takes.start), "RUNNING"),
+            "STOPPING" => (self.model.stop_takes.unwrap_or(takes.stop), "STOPPED"),
             _ => return None,
         };
         Some((self.since.checked_add(duration)?, status))
@@ -270,19 +306,10 @@ impl LiveModel {
     fn enter(&mut self, status: String, at: Instant, changes: &mut Vec<Change>) {
         changes.push(Change {
             at,
-            arn: self.arn.text.clone(),
+            arn: self.model.arn.text.clone(),
             status: status.clone(),
         });
-        self.status = status;
+        self.model.status = status;
         self.since = at;
-    }
-}
-
-/// The partition in which a region lies.
-fn partition_of(region: &str) -> &'static str {
-    match region {
-        r if r.starts_with("cn-") => "aws-cn",
-        r if r.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
     }
 }
