@@ -37,7 +37,7 @@ def the_emulator_runs_with_a_model_in_every_status(session):
     model = boto3.client("rekognition", REGION).meta.service_model
     session.statuses = model.shape_for("ProjectVersionStatus").enum
     session.url = session.emulators.start(
-        "--organization", "--start-takes", "3600s", "--stop-takes", "3600s",
+        "--start-takes", "3600s", "--stop-takes", "3600s",
         *models("v", session.statuses),
     )
     session.seen = set()
@@ -172,11 +172,10 @@ def every_denied_or_throttled_call_is_an_error_of_its_operation(session):
         client.fail(operation, throttled.get(service, "ThrottlingException"), **parameters)
         denied = "AccessDenied" if service == "sts" else "AccessDeniedException"
         client.fail(operation, denied, **parameters)
-    # This emulator has no organization.
-    url = session.emulators.start()
+    member = Client("sts", session.url).call("AssumeRole", **ASSUME)["Credentials"]
     for operation, parameters in required_parameters()["organizations"].items():
-        client = Client("organizations", url)
-        client.fail(operation, "AWSOrganizationsNotInUseException", **parameters)
+        client = Client("organizations", session.url, member)
+        client.fail(operation, "AccessDeniedException", **parameters)
 
 
 STEPS = [

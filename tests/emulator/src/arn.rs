@@ -1,25 +1,5 @@
 //! ARNs: a project's, a model version's and a role's, by the patterns that the services document.
 
-use std::fmt;
-
-/// A text that was to be an ARN of a model version or of a role, and is none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidArn(String);
-
-impl fmt::Display for InvalidArn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "'{}' should have the form \
-             arn:PARTITION:rekognition:REGION:ACCOUNT:project/PROJECT/version/VERSION/NUMBER or \
-             arn:PARTITION:iam::ACCOUNT:role/NAME, with an account of 12 digits",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for InvalidArn {}
-
 /// The parts that both kinds of ARN share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Home {
@@ -69,17 +49,24 @@ pub(crate) struct VersionArn {
 }
 
 impl VersionArn {
-    pub(crate) fn parse(text: &str) -> Result<Self, InvalidArn> {
-        let read = || {
-            let (home, rest) = Home::read(text)?;
-            let (version, number) = rest.strip_prefix("version/")?.split_once('/')?;
-            (is_name(version) && is_number(number)).then(|| Self {
-                text: text.to_owned(),
-                home,
-                number: number.parse().unwrap_or(u64::MAX),
-            })
-        };
-        read().ok_or_else(|| InvalidArn(text.to_owned()))
+    /// The ARN of a model that is added, or what is wrong with it.
+    pub(crate) fn of_model(text: &str) -> Result<Self, String> {
+        Self::parse(text).ok_or_else(|| {
+            format!(
+                "'{text}' does not have the form arn:PARTITION:rekognition:REGION:ACCOUNT:\
+                 project/PROJECT/version/VERSION/NUMBER"
+            )
+        })
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (home, rest) = Home::read(text)?;
+        let (version, number) = rest.strip_prefix("version/")?.split_once('/')?;
+        (is_name(version) && is_number(number)).then(|| Self {
+            text: text.to_owned(),
+            home,
+            number: number.parse().unwrap_or(u64::MAX),
+        })
     }
 }
 
@@ -109,19 +96,16 @@ pub(crate) struct RoleArn {
 }
 
 impl RoleArn {
-    pub(crate) fn parse(text: &str) -> Result<Self, InvalidArn> {
-        let read = || {
-            let [_, partition, service, region, account, resource] = six_fields(text)?;
-            let name = resource.strip_prefix("role/")?.rsplit('/').next()?;
-            let valid = service == "iam" && region.is_empty() && !name.is_empty();
-            (valid && is_account(account)).then(|| Self {
-                text: text.to_owned(),
-                partition: partition.to_owned(),
-                account: account.to_owned(),
-                name: name.to_owned(),
-            })
-        };
-        read().ok_or_else(|| InvalidArn(text.to_owned()))
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let [_, partition, service, region, account, resource] = six_fields(text)?;
+        let name = resource.strip_prefix("role/")?.rsplit('/').next()?;
+        let valid = service == "iam" && region.is_empty() && !name.is_empty();
+        (valid && is_account(account)).then(|| Self {
+            text: text.to_owned(),
+            partition: partition.to_owned(),
+            account: account.to_owned(),
+            name: name.to_owned(),
+        })
     }
 }
 

@@ -248,7 +248,7 @@ impl Emulator {
         let state = self.shared.state();
         let calls = state.record.calls.iter();
         let assumed = calls.filter(|call| call.operation == Operation::AssumeRole);
-        let roles = assumed.filter_map(|call| RoleArn::parse(call.resources.first()?).ok());
+        let roles = assumed.filter_map(|call| RoleArn::parse(call.resources.first()?));
         roles.filter(|role| role.account == account).count()
     }
 

@@ -335,12 +335,6 @@ pub enum ThrottleWith {
     Alternating,
 }
 
-/// The second throttling error: its code and its message.
-const PROVISIONED: (&str, &str) = (
-    "ProvisionedThroughputExceededException",
-    "Provisioned rate exceeded",
-);
-
 /// The quotas in force, and what is left of them in each account and region, and for each operation
 /// where that has its own.
 #[derive(Debug, Default)]
@@ -402,12 +396,13 @@ impl Throttle {
             return Ok(());
         }
         self.throttled += 1;
-        let (code, message) = match quota.throttle_with {
-            ThrottleWith::Alternating if self.throttled.is_multiple_of(2) => PROVISIONED,
-            ThrottleWith::ProvisionedThroughputExceededException => PROVISIONED,
-            _ => ("ThrottlingException", "Rate exceeded"),
+        let provisioned = "ProvisionedThroughputExceededException";
+        let code = match quota.throttle_with {
+            ThrottleWith::Alternating if self.throttled.is_multiple_of(2) => provisioned,
+            ThrottleWith::ProvisionedThroughputExceededException => provisioned,
+            _ => "ThrottlingException",
         };
-        Err(ServiceError::new(code, message))
+        Err(ServiceError::new(code, "Rate exceeded"))
     }
 }
 

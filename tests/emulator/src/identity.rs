@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::arn::{InvalidArn, RoleArn};
+use crate::arn::RoleArn;
 use crate::error::ServiceError;
 
 /// An IAM role, and who may assume it; initially no one.
@@ -20,10 +20,12 @@ impl Role {
     /// A role that trusts no one.
     ///
     /// # Errors
-    /// [`InvalidArn`] when `arn` is not a role's.
-    pub fn new(arn: &str) -> Result<Self, InvalidArn> {
+    /// What is wrong with `arn` as that of a role.
+    pub fn new(arn: &str) -> Result<Self, String> {
         Ok(Self {
-            arn: RoleArn::parse(arn)?,
+            arn: RoleArn::parse(arn).ok_or_else(|| {
+                format!("'{arn}' does not have the form arn:PARTITION:iam::ACCOUNT:role/NAME")
+            })?,
             principals: Vec::new(),
             external_id: None,
         })

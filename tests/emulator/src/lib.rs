@@ -1,29 +1,9 @@
-//! Amazon Rekognition Custom Labels for tests: the operations that start, stop and describe models,
-//! over real HTTP, with states, quotas and faults.
+//! Amazon Rekognition Custom Labels for tests: the operations that stop and describe models, over
+//! real HTTP, with states, quotas and faults.
 //!
 //! An [`Emulator`] holds [`Model`]s. A client, such as an AWS SDK, is pointed at [`Emulator::url`]
 //! and calls the service's operations; the test says what goes wrong ([`Fault`], [`Quota`],
 //! [`Emulator::deny`]) and reads what happened ([`Emulator::calls`], [`Emulator::changes`]).
-//!
-//! ```
-//! use rekognition_emulator::{Emulator, Fault, Model, Operation};
-//!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let arn = "arn:aws:rekognition:us-east-1:123456789012:project/cats/version/v1/1700000000000";
-//! let emulator = Emulator::builder()
-//!     .model(Model::new(arn)?.status("RUNNING"))
-//!     .fault(Fault::error("ThrottlingException").operation(Operation::StopProjectVersion).attempts(1..=2))
-//!     .start()
-//!     .await?;
-//!
-//! // Here a client talks to `emulator.url()`.
-//!
-//! assert_eq!(emulator.status(arn).as_deref(), Some("RUNNING"));
-//! assert_eq!(emulator.count(Operation::StopProjectVersion), 0);
-//! # Ok(())
-//! # }
-//! ```
 //!
 //! There may be many accounts: STS and Organizations are at the same address. A [`Role`] says
 //! whom it trusts, an [`Account`] is one of the organization, and a call with the credentials of a
@@ -68,7 +48,6 @@ mod request;
 mod server;
 mod wire;
 
-pub use arn::InvalidArn;
 pub use emulator::{Builder, Emulator};
 pub use faults::{Fault, FaultKind, Quota, ThrottleWith};
 pub use identity::Role;

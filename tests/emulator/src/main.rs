@@ -22,12 +22,12 @@ Emulates Amazon Rekognition Custom Labels, STS, Organizations and CloudTrail on 
                                 many times
   --start-takes, --stop-takes DURATION
                                 how long a model is STARTING or STOPPING, such as 500ms or 6s
-  --organization                an organization that the account manages, with the unit
-                                ou-emul-11111111, and in it the account 222222222222, whose role
-                                `member` trusts the account
   --deny ACTION[@RESOURCE]      an action that is refused, on ARNs that begin so
   --error OPERATION=CODE        the error for the operation's first call; given again, for its next
   --record FILE                 appends a line of JSON to it for each call
+
+The account manages an organization with the unit ou-emul-11111111, and in it the account
+222222222222, whose role `member` trusts the account.
 ";
 
 #[tokio::main(flavor = "current_thread")]
@@ -71,10 +71,6 @@ fn furnish(arguments: Vec<String>) -> Result<Builder, String> {
     let mut errors = Vec::new();
     let mut arguments = arguments.into_iter();
     while let Some(option) = arguments.next() {
-        if option == "--organization" {
-            builder = organization(builder, &account)?;
-            continue;
-        }
         let value = arguments.next();
         let value = value.ok_or_else(|| format!("{option} has no value\n\n{USAGE}"))?;
         let furnished = match option.as_str() {
@@ -87,10 +83,8 @@ fn furnish(arguments: Vec<String>) -> Result<Builder, String> {
             "--start-takes" => duration(&value).map(|it| builder.start_takes(it)),
             "--stop-takes" => duration(&value).map(|it| builder.stop_takes(it)),
             "--deny" => {
-                let (action, resource) = match value.split_once('@') {
-                    Some((action, resource)) => (action, Some(resource)),
-                    None => (value.as_str(), None),
-                };
+                let mut parts = value.splitn(2, '@');
+                let (action, resource) = (parts.next().unwrap_or_default(), parts.next());
                 match Operation::ALL.iter().any(|it| it.action() == action) {
                     true => Ok(builder.deny(action, resource)),
                     false => Err("the action is none of the emulator's".to_owned()),
@@ -106,18 +100,13 @@ fn furnish(arguments: Vec<String>) -> Result<Builder, String> {
         };
         builder = furnished.map_err(|error| format!("{option} {value}: {error}"))?;
     }
-    Ok(builder)
-}
-
-fn organization(builder: Builder, account: &str) -> Result<Builder, String> {
     let (unit, member) = ("ou-emul-11111111", "222222222222");
-    let role = Role::new(&format!("arn:aws:iam::{member}:role/member"));
-    let role = role.map_err(|error| error.to_string())?;
+    let role = Role::new(&format!("arn:aws:iam::{member}:role/member"))?;
     Ok(builder
-        .management_account(account)
+        .management_account(&account)
         .organizational_unit(OrganizationalUnit::new(unit))
         .organization_account(Account::new(member).parent(unit))
-        .role(role.trusts(account)))
+        .role(role.trusts(&account)))
 }
 
 /// A model with as long a description as training leaves, and who started it an hour ago.
@@ -126,10 +115,9 @@ fn model(text: &str) -> Result<(Model, StartEvent), String> {
     let (arn, rest) = text.split_once('=').ok_or(usage)?;
     let mut parts = rest.split(',');
     let status = parts.next().filter(|it| !it.is_empty()).ok_or(usage)?;
-    let model = Model::new(arn).map_err(|error| error.to_string())?;
+    let model = Model::new(arn)?;
     let starter = Starter::User("alice".to_owned());
-    let start = StartEvent::new(arn, starter, Duration::from_secs(3600));
-    let start = start.map_err(|error| error.to_string())?;
+    let start = StartEvent::new(arn, starter, Duration::from_secs(3600))?;
     let mut model = model.status(status).description_bytes(2_500);
     for part in parts {
         model = match part.split_once('=').ok_or(usage)? {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::arn::{Home, InvalidArn, VersionArn};
+use crate::arn::{Home, VersionArn};
 use crate::record::Change;
 
 /// A model version to add to the emulator: its ARN, its status, and what it will do by itself.
@@ -28,10 +28,10 @@ impl Model {
     /// A model version with status `TRAINING_COMPLETED` and one inference unit.
     ///
     /// # Errors
-    /// [`InvalidArn`] when `arn` does not match the service's pattern for `ProjectVersionArn`.
-    pub fn new(arn: &str) -> Result<Self, InvalidArn> {
+    /// What is wrong with `arn` by the service's pattern for `ProjectVersionArn`.
+    pub fn new(arn: &str) -> Result<Self, String> {
         Ok(Self {
-            arn: VersionArn::parse(arn)?,
+            arn: VersionArn::of_model(arn)?,
             status: "TRAINING_COMPLETED".to_owned(),
             inference_units: 1,
             max_inference_units: None,

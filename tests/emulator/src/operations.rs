@@ -43,7 +43,7 @@ pub(crate) fn perform(state: &mut ServiceState, request: &Request) -> Result<Val
 fn version_arn(request: &Request, member: &str) -> Result<VersionArn, ServiceError> {
     const PATTERN: &str = r"(^arn:[a-z\d-]+:rekognition:[a-z\d-]+:\d{12}:project\/[a-zA-Z0-9_.\-]{1,255}\/version\/[a-zA-Z0-9_.\-]{1,255}\/[0-9]+$)";
     let text = request.required_string(member)?;
-    VersionArn::parse(text).map_err(|_| ServiceError::pattern(text, member, PATTERN))
+    VersionArn::parse(text).ok_or_else(|| ServiceError::pattern(text, member, PATTERN))
 }
 
 /// The model that the request names, where it is one of the request's region and of the caller's

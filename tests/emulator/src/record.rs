@@ -37,21 +37,6 @@ pub struct Call {
     pub ended: Option<Instant>,
 }
 
-impl Call {
-    /// The line of a record file.
-    fn to_json(&self) -> Value {
-        json!({
-            "operation": self.operation.name(),
-            "action": self.operation.action(),
-            "resources": [request::policy_resource(self.operation, &self.resources)],
-            "region": self.region,
-            "access_key": self.access_key,
-            "account": self.account,
-            "answer": self.answer.to_string(),
-        })
-    }
-}
-
 /// The response to a call, in a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -137,8 +122,17 @@ impl Record {
         let in_flight = self.in_flight_to.entry(call.operation.service());
         in_flight.or_default().now -= 1;
         if let Some(file) = &mut self.file {
+            let line = json!({
+                "operation": call.operation.name(),
+                "action": call.operation.action(),
+                "resources": [request::policy_resource(call.operation, &call.resources)],
+                "region": call.region,
+                "access_key": call.access_key,
+                "account": call.account,
+                "answer": call.answer.to_string(),
+            });
             // A record that cannot be written must not change what the client sees.
-            let _ = writeln!(file, "{}", call.to_json()).and_then(|()| file.flush());
+            let _ = writeln!(file, "{line}").and_then(|()| file.flush());
         }
     }
 

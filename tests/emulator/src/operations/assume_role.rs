@@ -18,7 +18,7 @@ const ONE_HOUR: i64 = 3600;
 pub(super) fn perform(state: &mut ServiceState, request: &Request) -> Result<Value, ServiceError> {
     let text = request.required_string("RoleArn")?;
     let role_arn = RoleArn::parse(text)
-        .map_err(|_| ServiceError::pattern(text, "RoleArn", r"arn:[\w+=/,.@:-]{16,2044}"))?;
+        .ok_or_else(|| ServiceError::pattern(text, "RoleArn", r"arn:[\w+=/,.@:-]{16,2044}"))?;
     let name = request.required_string("RoleSessionName")?;
     check("RoleSessionName", name, 64, "_=,.@+-")?;
     let external_id = request.string("ExternalId")?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::arn::{InvalidArn, VersionArn};
+use crate::arn::VersionArn;
 use crate::call::ServiceState;
 use crate::clock::{Clock, timestamp};
 use crate::error::ServiceError;
@@ -89,10 +89,10 @@ impl StartEvent {
     /// A start that succeeded, this long ago.
     ///
     /// # Errors
-    /// [`InvalidArn`] when `model_arn` does not match the service's pattern.
-    pub fn new(model_arn: &str, starter: Starter, ago: Duration) -> Result<Self, InvalidArn> {
+    /// What is wrong with `model_arn` by the service's pattern.
+    pub fn new(model_arn: &str, starter: Starter, ago: Duration) -> Result<Self, String> {
         Ok(Self {
-            arn: VersionArn::parse(model_arn)?,
+            arn: VersionArn::of_model(model_arn)?,
             starter,
             ago,
             error_code: None,
