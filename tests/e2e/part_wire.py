@@ -273,7 +273,7 @@ class Client:
         else:
             value = json.loads(self.response.content)
         complaints = list(judge(model.output_shape, value, operation))
-        check(not complaints, "; ".join(complaints), self.response.content.decode())
+        check(not complaints, "; ".join(complaints), self.response.content.decode()[:1000])
         unread = set(value) - set(parsed)
         check(not unread, f"{operation}: botocore did not read {unread}")
         return parsed
@@ -318,7 +318,7 @@ def judge(shape, value, path):
              "integer": int, "long": int, "float": (int, float), "double": (int, float),
              "timestamp": (int, float)}
     if not isinstance(value, types[kind]) or isinstance(value, bool) and kind != "boolean":
-        yield f"{path} is {value!r}, not a {kind}"
+        yield f"{path} is {value!r}, and not of the type {kind}"
     elif kind == "structure":
         for name in sorted(set(value) - set(shape.members)):
             yield f"{path} has a member {name}, which the model does not have"

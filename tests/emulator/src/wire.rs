@@ -57,19 +57,15 @@ impl Frame {
             }),
             None => body.as_ref().and_then(|body| body.get("Action")?.as_str()),
         };
-        let operation = name.map_or(Operation::Unknown, Operation::from_name);
-        let is_known = operation.service() == service;
+        let operation = name.map(Operation::from_name);
+        let operation = operation.filter(|it| it.service() == service);
         Self {
             is_signed,
             service,
             access_key: access_key.to_owned(),
             region: region.to_owned(),
             token: text_of("x-amz-security-token").map(str::to_owned),
-            operation: if is_known {
-                operation
-            } else {
-                Operation::Unknown
-            },
+            operation: operation.unwrap_or(Operation::Unknown),
             body,
         }
     }
