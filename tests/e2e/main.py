@@ -25,6 +25,7 @@ import part_machine
 import part_organization
 import part_permissions
 import part_template
+import part_wire
 import release
 
 PARTS = {
@@ -38,6 +39,7 @@ PARTS = {
     "bundle": (part_bundle, "release/build in two folders, and its bundle deployed and run where there is no Rust"),
     "aws": (part_aws, "the bundle by CloudFormation, Terraform, the CDK, and tests/aws/run with Ctrl-C at each of its steps"),
     "binary": (part_binary, "the binaries for both processors: which glibc they need"),
+    "wire": (part_wire, "the emulator's wire, held against botocore's models of the services"),
     "permissions": (part_permissions, "every call that was made is allowed, and every allowed action was made"),
 }
 
