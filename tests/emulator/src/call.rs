@@ -72,7 +72,11 @@ impl ServiceState {
     /// Refuses a request that a denial covers, in the service's words.
     pub(crate) fn check_permission(&self, request: &Request) -> Result<(), ServiceError> {
         let (action, resource) = (request.operation.action(), request.policy_resource());
-        if self.denials.iter().any(|it| it.covers(&action, &resource)) {
+        let covers = |it: &Denial| {
+            let prefix = it.resource.as_deref().unwrap_or_default();
+            it.action == action && resource.starts_with(prefix)
+        };
+        if self.denials.iter().any(covers) {
             let policy = "no identity-based policy";
             return Err(access_denied(request, &resource, policy));
         }
@@ -148,13 +152,13 @@ async fn respond(in_flight: &InFlight, request: &Request) -> Result<Response<Bod
         FaultKind::Delay(duration) => {
             pause(*duration).await;
             let value = early.unwrap_or_else(effect)?;
-            (Answer::Ok, wire::success(operation, &value))
+            (Answer::Ok, wire::success(operation, value))
         }
         FaultKind::StatusOverride(status) => {
             let mut value = early.unwrap_or_else(effect)?;
             override_status(&mut value, status);
             let answer = Answer::Fault(fault.kind.name());
-            (answer, wire::success(operation, &value))
+            (answer, wire::success(operation, value))
         }
         FaultKind::Hang => {
             in_flight.answered(Answer::Fault(fault.kind.name()));

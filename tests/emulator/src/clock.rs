@@ -1,6 +1,6 @@
 //! The time of day as the service sees it.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use axum::http::HeaderValue;
 use time::OffsetDateTime;
@@ -24,15 +24,10 @@ impl Clock {
         }
     }
 
-    /// The value of a `Date` header, if the clock was set; none for a time before 1970 or after
-    /// 9999.
+    /// The value of a `Date` header, if the clock was set.
     pub(crate) fn date(self) -> Option<HeaderValue> {
-        const END: Duration = Duration::from_secs(253_402_300_800);
         self.0?;
-        let now = self.now();
-        let since = now.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-        let date = (since < END).then(|| httpdate::fmt_http_date(now))?;
-        HeaderValue::from_str(&date).ok()
+        HeaderValue::from_str(&httpdate::fmt_http_date(self.now())).ok()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The emulator as a test holds it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 
-use crate::arn::RoleArn;
+use crate::arn::{Home, RoleArn};
 use crate::call::{self, Shared};
 use crate::clock::Clock;
 use crate::faults::{Denial, Fault, Faults, Quota};
@@ -68,15 +68,17 @@ impl Emulator {
     /// `CUSTOM_LABELS` or `CONTENT_MODERATION`.
     pub fn add_project(&self, name: &str, region: &str, feature: &str) {
         let mut state = self.shared.state();
-        let account = state.identities.account.clone();
-        let models = &mut state.models;
-        models.add_project(&account, name, region, feature);
+        let home = Home {
+            partition: "aws".to_owned(),
+            region: region.to_owned(),
+            account: state.identities.account.clone(),
+            project: name.to_owned(),
+        };
+        state.models.project_entry(&home, feature);
     }
 
-    /// Adds a project of the same name as a model's, with a number of its own and without models:
-    /// one that was deleted and made again is listed twice for a time, the old one as `DELETING`.
-    /// It is listed before the model's project if it is added before the model, and else after it.
-    /// Returns its ARN, or none if the model's ARN is invalid.
+    /// Adds a project of the same name as a model's, without models: one that was deleted and made
+    /// again is listed twice for a time, in the order in which they were added. Returns its ARN.
     pub fn add_namesake_project(&self, model_arn: &str, status: &str) -> Option<String> {
         let home = Model::new(model_arn).ok()?.arn.home;
         let mut state = self.shared.state();
@@ -97,9 +99,7 @@ impl Emulator {
     }
 
     /// Adds an account to the organization, or puts it into another state or place. The
-    /// organization comes into being with its first account or unit, and has the emulator's account
-    /// for a management account; without one, its lists fail with
-    /// `AWSOrganizationsNotInUseException`.
+    /// organization begins with its first account or unit; the emulator's account manages it.
     pub fn add_account(&self, account: Account) {
         self.shared.state().organization().add_account(account);
     }
@@ -155,14 +155,13 @@ impl Emulator {
     }
 
     /// Puts another quota in force, with nothing used of it yet, for every operation of Rekognition
-    /// without one of its own; none lets their calls through.
+    /// without a separate one; none lets their calls through.
     pub fn set_quota(&self, quota: Option<Quota>) {
         self.shared.state().throttle.set(quota);
     }
 
-    /// Puts a quota of its own in force for one operation of any service, in each account and
+    /// Puts a separate quota in force for one operation of any service, in each account and
     /// region, with nothing used of it yet; none leaves the operation to the common quota.
-    /// Throttled calls of the other services have their own errors.
     pub fn set_operation_quota(&self, operation: Operation, quota: Option<Quota>) {
         self.shared.state().throttle.set_of(operation, quota);
     }
@@ -206,7 +205,8 @@ impl Emulator {
 
     /// Adds a fault at the end of the script.
     pub fn add_fault(&self, fault: Fault) {
-        self.shared.state().faults.add(fault);
+        let faults = &mut self.shared.state().faults.0;
+        faults.push((fault, HashMap::new()));
     }
 
     /// Ends every fault; calls that hang go on hanging.
@@ -236,37 +236,35 @@ impl Emulator {
         self.shared.state().record.calls.clone()
     }
 
+    fn count_calls(&self, is_meant: impl Fn(&Call) -> bool) -> usize {
+        let state = self.shared.state();
+        state.record.calls.iter().filter(|it| is_meant(it)).count()
+    }
+
     /// How many calls of this operation have arrived.
     pub fn count(&self, operation: Operation) -> usize {
-        let state = self.shared.state();
-        let calls = state.record.calls.iter();
-        calls.filter(|call| call.operation == operation).count()
+        self.count_calls(|call| call.operation == operation)
     }
 
     /// How often a role of this account was to be assumed, whatever came of it.
     pub fn assume_role_count(&self, account: &str) -> usize {
-        let state = self.shared.state();
-        let calls = state.record.calls.iter();
-        let assumed = calls.filter(|call| call.operation == Operation::AssumeRole);
-        let roles = assumed.filter_map(|call| RoleArn::parse(call.resources.first()?));
-        roles.filter(|role| role.account == account).count()
+        let is_its = |arn: &String| RoleArn::parse(arn).is_some_and(|it| it.account == account);
+        self.count_calls(|call| {
+            call.operation == Operation::AssumeRole && call.resources.first().is_some_and(is_its)
+        })
     }
 
     /// Calls in this region that are in flight now.
     pub fn in_flight(&self, region: &str) -> usize {
-        let state = self.shared.state();
-        let calls = state.record.calls.iter();
-        let in_flight = calls.filter(|call| call.ended.is_none() && call.region == region);
-        in_flight.count()
+        self.count_calls(|call| call.ended.is_none() && call.region == region)
     }
 
-    /// Calls to a service, by all accounts in all regions, that are in flight now.
+    /// Calls to a service that are in flight now.
     pub fn in_flight_to(&self, service: Service) -> usize {
         self.shared.state().record.in_flight_to(service).now
     }
 
-    /// The most calls to a service, by all accounts in all regions, that were ever in flight at
-    /// once.
+    /// The most calls to a service that were ever in flight at once.
     pub fn max_in_flight_to(&self, service: Service) -> usize {
         self.shared.state().record.in_flight_to(service).max
     }

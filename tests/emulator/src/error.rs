@@ -20,16 +20,15 @@ impl ServiceError {
     /// The same error under the code that the service has for it: errors are made under
     /// Rekognition's.
     pub(crate) fn of(self, service: Service) -> Self {
-        const THROTTLED: [&str; 2] = [
-            "ThrottlingException",
-            "ProvisionedThroughputExceededException",
-        ];
-        let code = match (service, self.code.as_str()) {
-            (Service::Organizations, code) if THROTTLED.contains(&code) => {
-                "TooManyRequestsException"
-            }
-            (Service::CloudTrail, code) if THROTTLED.contains(&code) => "ThrottlingException",
-            (Service::Sts, code) if THROTTLED.contains(&code) => "Throttling",
+        let code = self.code.as_str();
+        let throttled = matches!(
+            code,
+            "ThrottlingException" | "ProvisionedThroughputExceededException"
+        );
+        let code = match (service, code) {
+            (Service::Organizations, _) if throttled => "TooManyRequestsException",
+            (Service::CloudTrail, _) if throttled => "ThrottlingException",
+            (Service::Sts, _) if throttled => "Throttling",
             (
                 Service::Organizations,
                 "InvalidParameterException" | "InvalidPaginationTokenException",
@@ -39,7 +38,6 @@ impl ServiceError {
             (Service::Sts, "AccessDeniedException") => "AccessDenied",
             (Service::Sts, "ExpiredTokenException") => "ExpiredToken",
             (Service::Sts, "InvalidParameterException") => "ValidationError",
-            (Service::Sts, "MissingAuthenticationTokenException") => "MissingAuthenticationToken",
             (Service::Sts, "UnknownOperationException") => "InvalidAction",
             (Service::Sts, "UnrecognizedClientException") => "InvalidClientTokenId",
             _ => return self,
@@ -90,7 +88,6 @@ pub(crate) fn documented_status(service: Service, code: &str) -> u16 {
         "AccessDenied"
         | "ExpiredToken"
         | "InvalidClientTokenId"
-        | "MissingAuthenticationToken"
         | "RegionDisabledException"
         | "SignatureDoesNotMatch" => 403,
         _ => 400,

@@ -255,13 +255,9 @@ setters!(Fault {
 
 /// The script: every fault with the number of calls that have matched it, in total or of each call.
 #[derive(Debug, Default)]
-pub(crate) struct Faults(Vec<(Fault, HashMap<String, u32>)>);
+pub(crate) struct Faults(pub(crate) Vec<(Fault, HashMap<String, u32>)>);
 
 impl Faults {
-    pub(crate) fn add(&mut self, fault: Fault) {
-        self.0.push((fault, HashMap::new()));
-    }
-
     /// Counts the call, and returns the first fault that affects it.
     pub(crate) fn befall(&mut self, request: &Request) -> Option<Fault> {
         let mut due = None;
@@ -411,13 +407,6 @@ impl Throttle {
 pub(crate) struct Denial {
     pub(crate) action: String,
     pub(crate) resource: Option<String>,
-}
-
-impl Denial {
-    pub(crate) fn covers(&self, action: &str, resource: &str) -> bool {
-        let prefix = self.resource.as_deref().unwrap_or_default();
-        self.action == action && resource.starts_with(prefix)
-    }
 }
 
 /// The service's refusal: `policy` is the kind of policy that is missing.

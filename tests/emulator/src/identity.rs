@@ -32,25 +32,13 @@ impl Role {
     }
 
     pub(crate) fn admits(&self, caller: &Identity, external_id: Option<&str>) -> bool {
-        let root = |principal: &str| {
-            let account = principal.strip_suffix(":root")?.rsplit(':').next()?;
-            Some(account == caller.account)
-        };
-        let is_caller = |principal: &String| {
-            principal == "*"
-                || *principal == caller.account
-                || *principal == caller.role_arn
-                || *principal == caller.arn
-                || root(principal) == Some(true)
-        };
-        self.principals.iter().any(is_caller)
+        self.principals.contains(&caller.role_arn)
             && (self.external_id.as_deref()).is_none_or(|it| external_id == Some(it))
     }
 }
 
 setters!(Role {
-    /// Trusts a principal too: an account, as its ID or as `arn:aws:iam::ID:root`; a role, by its
-    /// ARN; one session of a role, by its ARN; or everyone, as `*`.
+    /// Trusts another role, by its ARN: every session of that role.
     trusts(role, principal: &str) => role.principals.push(principal.to_owned());
     /// Trusts only those who give this external ID.
     external_id(role, external_id: &str) => role.external_id = Some(external_id.to_owned());
@@ -60,7 +48,7 @@ setters!(Role {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) account: String,
-    /// The session's ARN, as GetCallerIdentity and messages name it.
+    /// The session's ARN, as messages name it.
     pub(crate) arn: String,
     /// The ARN of the session's role, as trust policies name it.
     pub(crate) role_arn: String,

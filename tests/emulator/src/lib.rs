@@ -5,10 +5,6 @@
 //! and calls the service's operations; the test says what goes wrong ([`Fault`], [`Quota`],
 //! [`Emulator::deny`]) and reads what happened ([`Emulator::calls`], [`Emulator::changes`]).
 //!
-//! There may be many accounts: STS and Organizations are at the same address. A [`Role`] says
-//! whom it trusts, an [`Account`] is one of the organization, and a call with the credentials of a
-//! session acts as the account of the session's role.
-//!
 //! All time is tokio's, so that an emulator in the same process ([`Emulator::in_process`]) runs on
 //! a paused clock. A status changes when it is read: nothing runs in the background but the server.
 

@@ -27,7 +27,7 @@ Emulates Amazon Rekognition Custom Labels, STS, Organizations and CloudTrail on 
   --record FILE                 appends a line of JSON to it for each call
 
 The account manages an organization with the unit ou-emul-11111111, and in it the account
-222222222222, whose role `member` trusts the account.
+222222222222, whose role `member` trusts every caller without a session.
 ";
 
 #[tokio::main(flavor = "current_thread")]
@@ -102,11 +102,12 @@ fn furnish(arguments: Vec<String>) -> Result<Builder, String> {
     }
     let (unit, member) = ("ou-emul-11111111", "222222222222");
     let role = Role::new(&format!("arn:aws:iam::{member}:role/member"))?;
+    let caller = format!("arn:aws:iam::{account}:role/stopper");
     Ok(builder
         .management_account(&account)
         .organizational_unit(OrganizationalUnit::new(unit))
         .organization_account(Account::new(member).parent(unit))
-        .role(role.trusts(&account)))
+        .role(role.trusts(&caller)))
 }
 
 /// A model with as long a description as training leaves, and who started it an hour ago.

@@ -88,14 +88,14 @@ const PROJECT_NUMBER_STEP: u64 = 1_000_003;
 pub(crate) struct CustomLabels {
     pub(crate) takes: Takes,
     /// In the order of their creation.
-    projects: Vec<Project>,
+    pub(crate) projects: Vec<Project>,
     /// Position in `projects` by [`Home::project_key`], of those that have models or may have.
     project_positions: HashMap<String, usize>,
     models: HashMap<String, LiveModel>,
     changes: Vec<Change>,
 }
 
-/// A project, whose ARN ends in a number of its own.
+/// A project, whose ARN ends in another number than those of its models.
 #[derive(Debug)]
 pub(crate) struct Project {
     pub(crate) arn: String,
@@ -104,14 +104,7 @@ pub(crate) struct Project {
     pub(crate) feature: String,
     pub(crate) status: String,
     /// Number and ARN of each version, newest first.
-    versions: Vec<(u64, String)>,
-}
-
-impl Project {
-    /// The ARNs of the project's model versions, newest first.
-    pub(crate) fn version_arns(&self) -> impl Iterator<Item = &str> {
-        self.versions.iter().map(|(_, arn)| arn.as_str())
-    }
+    pub(crate) versions: Vec<(u64, String)>,
 }
 
 /// A model version that exists: as it was described, but for what has changed since.
@@ -150,18 +143,8 @@ impl CustomLabels {
         self.models.insert(live.model.arn.text.clone(), live);
     }
 
-    /// Adds a project without models, unless it exists.
-    pub(crate) fn add_project(&mut self, account: &str, name: &str, region: &str, feature: &str) {
-        let home = Home {
-            partition: "aws".to_owned(),
-            region: region.to_owned(),
-            account: account.to_owned(),
-            project: name.to_owned(),
-        };
-        self.project_entry(&home, feature);
-    }
-
-    fn project_entry(&mut self, home: &Home, feature: &str) -> Option<&mut Project> {
+    /// The model's project, which is added if it does not exist.
+    pub(crate) fn project_entry(&mut self, home: &Home, feature: &str) -> Option<&mut Project> {
         let next = self.projects.len();
         let position = self.project_positions.entry(home.project_key());
         let position = *position.or_insert(next);
@@ -186,17 +169,6 @@ impl CustomLabels {
         arn
     }
 
-    /// All projects of an account in a region, in the order of their creation.
-    pub(crate) fn projects_in(
-        &self,
-        account: &str,
-        region: &str,
-    ) -> impl Iterator<Item = &Project> {
-        self.projects
-            .iter()
-            .filter(move |project| project.home.region == region && project.home.account == account)
-    }
-
     /// The project of that ARN, whatever its region and account.
     pub(crate) fn project(&self, arn: &str) -> Option<&Project> {
         let (key, _) = arn.rsplit_once('/')?;
@@ -215,21 +187,19 @@ impl CustomLabels {
 
     /// The model as it is now, unless it has been deleted.
     pub(crate) fn model(&mut self, arn: &str) -> Option<&mut LiveModel> {
-        let now = Instant::now();
-        let model = self.models.get_mut(arn)?;
-        model.advance(now, self.takes, &mut self.changes);
-        Some(model).filter(|model| !model.is_deleted())
+        let live = self.models.get_mut(arn)?;
+        live.advance(Instant::now(), self.takes, &mut self.changes);
+        let is_gone = live.model.is_deleted_once_stopped && live.model.status == "STOPPED";
+        (!is_gone).then_some(live)
     }
 
     /// Puts the model into a status now. `false` when there is no such model.
     pub(crate) fn set_status(&mut self, arn: &str, status: &str) -> bool {
-        if self.model(arn).is_none() {
-            return false;
+        let is_there = self.model(arn).is_some();
+        if let Some(live) = self.models.get_mut(arn).filter(|_| is_there) {
+            live.enter(status.to_owned(), Instant::now(), &mut self.changes);
         }
-        if let Some(model) = self.models.get_mut(arn) {
-            model.enter(status.to_owned(), Instant::now(), &mut self.changes);
-        }
-        true
+        is_there
     }
 
     /// Every model's status now; of one that has been deleted, the last.
@@ -269,10 +239,6 @@ impl LiveModel {
             since: now,
             script: script.into(),
         }
-    }
-
-    fn is_deleted(&self) -> bool {
-        self.model.is_deleted_once_stopped && self.model.status == "STOPPED"
     }
 
     /// Makes every change that is due, each at its own time.

@@ -1,6 +1,6 @@
 //! An organization: its accounts, and the units that they are in.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::call::ServiceState;
 use crate::error::ServiceError;
@@ -154,20 +154,16 @@ impl Organization {
 
     pub(crate) fn describe_account(&self, account: &Account) -> Value {
         let id = &account.id;
-        let mut description = Map::new();
-        let mut add = |member: &str, value: Value| description.insert(member.to_owned(), value);
-        add("Id", id.as_str().into());
-        add("Arn", self.arn("account", id).into());
-        add("Email", format!("{id}@example.com").into());
-        add("Name", account.name.as_str().into());
-        add("JoinedMethod", "CREATED".into());
-        add("JoinedTimestamp", 1_546_300_800.0.into());
-        for (member, value) in [("State", &account.state), ("Status", &account.status)] {
-            value
-                .as_ref()
-                .map(|value| add(member, value.as_str().into()));
-        }
-        description.into()
+        json!({
+            "Id": id,
+            "Arn": self.arn("account", id),
+            "Email": format!("{id}@example.com"),
+            "Name": account.name,
+            "JoinedMethod": "CREATED",
+            "JoinedTimestamp": 1_546_300_800.0,
+            "State": account.state,
+            "Status": account.status,
+        })
     }
 
     /// The units directly under a parent.

@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 use crate::call::ServiceState;
 use crate::error::ServiceError;
@@ -115,11 +115,7 @@ impl Page {
         };
         let page = items.into_iter().skip(token.offset as usize);
         let page: Vec<Value> = page.take(size as usize).filter_map(describe).collect();
-        let mut members = Map::from_iter([(name.to_owned(), page.into())]);
-        if let Some(next) = next {
-            members.insert("NextToken".to_owned(), next.into());
-        }
-        members.into()
+        json!({ name: page, "NextToken": next })
     }
 }
 

@@ -23,8 +23,7 @@ pub struct Call {
     pub access_key: String,
     /// The account that the call acts as: that of its session, or the emulator's.
     pub account: String,
-    /// The ARN that the call acts as, such as
-    /// `arn:aws:sts::123456789012:assumed-role/stopper/stopper`.
+    /// The ARN that the call acts as, which is a role's session.
     pub identity: String,
     /// The model's, project's or role's ARN, or the parent's ID; for DescribeProjects the names in
     /// `ProjectNames`.

@@ -11,9 +11,8 @@ use crate::operation::{Operation, Service};
 use crate::page::PageToken;
 use crate::wire::Frame;
 
-/// The number of the connection that a request comes over, among the request's extensions. The
-/// server counts its connections; a caller in the same process may have connections of its own, or
-/// none.
+/// The number of the connection that a request comes over, among the request's extensions. A caller
+/// in the same process may count its own connections, or have none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Connection(pub u64);
 

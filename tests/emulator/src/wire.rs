@@ -87,16 +87,14 @@ fn read_scope(authorization: &str) -> Option<(&str, &str, Service)> {
     Some((access_key, region, service))
 }
 
-/// The mark of a response that must not be given: the connection is to break instead.
-///
-/// The server of [`Builder::start`](crate::Builder::start) breaks it. In-process, where there is no
-/// connection, the response of [`Emulator::router`](crate::Emulator::router) carries this type
-/// among its extensions, and the caller fails the request as one whose connection was reset.
+/// The mark, among a response's extensions, that the connection is to break instead. The server
+/// breaks it; a caller in the same process fails the request as one whose connection was reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionReset;
 
-/// The response of an operation that went well.
-pub(crate) fn success(operation: Operation, value: &Value) -> Response<Body> {
+/// The response of an operation that went well. What is null in it is not there.
+pub(crate) fn success(operation: Operation, mut value: Value) -> Response<Body> {
+    remove_nulls(&mut value);
     let service = operation.service();
     let id = request_id();
     let text = match service {
@@ -105,11 +103,23 @@ pub(crate) fn success(operation: Operation, value: &Value) -> Response<Body> {
              <{operation}Result>{}</{operation}Result>\
              <ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata>\
              </{operation}Response>",
-            xml(value)
+            xml(&value)
         ),
         _ => value.to_string(),
     };
     response(200, content_type(service), &id, text.into())
+}
+
+/// Removes the members that are null, which services leave out.
+pub(crate) fn remove_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, value| !value.is_null());
+            members.values_mut().for_each(remove_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_nulls),
+        _ => {}
+    }
 }
 
 /// The response with an error of the service, with the HTTP status that is documented for its code

@@ -24,13 +24,13 @@ pub(super) fn perform(state: &mut ServiceState, request: &Request) -> Result<Val
     check_reach(request, &arn.text, &arn.home)?;
     let project = state.models.project(&arn.text);
     let project = project.ok_or_else(|| ServiceError::not_found(&arn.text))?;
-    let is_asked_for = |arn: &&str| {
+    let is_asked_for = |arn: &&String| {
         // The version's name is the last part but one of its ARN.
         let name = arn.rsplit('/').nth(1).unwrap_or_default();
         names.as_ref().is_none_or(|names| names.contains(&name))
     };
-    let versions = project.version_arns().filter(is_asked_for);
-    let versions: Vec<String> = versions.map(str::to_owned).collect();
+    let versions = project.versions.iter().map(|(_, arn)| arn);
+    let versions: Vec<String> = versions.filter(is_asked_for).cloned().collect();
     Ok(page.list("ProjectVersionDescriptions", versions, |arn| {
         state.models.model(&arn).map(|model| describe(model))
     }))
@@ -45,17 +45,16 @@ fn describe(live: &LiveModel) -> Value {
         "ProjectVersionArn": model.arn.text,
         "CreationTimestamp": seconds(model.arn.number),
         "MinInferenceUnits": model.inference_units,
+        "MaxInferenceUnits": model.max_inference_units,
         "Status": model.status,
         "StatusMessage": status_message(&model.status),
         "Feature": model.feature,
     });
-    if let Some(fields) = description.as_object_mut() {
-        if let Some(units) = model.max_inference_units {
-            fields.insert("MaxInferenceUnits".to_owned(), units.into());
-        }
-        if model.description_bytes > 0 {
-            fields.extend(training(model));
-        }
+    if let Some(fields) = description
+        .as_object_mut()
+        .filter(|_| model.description_bytes > 0)
+    {
+        fields.extend(training(model));
     }
     description
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::seconds;
-use crate::arn::is_name;
+use crate::arn::{Home, is_name};
 use crate::call::ServiceState;
 use crate::error::ServiceError;
 use crate::models::{CUSTOM_LABELS, Project};
@@ -19,12 +19,19 @@ pub(super) fn perform(state: &mut ServiceState, request: &Request) -> Result<Val
     let page = Page::of(state, request)?;
     state.check_permission(request)?;
 
-    let (account, region) = (&request.identity.account, &request.region);
-    let projects = state.models.projects_in(account, region);
-    let projects = projects.filter(|project| {
-        let name = project.home.project.as_str();
-        features.contains(&project.feature.as_str())
-            && names.as_ref().is_none_or(|names| names.contains(&name))
+    let projects = state.models.projects.iter().filter(|project| {
+        let Home {
+            region,
+            account,
+            project: name,
+            ..
+        } = &project.home;
+        *region == request.region
+            && *account == request.identity.account
+            && features.contains(&project.feature.as_str())
+            && names
+                .as_ref()
+                .is_none_or(|names| names.contains(&name.as_str()))
     });
     Ok(page.list("ProjectDescriptions", projects.collect(), describe))
 }

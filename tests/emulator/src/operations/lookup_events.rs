@@ -13,6 +13,7 @@ use crate::clock::{Clock, timestamp};
 use crate::error::ServiceError;
 use crate::page::Page;
 use crate::request::Request;
+use crate::wire::remove_nulls;
 
 /// How long an event is there.
 const RETENTION: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -119,14 +120,8 @@ impl StartEvent {
                 "errorCode": self.error_code,
             },
         });
-        let mut without: Vec<&str> = self.without.iter().map(String::as_str).collect();
-        if self.starter.username().is_none() {
-            without.push("/Username");
-        }
-        if self.error_code.is_none() {
-            without.push("/CloudTrailEvent/errorCode");
-        }
-        for pointer in without {
+        remove_nulls(&mut event);
+        for pointer in &self.without {
             let (parent, member) = pointer.rsplit_once('/').unwrap_or_default();
             let parent = event.pointer_mut(parent).and_then(Value::as_object_mut);
             parent.and_then(|parent| parent.remove(member));
