@@ -1,29 +1,43 @@
-//! One model and many: stopped, retried, refused, or reported.
+//! One model, from its stop to its end: what is retried, waited for, confirmed, stopped again, and
+//! reported with the reason; and how few calls that takes for many.
+//!
+//! The clock is paused, so that minutes pass at once.
 
 mod support;
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
-use rekognition_emulator::{Answer, Emulator, Fault, Model, Operation, Quota, ThrottleWith};
+use aws_sdk_rekognition::primitives::{DateTime, DateTimeFormat};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use rekognition_emulator::{Emulator, Fault, Model, Operation};
 use serde_json::json;
-use support::troubled::{Fate, Troubled};
+use support::wire::Wire;
 use support::{
-    PLENTY, arn, arn_in, arns, emulator_in_process, failure, handler, handler_with, in_process,
+    PLENTY, arn, emulator_in_process, failure, handler_in_process, handler_with, in_process,
     invoke, model, outcomes, report, running, stop, summary,
 };
+use tokio::time::Instant;
+
+const STOP: Operation = Operation::StopProjectVersion;
+const PROJECTS: Operation = Operation::DescribeProjects;
+const VERSIONS: Operation = Operation::DescribeProjectVersions;
 
 /// Settings under which an accepted stop is enough.
-const UNCONFIRMED: [(&str, &str); 1] = [("CONFIRM_STOPPED", "false")];
+const UNCONFIRMED: (&str, &str) = ("CONFIRM_STOPPED", "false");
 
-async fn emulator(models: impl IntoIterator<Item = Model>) -> Emulator {
-    let builder = Emulator::builder().stop_takes(Duration::ZERO);
-    builder.models(models).start().await.unwrap()
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_running_model_is_stopped_and_reported() {
     let arn = arn("shelf", "v1");
-    let emulator = emulator([running(&arn).inference_units(2)]).await;
+    let emulator = support::emulator([running(&arn).inference_units(2)]).await;
     let report = stop(&emulator, &[&arn]).await.unwrap();
     assert_eq!(emulator.status(&arn).as_deref(), Some("STOPPED"));
     assert_eq!(
@@ -38,29 +52,200 @@ async fn a_running_model_is_stopped_and_reported() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_throttled_stop_is_retried_until_it_succeeds() {
-    for code in [
-        "ThrottlingException",
-        "ProvisionedThroughputExceededException",
-    ] {
+/// A model, what goes wrong, and what becomes of it.
+struct Story {
+    name: &'static str,
+    model: Option<Model>,
+    faults: Vec<Fault>,
+    variables: Vec<(&'static str, &'static str)>,
+    /// The time that the run has, and that it may take at most.
+    time: (u64, u64),
+    outcome: &'static str,
+    /// A part of the error message, if it failed.
+    error: &'static str,
+    /// How many stops are sent.
+    stops: RangeInclusive<usize>,
+    /// The statuses that the model goes through.
+    history: &'static str,
+}
+
+fn story(name: &'static str, model: impl Into<Option<Model>>, outcome: &'static str) -> Story {
+    Story {
+        name,
+        model: model.into(),
+        faults: Vec::new(),
+        variables: Vec::new(),
+        time: (60, 60),
+        outcome,
+        error: "",
+        stops: 1..=1,
+        history: "",
+    }
+}
+
+impl Story {
+    async fn check(self) {
+        println!("{}", self.name);
         let arn = arn("shelf", "v1");
-        let emulator = emulator([running(&arn)]).await;
-        // More often than the three attempts that the SDK makes by default.
-        emulator.add_fault(
-            Fault::error(code)
-                .operation(Operation::StopProjectVersion)
-                .attempts(..=4),
+        let emulator = emulator_in_process(self.model);
+        emulator.add_project("shelf", "us-east-1", "CUSTOM_LABELS");
+        self.faults
+            .into_iter()
+            .for_each(|fault| emulator.add_fault(fault));
+        let handler = handler_in_process(&emulator, &self.variables);
+        let begin = Instant::now();
+        let event = json!({"model_arns": [arn]});
+        let report = report(invoke(&handler, event, seconds(self.time.0)).await);
+        assert!(
+            begin.elapsed() <= seconds(self.time.1),
+            "{:?}",
+            begin.elapsed()
         );
-        let report = stop(&emulator, &[&arn]).await.unwrap();
-        assert_eq!(outcomes(&report), ["stopped"], "{code}");
-        assert_eq!(emulator.count(Operation::StopProjectVersion), 5);
+        assert_eq!(outcomes(&report), [self.outcome], "{report:?}");
+        if !self.error.is_empty() {
+            assert!(failure(&report).contains(self.error), "{report:?}");
+        }
+        let stops = emulator.count(STOP);
+        assert!(self.stops.contains(&stops), "{stops} stops");
+        let changes = emulator.changes().into_iter();
+        let history = changes
+            .map(|change| change.status)
+            .collect::<Vec<_>>()
+            .join(" ");
+        assert_eq!(history, self.history);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn server_errors_and_broken_connections_are_retried() {
-    for fault in [
+#[rustfmt::skip]
+async fn a_model_is_stopped_waited_for_confirmed_and_stopped_again() {
+    let arn = arn("shelf", "v1");
+    let running = || running(&arn);
+    let in_status = |status| model(&arn, status);
+    let starting = || in_status("STARTING");
+    let in_use = || Fault::error("ResourceInUseException").operation(STOP);
+    let garbage = || Fault::garbage("{\"Status\":").operation(STOP).attempts(..=1);
+    for story in [
+        Story { history: "STOPPING STOPPED",
+            ..story("running", running().stop_takes(seconds(30)), "stopped") },
+        // The last look is shortly before the deadline.
+        Story { time: (120, 120), history: "STOPPING STOPPED",
+            ..story("slow to stop", running().stop_takes(seconds(105)), "stopped") },
+        Story { history: "STOPPED",
+            ..story("stopping", in_status("STOPPING").stop_takes(seconds(30)), "stopped") },
+        Story { time: (900, 850), stops: 2..=2, history: "RUNNING STOPPING STOPPED",
+            ..story("starting", starting().start_takes(seconds(13 * 60)), "stopped") },
+        Story { stops: 2..=2, history: "STOPPING STARTING RUNNING STOPPING STOPPED",
+            ..story("started again", running().stop_takes(seconds(5)).start_takes(seconds(5))
+                .becomes(seconds(2), "STARTING"), "stopped") },
+        Story { history: "STOPPING STOPPED",
+            ..story("deleted", running().deleted_once_stopped(), "stopped") },
+        story("stopped", in_status("STOPPED"), "already_stopped"),
+        Story { history: "FAILED",
+            ..story("failing to start", starting().start_takes(seconds(99))
+                .becomes(seconds(5), "FAILED"), "already_stopped") },
+        // Without confirmation.
+        Story { variables: vec![UNCONFIRMED], time: (60, 0), history: "STOPPING",
+            ..story("unconfirmed", running().stop_takes(seconds(99)), "stopping") },
+        Story { variables: vec![UNCONFIRMED],
+            ..story("unconfirmed and stopping", in_status("STOPPING").stop_takes(seconds(99)),
+                "stopping") },
+        Story { variables: vec![UNCONFIRMED], stops: 2..=2, history: "RUNNING STOPPING",
+            ..story("unconfirmed and starting", starting().start_takes(seconds(20))
+                .stop_takes(seconds(99)), "stopping") },
+        // The response leaves doubt.
+        Story { faults: vec![in_use().attempts(..=3)], stops: 4..=4, history: "STOPPING STOPPED",
+            ..story("refused as in use", running(), "stopped") },
+        Story { faults: vec![garbage()], stops: 2..=2, history: "STOPPING STOPPED",
+            ..story("unreadable, without effect", running(), "stopped") },
+        Story { faults: vec![garbage().after_effect()], history: "STOPPING STOPPED",
+            ..story("unreadable, with effect", running(), "already_stopped") },
+    ] {
+        story.check().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+#[rustfmt::skip]
+async fn a_model_that_is_not_confirmed_to_be_stopped_fails_with_the_reason() {
+    let arn = arn("shelf", "v1");
+    let running = || running(&arn);
+    let in_use = || Fault::error("ResourceInUseException");
+    let denied = || Fault::error("AccessDeniedException");
+    for story in [
+        story("not there", None, "ResourceNotFoundException"),
+        Story { error: "`HIBERNATING`",
+            ..story("unknown", model(&arn, "HIBERNATING"), "UnexpectedStatus") },
+        Story { error: "`HIBERNATING`", history: "STOPPING HIBERNATING",
+            ..story("becoming unknown", running().stop_takes(seconds(99))
+                .becomes(seconds(5), "HIBERNATING"), "UnexpectedStatus") },
+        Story { error: "it was STARTING when it was last seen, ",
+            ..story("starting", model(&arn, "STARTING").start_takes(seconds(99)),
+                "StillStarting") },
+        Story { error: "its stop was accepted", history: "STOPPING",
+            ..story("slow to stop", running().stop_takes(seconds(99)), "NotConfirmed") },
+        Story { faults: vec![in_use().operation(STOP)], stops: 15..=40,
+            error: "the last attempt failed with: ResourceInUseException",
+            ..story("always in use", running(), "DeadlineExceeded") },
+        Story { faults: vec![Fault::status_override("RUNNING").operation(VERSIONS)], stops: 15..=40,
+            error: "its stop was accepted, but it was running when it was last seen, ",
+            history: "STOPPING STOPPED",
+            ..story("always said to be running", running(), "DeadlineExceeded") },
+        Story { faults: vec![Fault::garbage("{}").operation(VERSIONS)],
+            error: "the response to DescribeProjectVersions cannot be read",
+            history: "STOPPING STOPPED",
+            ..story("not readable", running(), "NotConfirmed") },
+        // At once.
+        Story { faults: vec![denied().operation(PROJECTS)], time: (60, 5),
+            error: "its stop was accepted, but could not be confirmed",
+            history: "STOPPING STOPPED",
+            ..story("lookup denied", running(), "AccessDeniedException") },
+        Story { faults: vec![denied().operation(VERSIONS)], time: (60, 5),
+            error: "its stop was accepted, but could not be confirmed",
+            history: "STOPPING STOPPED",
+            ..story("description denied", running(), "AccessDeniedException") },
+    ] {
+        story.check().await;
+    }
+}
+
+/// Every code that AWS throttles with.
+const THROTTLING: [(&str, u16); 14] = [
+    ("BandwidthLimitExceeded", 400),
+    ("EC2ThrottledException", 400),
+    ("LimitExceededException", 400),
+    ("PriorRequestNotComplete", 400),
+    ("ProvisionedThroughputExceededException", 400),
+    ("RequestLimitExceeded", 503),
+    ("RequestThrottled", 400),
+    ("RequestThrottledException", 400),
+    ("SlowDown", 503),
+    ("ThrottledException", 429),
+    ("Throttling", 400),
+    ("ThrottlingException", 500),
+    ("TooManyRequestsException", 429),
+    ("TransactionInProgressException", 400),
+];
+
+const SIGNATURE: [&str; 5] = [
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "RequestExpired",
+    "RequestInTheFuture",
+    "RequestTimeTooSkewed",
+];
+
+const FINAL: [&str; 3] = [
+    "AccessDeniedException",
+    "InvalidParameterException",
+    "ResourceNotFoundException",
+];
+
+#[tokio::test(start_paused = true)]
+async fn what_may_pass_is_retried_a_refused_signature_once_and_a_refusal_never() {
+    let throttling = THROTTLING.map(|(code, status)| Fault::error_with_status(code, status));
+    let passing = [
+        Fault::http_status(429, ""),
         Fault::error("InternalServerError"),
         Fault::http_status(500, ""),
         Fault::http_status(502, "<html>"),
@@ -68,297 +253,129 @@ async fn server_errors_and_broken_connections_are_retried() {
         Fault::http_status(507, "{}"),
         Fault::reset(),
         Fault::truncated(),
-    ] {
+        Fault::hang(),
+    ];
+    let retried = throttling.into_iter().chain(passing);
+    let retried = retried.map(|fault| (fault.attempts(..=4), "stopping", 5));
+    let once = SIGNATURE.map(|code| (Fault::error(code).attempts(..=1), "stopping", 2));
+    let only_once = SIGNATURE.map(|code| (Fault::error(code), code, 2));
+    let never = FINAL.map(|code| (Fault::error(code), code, 1));
+    for (fault, outcome, attempts) in retried.chain(once).chain(only_once).chain(never) {
         let arn = arn("shelf", "v1");
-        let emulator = emulator([running(&arn)]).await;
-        emulator.add_fault(
-            fault
-                .clone()
-                .operation(Operation::StopProjectVersion)
-                .attempts(..=4),
-        );
-        let report = report(stop(&emulator, &[&arn]).await);
-        assert_eq!(outcomes(&report), ["stopped"], "{fault:?}");
-        assert_eq!(
-            emulator.count(Operation::StopProjectVersion),
-            5,
-            "{fault:?}"
-        );
+        let emulator = emulator_in_process([running(&arn)]);
+        // Whatever the clocks say.
+        emulator.set_clock(SystemTime::now() + seconds(600));
+        emulator.add_fault(fault.clone().operation(STOP));
+        let handler = handler_in_process(&emulator, &[UNCONFIRMED]);
+        let report = report(invoke(&handler, json!({"model_arns": [arn]}), PLENTY).await);
+        assert_eq!(outcomes(&report), [outcome], "{fault:?}");
+        assert_eq!(emulator.calls().len(), attempts, "{fault:?}");
     }
 }
 
-#[tokio::test]
-async fn what_the_service_refuses_for_good_is_not_retried() {
-    for code in [
-        "AccessDeniedException",
-        "InvalidParameterException",
-        "ResourceNotFoundException",
-    ] {
-        let arn = arn("shelf", "v1");
-        let emulator = emulator([running(&arn)]).await;
-        emulator.add_fault(Fault::error(code).operation(Operation::StopProjectVersion));
-        let report = report(stop(&emulator, &[&arn]).await);
-        assert_eq!(outcomes(&report), [code]);
-        assert!(failure(&report).contains("by script"));
-        assert_eq!(emulator.calls().len(), 1);
+/// A service whose clock is ten minutes ahead, and that refuses what was not signed within five
+/// minutes of it.
+#[derive(Clone, Debug)]
+struct Ahead(Wire);
+
+impl HttpClient for Ahead {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
     }
 }
 
-#[tokio::test]
-async fn what_the_service_refuses_for_good_is_not_retried_if_a_clock_is_wrong() {
-    let ten_minutes = Duration::from_secs(600);
-    let now = SystemTime::now();
-    for clock in [now - ten_minutes, now, now + ten_minutes] {
-        for code in [
-            "AccessDeniedException",
-            "InvalidParameterException",
-            "ResourceNotFoundException",
-        ] {
-            let arn = arn("shelf", "v1");
-            let emulator = emulator([running(&arn)]).await;
-            emulator.set_clock(clock);
-            emulator.add_fault(Fault::error(code).operation(Operation::StopProjectVersion));
-            let report = report(stop(&emulator, &[&arn]).await);
-            assert_eq!(outcomes(&report), [code]);
-            assert_eq!(emulator.calls().len(), 1, "{code}");
+impl HttpConnector for Ahead {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let ahead = |minutes: u64, format| {
+            let time = SystemTime::now() + seconds(60 * minutes);
+            DateTime::from(time).fmt(format).unwrap()
+        };
+        // As `20261129T224400Z`.
+        let signed = request.headers().get("x-amz-date").unwrap_or_default();
+        let earliest = ahead(5, DateTimeFormat::DateTime).replace(['-', ':'], "");
+        if signed < &*earliest {
+            let refusal = json!({"__type": "InvalidSignatureException"}).to_string();
+            let mut response = HttpResponse::new(400.try_into().unwrap(), refusal.into());
+            let date = ahead(10, DateTimeFormat::HttpDate);
+            response.headers_mut().insert("date", date);
+            return HttpConnectorFuture::ready(Ok(response));
         }
+        self.0.call(request)
     }
 }
 
-#[tokio::test]
-async fn a_signature_that_is_refused_is_retried_once_whatever_the_clocks_say() {
-    let now = SystemTime::now();
-    let code = "InvalidSignatureException";
-    for (minutes, spoilt, outcome) in [
-        (10, 1, "stopping"),
-        (10, 2, code),
-        (0, 1, "stopping"),
-        (0, 2, code),
-    ] {
-        let arn = arn("shelf", "v1");
-        let emulator = emulator([running(&arn)]).await;
-        emulator.set_clock(now + Duration::from_secs(60 * minutes));
-        let fault = Fault::error(code).operation(Operation::StopProjectVersion);
-        emulator.add_fault(fault.attempts(..=spoilt));
-        let handler = handler(&emulator, &UNCONFIRMED);
-        let event = json!({"model_arns": [arn]});
-        let report = report(invoke(&handler, event, PLENTY).await);
-        let case = format!("{minutes} minutes off, {spoilt} spoilt");
-        assert_eq!(outcomes(&report), [outcome], "{case}");
-        assert_eq!(emulator.calls().len(), 2, "{case}");
-    }
-}
-
-#[tokio::test]
-async fn a_model_that_is_not_running_is_already_stopped() {
-    for status in [
-        "STOPPED",
-        "TRAINING_COMPLETED",
-        "FAILED",
-        "EXPIRED",
-        "DELETING",
-    ] {
-        let arn = arn("shelf", "v1");
-        let emulator = emulator([model(&arn, status)]).await;
-        let report = stop(&emulator, &[&arn]).await.unwrap();
-        assert_eq!(outcomes(&report), ["already_stopped"]);
-        assert_eq!(report.models[0].status.as_ref().unwrap().as_str(), status);
-    }
-}
-
-#[tokio::test]
-async fn a_model_that_does_not_exist_fails_with_the_services_code() {
-    let emulator = emulator([]).await;
-    let report = report(stop(&emulator, &[&arn("shelf", "v1")]).await);
-    assert_eq!(outcomes(&report), ["ResourceNotFoundException"]);
-}
-
-#[tokio::test]
-async fn a_response_that_cannot_be_read_is_resolved_by_a_status_check() {
-    for (fault, outcome) in [
-        (Fault::garbage("{\"Status\":"), "already_stopped"),
-        (Fault::garbage("[]"), "already_stopped"),
-        (Fault::status_override("MELTING"), "stopped"),
-    ] {
-        let arn = arn("shelf", "v1");
-        let emulator = emulator([running(&arn)]).await;
-        let fault = fault
-            .operation(Operation::StopProjectVersion)
-            .attempts(..=1);
-        emulator.add_fault(fault.clone().after_effect());
-        let report = report(stop(&emulator, &[&arn]).await);
-        assert_eq!(outcomes(&report), [outcome], "{fault:?}: {report:?}");
-        assert_eq!(
-            emulator.status(&arn).as_deref(),
-            Some("STOPPED"),
-            "{fault:?}"
-        );
-        assert!(
-            emulator.count(Operation::DescribeProjectVersions) > 0,
-            "{fault:?}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_stop_that_returns_another_status_is_resolved_by_a_status_check() {
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_wrong_costs_one_refused_signature() {
     let arn = arn("shelf", "v1");
-    let emulator = emulator([running(&arn)]).await;
-    emulator.add_fault(Fault::status_override("STOPPED").operation(Operation::StopProjectVersion));
-    let report = stop(&emulator, &[&arn]).await.unwrap();
-    assert_eq!(outcomes(&report), ["stopped"]);
-    assert!(emulator.count(Operation::DescribeProjectVersions) > 0);
+    let emulator = emulator_in_process([running(&arn)]);
+    emulator.set_clock(SystemTime::now() + seconds(600));
+    let ahead = Ahead(Wire::new(&emulator));
+    let handler = handler_with(&emulator, &[], in_process(ahead));
+    let report = invoke(&handler, json!({"model_arns": [arn]}), PLENTY).await;
+    assert_eq!(outcomes(&report.unwrap()), ["stopped"]);
 }
 
-#[tokio::test]
-async fn an_unreadable_response_to_a_stop_without_effect_is_followed_by_another_stop() {
-    let arn = arn("shelf", "v1");
-    let emulator = emulator([running(&arn)]).await;
-    emulator.add_fault(
-        Fault::garbage("oops")
-            .operation(Operation::StopProjectVersion)
-            .attempts(..=1),
-    );
-    let report = stop(&emulator, &[&arn]).await.unwrap();
-    assert_eq!(outcomes(&report), ["stopped"]);
-    assert_eq!(emulator.count(Operation::StopProjectVersion), 2);
-}
-
-#[tokio::test]
-async fn an_unknown_status_is_reported_verbatim_and_not_taken_for_stopped() {
-    let arn = arn("shelf", "v1");
-    let emulator = emulator([model(&arn, "HIBERNATING")]).await;
-    let report = report(stop(&emulator, &[&arn]).await);
-    assert_eq!(outcomes(&report), ["UnexpectedStatus"]);
-    assert_eq!(
-        report.models[0].status.as_ref().unwrap().as_str(),
-        "HIBERNATING"
-    );
-    assert!(failure(&report).contains("HIBERNATING"));
-}
-
-#[tokio::test]
-async fn without_confirmation_an_accepted_stop_is_enough() {
-    let arn = arn("shelf", "v1");
-    let emulator = emulator([running(&arn).stop_takes(Duration::MAX)]).await;
-    let handler = handler(&emulator, &UNCONFIRMED);
-    let report = invoke(&handler, json!({"model_arns": [arn]}), PLENTY)
+/// Stops this many models of this many projects. Returns the calls of DescribeProjectVersions and
+/// of DescribeProjects that it took, and the time.
+async fn confirm(models: usize, projects: usize, stop_takes: &[u64]) -> (usize, usize, Duration) {
+    let arns = (0..models).map(|number| {
+        let project = format!("project-{:02}", number % projects);
+        arn(&project, &format!("v{number:04}"))
+    });
+    let arns = Vec::from_iter(arns);
+    let models = arns.iter().zip(stop_takes.iter().cycle());
+    let models = models.map(|(arn, takes)| running(arn).stop_takes(seconds(*takes)));
+    let emulator = emulator_in_process(models);
+    let handler = handler_in_process(&emulator, &[]);
+    let begin = Instant::now();
+    let report = invoke(&handler, json!({"model_arns": arns}), seconds(300))
         .await
         .unwrap();
-    assert_eq!(outcomes(&report), ["stopping"]);
-    assert_eq!(
-        report.models[0].status.as_ref().unwrap().as_str(),
-        "STOPPING"
-    );
-    assert_eq!(emulator.calls().len(), 1);
-}
-
-#[tokio::test]
-async fn each_model_is_called_in_the_region_of_its_arn() {
-    let here = arn("shelf", "v1");
-    let there = arn_in("eu-west-1", "shelf", "v1");
-    let emulator = emulator([running(&here), running(&there)]).await;
-    let report = stop(&emulator, &[&there, &here]).await.unwrap();
-    assert_eq!(outcomes(&report), ["stopped", "stopped"]);
-    let calls = emulator.calls();
-    let stops = calls
-        .iter()
-        .filter(|call| call.operation == Operation::StopProjectVersion);
-    for call in stops {
-        assert!(call.resources[0].contains(&call.region), "{call:?}");
-    }
+    assert_eq!(report.summary.stopped, arns.len());
+    let calls = emulator.calls().into_iter();
+    let mut checks = calls.filter(|call| call.operation == VERSIONS);
+    assert!(checks.all(|call| call.body["VersionNames"].is_array()));
+    (
+        emulator.count(VERSIONS),
+        emulator.count(PROJECTS),
+        begin.elapsed(),
+    )
 }
 
 #[tokio::test(start_paused = true)]
-async fn exactly_as_many_stops_are_in_flight_as_the_operator_allows() {
-    let arns = arns(40);
-    let emulator = emulator_in_process(arns.iter().map(|arn| running(arn)));
-    emulator.set_latency(Duration::from_millis(20));
-    let wire = Troubled::new(&emulator, |_| Fate::Passes);
-    let variables = [("MAX_CONCURRENCY", "3")];
-    let handler = handler_with(&emulator, &variables, in_process(wire.clone()));
-    let report = invoke(&handler, json!({"model_arns": arns}), PLENTY)
-        .await
-        .unwrap();
-    assert_eq!(report.summary.stopped, 40);
-    let stops = Operation::StopProjectVersion;
-    assert_eq!(wire.most_in_flight(stops, "us-east-1"), 3);
+async fn many_models_are_confirmed_in_time_and_with_few_calls() {
+    // Rounds after 1, 3 and 7 seconds, of a call for ten models of each project.
+    let (checks, lookups, took) = confirm(60, 3, &[6]).await;
+    assert!(
+        checks <= 4 * 6 && lookups == 1 && took <= seconds(8),
+        "{checks} {lookups} {took:?}"
+    );
+    // Projects are looked up ten a call, and only once.
+    let (checks, lookups, took) = confirm(25, 25, &[6]).await;
+    assert!(
+        checks <= 4 * 25 && lookups == 3,
+        "{checks} {lookups} {took:?}"
+    );
+    // Rounds of many calls are less frequent: with the short pauses there would be six.
+    let (checks, ..) = confirm(100, 100, &[60]).await;
+    assert!(checks <= 500, "{checks}");
+    // After 31 and 61 seconds, and then soon, because a model has changed, and not after 91.
+    let (.., took) = confirm(2, 1, &[50, 63]).await;
+    assert!(took < seconds(70), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn models_whose_calls_keep_failing_do_not_hold_up_others() {
-    let arns = arns(20);
-    let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
-    for bad in &arns[..8] {
-        emulator.add_fault(Fault::error("InternalServerError").resource(bad));
-    }
-    let handler = handler(&emulator, &[("MAX_CONCURRENCY", "2")]);
-    let report = report(
-        invoke(
-            &handler,
-            json!({"model_arns": arns}),
-            Duration::from_secs(5),
-        )
-        .await,
-    );
-    assert_eq!(report.summary.stopped, 12);
-    assert_eq!(outcomes(&report)[..8], ["DeadlineExceeded"; 8]);
-    let error = report.message.clone();
-    assert!(error.contains("8 of 20 models were not stopped"), "{error}");
-    assert!(error.contains("InternalServerError"), "{error}");
-}
-
-#[tokio::test]
-async fn under_a_small_quota_every_model_is_stopped() {
-    let arns = arns(30);
-    for (error, code) in [
-        (ThrottleWith::ThrottlingException, "ThrottlingException"),
-        (
-            ThrottleWith::ProvisionedThroughputExceededException,
-            "ProvisionedThroughputExceededException",
-        ),
-    ] {
-        let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
-        emulator.set_quota(Some(Quota::per_second(20.0).burst(5).throttle_with(error)));
-        let handler = handler(&emulator, &UNCONFIRMED);
-        let report = invoke(&handler, json!({"model_arns": arns}), PLENTY)
-            .await
-            .unwrap();
-        assert_eq!(report.summary.stopping, 30);
-        let throttled = Answer::Error(code.to_owned());
-        assert!(emulator.calls().iter().any(|call| call.answer == throttled));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn models_that_were_not_reached_by_the_deadline_are_named() {
-    let arns = arns(6);
-    let emulator = emulator(arns.iter().map(|arn| running(arn))).await;
-    emulator.add_fault(Fault::hang());
-    let handler = handler(&emulator, &[("MAX_CONCURRENCY", "1")]);
-    let report = report(
-        invoke(
-            &handler,
-            json!({"model_arns": arns}),
-            Duration::from_secs(5),
-        )
-        .await,
-    );
-    assert_eq!(outcomes(&report), ["DeadlineExceeded"; 6]);
-    assert!(emulator.count(Operation::StopProjectVersion) > 0);
-}
-
-#[tokio::test]
 async fn a_dead_endpoint_fails_every_model_by_the_deadline() {
-    let emulator = emulator([]).await;
-    let url = emulator.url();
+    let emulator = support::emulator([]).await;
+    let config = support::sdk_config(&emulator.url());
+    let handler = handler_with(&Emulator::builder().in_process(), &[], config);
     drop(emulator);
-    let settings =
-        rekognition_stopper::settings::Settings::read(|_| Err(std::env::VarError::NotPresent));
-    let rekognition = rekognition_stopper::aws::Aws::new(support::sdk_config(&url));
-    let handler = rekognition_stopper::Handler::new(settings, rekognition, |_| ());
     let event = json!({"model_arns": [arn("shelf", "v1")]});
-    let report = report(invoke(&handler, event, Duration::from_secs(2)).await);
+    let report = report(invoke(&handler, event, PLENTY).await);
     assert_eq!(outcomes(&report), ["DeadlineExceeded"]);
-    assert!(failure(&report).contains("refused"), "{}", failure(&report));
+    assert!(failure(&report).contains("refused"), "{report:?}");
 }

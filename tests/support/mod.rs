@@ -8,7 +8,6 @@ pub mod log;
 pub mod process;
 pub mod runs;
 pub mod runtime_api;
-pub mod troubled;
 pub mod wire;
 
 use std::env::VarError;
