@@ -5,8 +5,9 @@
   rekognition-stopper-VERSION-PROCESSOR.cdx.json  what it is made of, in CycloneDX
   SHA256SUMS                                      of all of these
 
-Needs Rust, with the standard library of each processor, a C compiler, Python 3.11 and Info-ZIP. The bytes depend on the
-versions of Rust, cargo-lambda and Zig, which the README in the first zip names, and on nothing else of the machine.
+Needs Rust, with the standard library of each processor, a C compiler, Python 3.11 and Info-ZIP. The
+bytes depend on the versions of Rust, cargo-lambda and Zig, which the README in the first zip names,
+and on nothing else of the machine.
 """
 
 import argparse
@@ -28,13 +29,16 @@ ROOT = Path(__file__).resolve().parents[1]
 NAME = "rekognition-stopper"
 VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
 TARGETS = {"arm64": "aarch64-unknown-linux-gnu", "x86_64": "x86_64-unknown-linux-gnu"}
-# What the bundle has as it is here: with the pages that its README leads to, and those that these lead to.
+# What the bundle has as it is here: with the pages that its README leads to, and those that these
+# lead to.
 CONTENTS = [
-    "member-account.yaml", "dashboard.yaml", "state-machine.asl.json", "samconfig.toml", "events/*", "tests/aws/run",
-    "docs/deploying.md", "docs/organization.md", "docs/morning-after.md", "docs/reference.md", "docs/design.md",
-    "docs/performance.md", "docs/plots/*", "SECURITY.md", "CHANGELOG.md", "LICENSE",
+    "member-account.yaml", "dashboard.yaml", "state-machine.asl.json", "samconfig.toml", "events/*",
+    "tests/aws/run", "docs/deploying.md", "docs/organization.md", "docs/morning-after.md",
+    "docs/reference.md", "docs/design.md", "docs/performance.md", "docs/plots/*", "SECURITY.md",
+    "CHANGELOG.md", "LICENSE",
 ]
-# What cargo installs for the build: it writes the list of crates into the function, and into a file of its own.
+# What cargo installs for the build: one writes the list of crates into the function, the other into
+# a separate file.
 CRATES = {"cargo-auditable": "0.7.5", "cargo-cyclonedx": "0.5.9"}
 CRATES_ROOT = ROOT / "target" / "tools"
 CARGO_HOME = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo"))
@@ -96,12 +100,16 @@ class Failure(Exception):
 
 def main():
     parser = argparse.ArgumentParser(
-        prog="release/build", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="release/build", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--processor", choices=TARGETS, action="append", help="build for this one alone")
+    parser.add_argument(
+        "--processor", choices=TARGETS, action="append", help="build for this one alone"
+    )
     parser.add_argument(
         "--to", metavar="DIRECTORY", type=Path, default=ROOT / "target" / "release-files",
-        help="where the files go, which must not exist or have only such files (target/release-files)",
+        help="where the files go, which must not exist or have only such files "
+        "(target/release-files)",
     )
     arguments = parser.parse_args()
     try:
@@ -117,16 +125,16 @@ def build(processors, directory):
     directory.mkdir(parents=True, exist_ok=True)
     for earlier in directory.iterdir():
         if not re.fullmatch(rf"({NAME}|bootstrap)-.*\.(zip|cdx\.json)|SHA256SUMS", earlier.name):
-            raise Failure(f"{directory} has {earlier.name}, which is of no release: name another directory")
+            other = f"{directory} has {earlier.name}, which is of no release"
+            raise Failure(f"{other}: name another directory")
         earlier.unlink()
     variables = build_variables()
     for processor in processors:
-        run("cargo", "lambda", "build", "--release", "--locked", f"--{processor.replace('_', '-')}", **variables)
-        function = directory / f"bootstrap-{VERSION}-{processor}.zip"
-        pack(function, {"bootstrap": (built_directory() / "bootstrap").read_bytes()})
-        bundle = f"{NAME}-{VERSION}-{processor}"
-        pack(directory / f"{bundle}.zip", {f"{bundle}/{name}": it for name, it in contents(function, processor).items()})
-        (directory / f"{bundle}.cdx.json").write_text(bill_of_materials(processor))
+        option = f"--{processor.replace('_', '-')}"
+        run("cargo", "lambda", "build", "--release", "--locked", option, **variables)
+        pack_release(directory, processor, (built_directory() / "bootstrap").read_bytes())
+        bill = directory / f"{NAME}-{VERSION}-{processor}.cdx.json"
+        bill.write_text(bill_of_materials(processor))
     files = sorted(directory.iterdir())
     sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
     (directory / "SHA256SUMS").write_text("".join(sums))
@@ -136,14 +144,15 @@ def build(processors, directory):
 def build_variables():
     """The variables that make cargo-lambda build as for a release.
 
-    Rust writes no path of this machine into the function. `cargo lambda` gives flags of its own by the same option, and
-    cargo puts these beside them; `RUSTFLAGS` would be instead of them. And cargo-auditable, which `cargo auditable` sets
-    up in the same way, adds the list of the crates. By its name alone, since a path would be another in each folder.
+    Rust writes no path of this machine into the function. `cargo lambda` gives its own flags by the
+    same option, and cargo puts these beside them; `RUSTFLAGS` would be instead of them. And
+    cargo-auditable, which `cargo auditable` sets up in the same way, adds the list of the crates:
+    by its name alone, since a path would be another in each folder.
     """
     run("cargo", "fetch", "--locked")
-    for crate, number in CRATES.items():
-        run("cargo", "install", crate, "--version", number, "--locked", "--debug", "--quiet", "--root", CRATES_ROOT)
-    commit = re.search(r"^commit-hash: (\w+)$", run("rustc", "--version", "--verbose", capture=True), re.MULTILINE)[1]
+    install("cargo-auditable")
+    rustc = run("rustc", "--version", "--verbose", capture=True)
+    commit = re.search(r"^commit-hash: (\w+)$", rustc, re.MULTILINE)[1]
     sysroot = run("rustc", "--print", "sysroot", capture=True).strip()
     paths = {
         ROOT: f"/{NAME}",
@@ -156,23 +165,33 @@ def build_variables():
     for flag in flags:
         if " " in flag:
             raise Failure(f"cargo takes no path with a blank here: {flag}")
+    arguments = {"offline": False, "locked": True, "frozen": False, "config": []}
     return {
         "CARGO_BUILD_RUSTFLAGS": " ".join(flags),
         "RUSTC_WORKSPACE_WRAPPER": "cargo-auditable",
-        "CARGO_AUDITABLE_ORIG_ARGS": json.dumps({"offline": False, "locked": True, "frozen": False, "config": []}),
+        "CARGO_AUDITABLE_ORIG_ARGS": json.dumps(arguments),
         "PATH": f"{CRATES_ROOT / 'bin'}{os.pathsep}{os.environ['PATH']}",
     }
 
 
+def install(crate):
+    """Has cargo install one of `CRATES`."""
+    number = CRATES[crate]
+    options = ["--version", number, "--locked", "--debug", "--quiet", "--root", CRATES_ROOT]
+    run("cargo", "install", crate, *options)
+
+
 def built_directory():
     """Where cargo-lambda puts the function."""
-    metadata = run("cargo", "metadata", "--format-version=1", "--no-deps", "--locked", capture=True)
+    options = ["--format-version=1", "--no-deps", "--locked"]
+    metadata = run("cargo", "metadata", *options, capture=True)
     return Path(json.loads(metadata)["target_directory"]) / "lambda" / NAME
 
 
 def contents(function, processor):
     """The files of the bundle for a processor."""
-    files = {str(it.relative_to(ROOT)): it.read_bytes() for pattern in CONTENTS for it in ROOT.glob(pattern)}
+    paths = [path for pattern in CONTENTS for path in ROOT.glob(pattern)]
+    files = {str(path.relative_to(ROOT)): path.read_bytes() for path in paths}
     files["bootstrap.zip"] = function.read_bytes()
     files["template.yaml"] = template(processor).encode()
     files["cloudformation.yaml"] = plain_template(processor).encode()
@@ -210,8 +229,18 @@ def readme(processor):
     return text
 
 
+def pack_release(directory, processor, bootstrap):
+    """Packs the built function for a processor, alone and in its bundle."""
+    function = directory / f"bootstrap-{VERSION}-{processor}.zip"
+    pack(function, {"bootstrap": bootstrap})
+    bundle = f"{NAME}-{VERSION}-{processor}"
+    files = contents(function, processor)
+    pack(directory / f"{bundle}.zip", {f"{bundle}/{name}": it for name, it in files.items()})
+
+
 def pack(archive, files):
-    """Packs files so that the same contents are the same bytes, with Info-ZIP, which has a compression of its own."""
+    """Packs files so that the same contents are the same bytes, with Info-ZIP, which has its own
+    compression."""
     with tempfile.TemporaryDirectory() as stage:
         for name, content in files.items():
             file = Path(stage, name)
@@ -226,7 +255,8 @@ def pack(archive, files):
 
 def release_time():
     """The day of this version in the changelog, in seconds: the time of everything in a release."""
-    day = re.search(rf"^## \[{re.escape(VERSION)}\] - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    heading = rf"^## \[{re.escape(VERSION)}\] - (\S+)$"
+    day = re.search(heading, (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     if not day:
         raise Failure(f"CHANGELOG.md has no heading '## [{VERSION}] - YEAR-MONTH-DAY'")
     return int(datetime.datetime.fromisoformat(f"{day[1]}T00:00:00+00:00").timestamp())
@@ -234,10 +264,11 @@ def release_time():
 
 def bill_of_materials(processor):
     """What the function for a processor is made of, in CycloneDX."""
+    install("cargo-cyclonedx")
     stem = f"{NAME}-{processor}"
     run(
-        CRATES_ROOT / "bin" / "cargo-cyclonedx", "cyclonedx", "--quiet", "--format", "json", "--spec-version", "1.5",
-        "--target", TARGETS[processor], "--override-filename", stem,
+        CRATES_ROOT / "bin" / "cargo-cyclonedx", "cyclonedx", "--quiet", "--format", "json",
+        "--spec-version", "1.5", "--target", TARGETS[processor], "--override-filename", stem,
         SOURCE_DATE_EPOCH=str(release_time()),
     )
     # It writes beside the manifest of each crate of the workspace.
@@ -254,8 +285,9 @@ def run(*command, capture=False, cwd=ROOT, **variables):
     environment = os.environ | variables
     # With cargo-lambda and Zig, which are beside this Python.
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    stdout = subprocess.PIPE if capture else None
     result = subprocess.run(
-        command, cwd=cwd, env=environment, stdout=subprocess.PIPE if capture else None, text=True, check=False
+        command, cwd=cwd, env=environment, stdout=stdout, text=True, check=False
     )
     if result.returncode != 0:
         raise Failure(f"{' '.join(command)} failed with exit code {result.returncode}")

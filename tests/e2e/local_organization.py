@@ -1,13 +1,12 @@
 """What ministack leaves out of an organization.
 
 - Member accounts: they can be created, moved into an organizational unit, and closed.
-- Accounts are listed in pages.
 - A role is assumed only by an account that it trusts, and with its external ID.
 - A session acts in the account of its role. Its access key has the account's number in it, so that
   the emulators of Rekognition can be told apart by it, too.
 
 A function acts here as its account and not as its role, so what a trust says of the role's name is
-not seen. The real Organizations and STS answer in AWS alone.
+not seen. The real Organizations and STS are in AWS alone.
 
 The function's calls to both are recorded in the file that CALLS_OF_THE_FUNCTION names, as the
 emulator records those to Rekognition.
@@ -32,30 +31,28 @@ def make_access_key():
     return f"ASIA{session_account.get()}{uuid.uuid4().hex[:4].upper()}"
 
 
-def account_of(access_key):
-    """The account that an access key acts in."""
-    session = re.fullmatch(r"ASIA(\d{12})\w{4}", access_key or "")
-    return session[1] if session else access_key
-
-
 def act_as_session(set_account):
     """`set_account`, which a session's access key leads to its role's account."""
-    return lambda access_key: set_account(account_of(access_key))
+
+    def set_account_of(access_key):
+        session = re.fullmatch(r"ASIA(\d{12})\w{4}", access_key or "")
+        set_account(session[1] if session else access_key)
+
+    return set_account_of
 
 
 def check_trust(assume):
-    """`assume`, which looks at what the role trusts."""
+    """`assume`, which reads what the role trusts."""
 
     async def assume_if_trusted(method, path, headers, body, query):
         form = {name: values[0] for name, values in parse_qs((body or b"").decode()).items()}
         if form.get("Action") != "AssumeRole":
             return await assume(method, path, headers, body, query)
-        arn = form["RoleArn"]
+        arn, caller = form["RoleArn"], responses.get_account_id()
         record(headers, "sts:AssumeRole", arn)
         session_account.set(arn.split(":")[4])
-        if not is_trusted(arn, responses.get_account_id(), form.get("ExternalId")):
-            caller = f"arn:aws:iam::{responses.get_account_id()}:root"
-            message = f"User: {caller} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+        if not is_trusted(arn, caller, form.get("ExternalId")):
+            message = f"User: {caller} is not authorized to perform: sts:AssumeRole on {arn}"
             return sts._error(403, "AccessDenied", message, ns="sts")
         return await assume(method, path, headers, body, query)
 
@@ -64,15 +61,12 @@ def check_trust(assume):
 
 def is_trusted(role_arn, caller, external_id):
     """Whether a role lets an account assume it."""
-    account, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
-    here = responses._request_account_id.set(account)
+    here = responses._request_account_id.set(role_arn.split(":")[4])
     try:
-        role = iam._roles.get(name)
+        role = iam._roles.get(role_arn.rsplit("/", 1)[-1])
     finally:
         responses._request_account_id.reset(here)
-    if role is None:
-        return False
-    statements = json.loads(role["AssumeRolePolicyDocument"])["Statement"]
+    statements = json.loads(role["AssumeRolePolicyDocument"])["Statement"] if role else []
     for statement in statements:
         wanted = statement.get("Condition", {}).get("StringEquals", {}).get("sts:ExternalId")
         if statement["Principal"]["AWS"].split(":")[4] == caller and wanted in (None, external_id):
@@ -81,14 +75,14 @@ def is_trusted(role_arn, caller, external_id):
 
 
 def create_account(payload):
-    """An account of the organization, there at once."""
+    """Creates an account of the organization, which is there at once."""
     organizations._ensure_org()
-    master = responses.get_account_id()
     organization = organizations._orgs["self"]["Id"]
     account = f"{200_000_000_000 + len(organizations._accounts)}"
+    owner = f"arn:aws:organizations::{responses.get_account_id()}"
     organizations._accounts[account] = {
         "Id": account,
-        "Arn": f"arn:aws:organizations::{master}:account/{organization}/{account}",
+        "Arn": f"{owner}:account/{organization}/{account}",
         "Email": payload["Email"],
         "Name": payload["AccountName"],
         "Status": "ACTIVE",
@@ -102,48 +96,37 @@ def create_account(payload):
 
 
 def move_account(payload):
-    """An account under another parent."""
+    """Puts an account under another parent."""
     organizations._accounts[payload["AccountId"]]["_ParentId"] = payload["DestinationParentId"]
     return organizations._json(200, {})
 
 
 def close_account(payload):
-    """An account that is no longer active."""
+    """Makes an account one that is no longer active."""
     organizations._accounts[payload["AccountId"]].update(State="SUSPENDED", Status="SUSPENDED")
     return organizations._json(200, {})
 
 
-def in_pages(answer, field):
-    """`answer`, a page at a time."""
+def recorded(handle):
+    """`handle`, with a record of what the function calls."""
 
-    def page(payload):
-        status, _, body = answer(payload)
-        rows = json.loads(body)[field]
-        start = int(payload.get("NextToken") or 0)
-        end = start + (payload.get("MaxResults") or 20)
-        return organizations._json(status, {field: rows[start:end], "NextToken": str(end) if end < len(rows) else None})
+    async def record_and_handle(method, path, headers, body, query):
+        target = headers.get("X-Amz-Target") or headers.get("x-amz-target") or ""
+        record(headers, f"organizations:{target.rsplit('.', 1)[-1]}", "*")
+        return await handle(method, path, headers, body, query)
 
-    return page
-
-
-def recorded(answer):
-    """`answer`, with a record of what the function calls."""
-
-    async def answer_and_record(method, path, headers, body, query):
-        operation = (headers.get("X-Amz-Target") or headers.get("x-amz-target") or "").rsplit(".", 1)[-1]
-        record(headers, f"organizations:{operation}", "*")
-        return await answer(method, path, headers, body, query)
-
-    return answer_and_record
+    return record_and_handle
 
 
 def record(headers, action, resource):
-    """A line in the file of the function's calls. The tests themselves call as well, with another SDK."""
+    """Writes a line in the file of the function's calls. The tests themselves call as well, with
+    another SDK."""
     headers = {name.lower(): value for name, value in headers.items()}
     if "aws-sdk-rust" in headers.get("user-agent", ""):
+        key = headers["authorization"].split("Credential=")[1].split("/")[0]
+        call = {"action": action, "resources": [resource], "access_key": key}
         with open(os.environ["CALLS_OF_THE_FUNCTION"], "a") as file:
-            key = headers["authorization"].split("Credential=")[1].split("/")[0]
-            file.write(json.dumps({"action": action, "resources": [resource], "access_key": key}) + "\n")
+            file.write(json.dumps(call) + "\n")
 
 
 def install(app):
@@ -153,10 +136,6 @@ def install(app):
     sts.handle_request = check_trust(sts.handle_request)
     organizations.handle_request = recorded(organizations.handle_request)
     operations = organizations._DISPATCH
-    operations |= {"CreateAccount": create_account, "MoveAccount": move_account, "CloseAccount": close_account}
-    for operation, field in [
-        ("ListAccounts", "Accounts"),
-        ("ListAccountsForParent", "Accounts"),
-        ("ListOrganizationalUnitsForParent", "OrganizationalUnits"),
-    ]:
-        operations[operation] = in_pages(operations[operation], field)
+    operations["CreateAccount"] = create_account
+    operations["MoveAccount"] = move_account
+    operations["CloseAccount"] = close_account

@@ -1,8 +1,9 @@
 """The permissions: what was called, held against what the templates allow.
 
-The emulator records every call to Rekognition, and the local AWS the function's calls to STS and Organizations: in
-`target/e2e/calls` for the other parts of this test, and in the directory that REKOGNITION_CALLS names for the tests
-of `cargo test`. The policies are those that SAM makes of the templates.
+The emulator records every call to Rekognition, and the local AWS the function's calls to STS and
+Organizations: in `target/e2e/calls` for the other parts of this test, and in the directory that
+REKOGNITION_CALLS names for the tests of `cargo test`. The policies are those that SAM makes of the
+templates.
 """
 
 import json
@@ -12,24 +13,25 @@ from pathlib import Path
 import part_deploy
 import part_organization
 from services import CALLS, OBSERVER
-from stack import MEMBER_TEMPLATE, Stack, allows, as_list
+from stack import MEMBER_TEMPLATE, Stack, actions_of, allows
 from tools import ACCOUNT, REGION, Missing, check
 
+
 def calls_were_recorded(session):
-    by_deployed = set(CALLS.glob("rekognition-deploy-*.jsonl"))
-    by_organization = {it for part in ["organization", "machine"] for it in CALLS.glob(f"*-{part}*.jsonl")}
-    by_others = set(CALLS.glob("rekognition-*.jsonl")) - by_deployed - by_organization
+    deployed = set(CALLS.glob("rekognition-deploy-*.jsonl"))
+    organization = set(CALLS.glob("*-organization*.jsonl"))
+    others = set(CALLS.glob("rekognition-*.jsonl")) - deployed - organization
     directory = os.environ.get("REKOGNITION_CALLS")
-    by_tests = set(Path(directory).rglob("*.jsonl")) if directory else set()
-    session.deployed = calls_in(by_deployed)
-    session.organization = calls_in(by_organization)
-    session.others = calls_in(by_others | by_tests)
+    of_tests = set(Path(directory).rglob("*.jsonl")) if directory else set()
+    session.deployed = calls_in(deployed)
+    session.organization = calls_in(organization)
+    session.others = calls_in(others | of_tests)
     for part, calls in [("deploy", session.deployed), ("organization", session.organization)]:
         if not calls:
             raise Missing(f"no calls were recorded: run the part {part} first")
-    if directory and not by_tests:
-        raise Missing(f"no calls were recorded in REKOGNITION_CALLS={directory}: run cargo test first")
-    return f"{len(by_tests)} files of cargo test" if directory else "none of cargo test: REKOGNITION_CALLS is not set"
+    if directory and not of_tests:
+        raise Missing(f"there is none in REKOGNITION_CALLS={directory}: run cargo test first")
+    return f"{len(of_tests)} files of cargo test"
 
 
 def every_call_of_the_deployed_function_is_allowed_by_its_policy(session):
@@ -37,11 +39,13 @@ def every_call_of_the_deployed_function_is_allowed_by_its_policy(session):
 
 
 def every_other_call_is_allowed_where_all_models_are(session):
-    # What these called is not in the stack's list, so here the list is every model of the accounts and regions called.
+    # What these called is not in the stack's list, so here the list is every model of the accounts
+    # and regions called.
     calls = [it for it in session.others if it["action"].startswith("rekognition:")]
-    places = {tuple(it["resources"][0].split(":")[1:5]) for it in calls if it["resources"] != ["*"]}
-    patterns = [f"arn:{':'.join(place)}:project/*/version/*/*" for place in sorted(places)]
-    check_allowed(calls, Stack(ModelArns=",".join(patterns)).role_statements())
+    called = [it["resources"][0] for it in calls if it["resources"] != ["*"]]
+    places = sorted({":".join(arn.split(":")[:5]) for arn in called})
+    patterns = ",".join(f"{place}:project/*/version/*/*" for place in places)
+    check_allowed(calls, Stack(ModelArns=patterns).role_statements())
     return f"{len(calls)} calls, accounts and regions: {len(places)}"
 
 
@@ -53,23 +57,15 @@ def every_call_in_an_organization_is_allowed_by_the_role_that_made_it(session):
 
 
 def every_allowed_action_was_made(session):
-    check_made(session.deployed, alone(), "rekognition")
+    check_made(session.deployed, alone(), "rekognition", "cloudtrail")
     function = [it for it in session.organization if account_of(it) == ACCOUNT]
     for statements in in_organization():
-        check_made(function, statements, "rekognition", "sts", "organizations")
+        services = ["rekognition", "cloudtrail", "sts", "organizations"]
+        check_made(function, statements, *services)
     members = {account_of(it) for it in session.organization} - {ACCOUNT}
     check(members, "no call was made in another account")
     in_members = [it for it in session.organization if account_of(it) in members]
-    check_made(in_members, member_statements(min(members)), "rekognition")
-
-
-STEPS = [
-    calls_were_recorded,
-    every_call_of_the_deployed_function_is_allowed_by_its_policy,
-    every_other_call_is_allowed_where_all_models_are,
-    every_call_in_an_organization_is_allowed_by_the_role_that_made_it,
-    every_allowed_action_was_made,
-]
+    check_made(in_members, member_statements(min(members)), "rekognition", "cloudtrail")
 
 
 def alone():
@@ -79,12 +75,13 @@ def alone():
 
 def in_organization():
     """What the function may do in an organization: as a whole, and with a unit of it."""
-    units = {"OrganizationalUnits": "r-ab12"}
-    return [Stack(**part_organization.PARAMETERS | it).role_statements() for it in ({}, units)]
+    whole, unit = part_organization.PARAMETERS, {"OrganizationalUnits": "r-ab12"}
+    return [Stack(**it).role_statements() for it in (whole, whole | unit)]
 
 
 def calls_in(files):
-    """The recorded calls, each different one once, less those by which this test looks at the models itself."""
+    """The recorded calls, each different one once, but for those by which this test looks at the
+    models itself."""
     lines = {line for file in files for line in file.read_text().splitlines()}
     calls = [json.loads(line) for line in sorted(lines)]
     return [it for it in calls if it.get("access_key") != OBSERVER]
@@ -98,7 +95,8 @@ def account_of(call):
 def member_statements(account):
     """What the role of member-account.yaml allows in an account."""
     role = f"arn:aws:iam::{ACCOUNT}:role/rekognition-stopper-{REGION}"
-    return Stack(path=MEMBER_TEMPLATE, account=account, FunctionRoleArn=role).role_statements("MemberRole")
+    member = Stack(path=MEMBER_TEMPLATE, account=account, FunctionRoleArn=role)
+    return member.role_statements("MemberRole")
 
 
 def check_allowed(calls, statements):
@@ -114,6 +112,6 @@ def check_allowed(calls, statements):
 
 def check_made(calls, statements, *services):
     """Every action of these services that the statements allow was made."""
-    allowed = {action for it in statements for action in as_list(it["Action"]) if action.split(":")[0] in services}
-    missing = allowed - {it["action"] for it in calls}
-    check(allowed and not missing, f"allowed, and never done by the deployed function: {', '.join(sorted(missing))}")
+    allowed = {it for it in actions_of(statements) if it.split(":")[0] in services}
+    missing = ", ".join(sorted(allowed - {it["action"] for it in calls}))
+    check(allowed and not missing, f"allowed, and never done by the deployed function: {missing}")

@@ -1,21 +1,21 @@
-"""The two services that the function and the tools meet: a Rekognition and an AWS, both on loopback."""
+"""The services that the function and the tools meet: a Rekognition and an AWS, on loopback."""
 
+import functools
 import http.client
 import http.server
 import json
 import re
-import subprocess
 import sys
 import threading
 
 import boto3
 
 import tools
-from tools import ACCOUNT, REGION, ROOT, WORK, environment, free_port, listens, run
+from tools import ACCOUNT, REGION, WORK, environment, free_port, listens, run
 
 CALLS = WORK / "calls"
 
-# The access key by which this test looks at the models itself, which keeps its calls apart from the function's.
+# The access key by which this test looks at the models itself, and not the function.
 OBSERVER = "end-to-end-test"
 
 HERE = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project"
@@ -37,19 +37,17 @@ MODELS = {
 MODEL_ARNS = [f"{HERE}/shelf-audit/version/*/*", WELD_SEAMS]
 
 
-def target_directory():
-    """Where cargo builds."""
-    metadata = subprocess.run(
-        ["cargo", "metadata", "--format-version=1", "--no-deps", "--locked"],
-        cwd=ROOT, env=environment(), capture_output=True, text=True, check=False,
-    )
-    if metadata.returncode != 0:
-        raise tools.Failure("cargo metadata failed", metadata.stderr)
-    return tools.Path(json.loads(metadata.stdout)["target_directory"])
+@functools.cache
+def emulator():
+    """The program of the project's emulator, built once."""
+    run("build-emulator", "cargo", "build", "--locked", "--package", "rekognition-emulator")
+    command = ["cargo", "metadata", "--format-version=1", "--no-deps", "--locked"]
+    target = json.loads(run("cargo-metadata", *command, merge=False))["target_directory"]
+    return tools.Path(target) / "debug" / "rekognition-emulator"
 
 
 class Rekognition:
-    """The project's emulator of Rekognition, as a server of its own. Every call that it gets is recorded in `CALLS`."""
+    """The project's emulator of Rekognition, as a server. Its calls are recorded in `CALLS`."""
 
     def __init__(self, processes, part, account=ACCOUNT):
         self.processes = processes
@@ -66,14 +64,12 @@ class Rekognition:
         """Starts it, or starts it again, with these models and nothing remembered."""
         if self.process:
             self.processes.end(self.process)
-        else:
-            run("build-emulator", "cargo", "build", "--locked", "--package", "rekognition-emulator")
         self.starts += 1
         name = f"rekognition-{self.part}-{self.account}-{self.starts}"
         CALLS.mkdir(parents=True, exist_ok=True)
         self.process = self.processes.start(
             name,
-            target_directory() / "debug" / "rekognition-emulator",
+            emulator(),
             "--port", self.port,
             "--account", self.account,
             "--start-takes", start_takes,
@@ -90,19 +86,22 @@ class Rekognition:
         project, version = model_arn.split("/")[1], model_arn.split("/")[3]
         client = boto3_client("rekognition", self.url, region, OBSERVER)
         projects = client.describe_projects(ProjectNames=[project])["ProjectDescriptions"]
-        versions = client.describe_project_versions(ProjectArn=projects[0]["ProjectArn"], VersionNames=[version])
-        return versions["ProjectVersionDescriptions"][0]["Status"]
+        found = client.describe_project_versions(
+            ProjectArn=projects[0]["ProjectArn"], VersionNames=[version]
+        )
+        return found["ProjectVersionDescriptions"][0]["Status"]
 
 
 class Accounts(http.server.ThreadingHTTPServer):
-    """One address of Rekognition for all accounts: passes each call on to the emulator of the account that signed it."""
+    """One address of Rekognition for all accounts: passes each call on to the emulator of the
+    account that signed it."""
 
     daemon_threads = True
 
-    def __init__(self, emulators):
-        super().__init__(("127.0.0.1", 0), AccountsHandler)
+    def __init__(self, emulators, host="127.0.0.1"):
+        super().__init__((host, 0), AccountsHandler)
         self.ports = {emulator.account: emulator.port for emulator in emulators}
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.url = f"http://{host}:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def end(self):
@@ -111,7 +110,7 @@ class Accounts(http.server.ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request, client_address):
-        """Says nothing of a function that has ended and no longer waits for what it called."""
+        """Says nothing of a function that has ended and no longer waits for a response."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -122,8 +121,8 @@ class AccountsHandler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
-        # The access keys of the local AWS's sessions have their account's number in them. The emulator knows no session
-        # of another STS: it is called as its account.
+        # The access keys of the local AWS's sessions have their account's number in them. The
+        # emulator knows no session of another STS: it is called as its account.
         headers = {name.lower(): value for name, value in self.headers.items()}
         headers["authorization"] = re.sub(r"ASIA(\d{12})\w{4}", r"\1", headers["authorization"])
         headers.pop("x-amz-security-token", None)
@@ -131,12 +130,12 @@ class AccountsHandler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         there = http.client.HTTPConnection("127.0.0.1", self.server.ports[account])
         there.request("POST", self.path, body, headers)
-        answer = there.getresponse()
-        content = answer.read()
-        self.send_response(answer.status)
+        response = there.getresponse()
+        content = response.read()
+        self.send_response(response.status)
         for name in ("content-type", "x-amzn-requestid", "x-amzn-errortype"):
-            if answer.headers[name]:
-                self.send_header(name, answer.headers[name])
+            if response.headers[name]:
+                self.send_header(name, response.headers[name])
         self.send_header("content-length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
@@ -205,5 +204,6 @@ class LocalAws:
 def boto3_client(service, url, region, access_key=ACCOUNT):
     """A client that cannot reach anything but `url`."""
     return boto3.client(
-        service, region_name=region, endpoint_url=url, aws_access_key_id=access_key, aws_secret_access_key="local"
+        service, region_name=region, endpoint_url=url,
+        aws_access_key_id=access_key, aws_secret_access_key="local",
     )

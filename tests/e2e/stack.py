@@ -4,15 +4,16 @@ import functools
 import logging
 import re
 
+from ministack.core import responses
+from ministack.services.cloudformation import engine
 from samcli.yamlhelper import yaml_dump, yaml_parse
 from samtranslator.translator.transform import transform
 
-from tools import ACCOUNT, REGION, ROOT, check_equal
+from tools import ACCOUNT, ROOT, check_equal
 
 TEMPLATE = ROOT / "template.yaml"
 MEMBER_TEMPLATE = ROOT / "member-account.yaml"
 DASHBOARD_TEMPLATE = ROOT / "dashboard.yaml"
-NO_VALUE = object()
 
 # It warns that its metrics go nowhere.
 logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)
@@ -32,45 +33,61 @@ def write_copy(original, path, change):
 
 
 class Stack:
-    """The resources that SAM makes of the template, with every function of the template computed."""
+    """The resources that SAM makes of a template, with every function of the template computed, as
+    the local AWS computes it. A resource is its name, and an attribute of it `NAME.ATTRIBUTE`."""
 
-    def __init__(self, *, path=TEMPLATE, account=ACCOUNT, region=REGION, **parameters):
+    name = "rekognition-stopper"
+
+    def __init__(self, *, path=TEMPLATE, account=ACCOUNT, **parameters):
         source = template(path)
-        self.name = "rekognition-stopper"
+        given = source["Parameters"].items()
+        values = {name: it["Default"] for name, it in given if "Default" in it}
+        self.values = {name: {"Value": str(it)} for name, it in (values | parameters).items()}
         self.account = account
-        self.region = region
-        defaults = {name: it.get("Default") for name, it in source["Parameters"].items()}
-        self.values = {name: str(value) for name, value in defaults.items() if value is not None} | parameters
         self.rules = source.get("Rules", {})
         if "Transform" in source:
             # SAM takes code and definitions from a bucket only; which one does not matter here.
-            source["Resources"]["Function"]["Properties"]["CodeUri"] = "s3://bucket/function.zip"
-            source["Resources"]["Machine"]["Properties"]["DefinitionUri"] = "s3://bucket/state-machine.asl.json"
+            resources = source["Resources"]
+            resources["Function"]["Properties"]["CodeUri"] = "s3://bucket/function.zip"
+            resources["Machine"]["Properties"]["DefinitionUri"] = "s3://bucket/machine.json"
             source = transform(source, {}, NoManagedPolicies())
-        self.conditions = source["Conditions"]
-        self.resources = self._kept(source["Resources"])
-        self.outputs = {name: it["Value"] for name, it in self._kept(source["Outputs"]).items()}
-
-    def _kept(self, section):
-        """What a section of the template has under these parameters."""
-        return {
-            name: self._compute(it)
-            for name, it in section.items()
-            if "Condition" not in it or self._holds(it["Condition"])
+        self.conditions = engine._evaluate_conditions(source, self.values)
+        self.made = {
+            name: {
+                "PhysicalResourceId": name,
+                "Attributes": {it: f"{name}.{it}" for it in ["Arn", "QueueName"]},
+            }
+            for name in source["Resources"]
         }
+        self.resources = self._computed(source["Resources"])
+        outputs = self._computed(source["Outputs"])
+        self.outputs = {name: it["Value"] for name, it in outputs.items()}
+
+    def _computed(self, section):
+        """What a section of the template has under these parameters."""
+        here = responses._request_account_id.set(self.account)
+        found = {
+            name: engine._resolve_refs(
+                it, self.made, self.values, self.conditions, {}, self.name, "stack-id"
+            )
+            for name, it in section.items()
+            if self.conditions.get(it.get("Condition"), True)
+        }
+        responses._request_account_id.reset(here)
+        return found
 
     def refusals(self):
         """What the rules of the template say against the parameters."""
-        return [
-            assertion["AssertDescription"]
-            for rule in self.rules.values()
-            if self._compute(rule["RuleCondition"])
-            for assertion in rule["Assertions"]
-            if not self._compute(assertion["Assert"])
-        ]
+        found = []
+        for rule in self.rules.values():
+            asserted = {it["AssertDescription"]: it["Assert"] for it in rule["Assertions"]}
+            conditions = {"Conditions": asserted | {"applies": rule["RuleCondition"]}}
+            holds = engine._evaluate_conditions(conditions, self.values)
+            found += [text for text in asserted if holds["applies"] and not holds[text]]
+        return found
 
     def properties(self, name):
-        """The properties of a resource; an attribute of another resource stands as `RESOURCE.ATTRIBUTE`."""
+        """The properties of a resource."""
         return self.resources[name]["Properties"]
 
     def of_type(self, resource_type):
@@ -80,59 +97,8 @@ class Stack:
 
     def role_statements(self, role="FunctionRole"):
         """What the function's role allows, or another role."""
-        policies = self.properties(role)["Policies"]
-        return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
-
-    def _holds(self, condition):
-        return self._compute(self.conditions[condition])
-
-    def _compute(self, it):
-        if isinstance(it, list):
-            return [item for item in map(self._compute, it) if item is not NO_VALUE]
-        if not isinstance(it, dict):
-            return it
-        if len(it) == 1:
-            (function, argument), = it.items()
-            if function == "Ref":
-                return self._reference(argument)
-            if function == "Fn::GetAtt":
-                return ".".join(argument) if isinstance(argument, list) else argument
-            if function == "Fn::If":
-                condition, yes, no = argument
-                return self._compute(yes if self._holds(condition) else no)
-            if function == "Condition" and isinstance(argument, str):
-                return self._holds(argument)
-            argument = self._compute(argument)
-            if function == "Fn::Sub":
-                text, own = argument if isinstance(argument, list) else (argument, {})
-                return re.sub(r"\$\{([^}]+)\}", lambda it: own[it[1]] if it[1] in own else self._reference(it[1]), text)
-            if function == "Fn::Join":
-                return argument[0].join(argument[1])
-            if function == "Fn::Select":
-                return argument[1][int(argument[0])]
-            if function == "Fn::Split":
-                return argument[1].split(argument[0])
-            if function == "Fn::Equals":
-                # CloudFormation compares texts.
-                return str(argument[0]) == str(argument[1])
-            if function == "Fn::Not":
-                return not argument[0]
-            if function == "Fn::And":
-                return all(argument)
-            if function == "Fn::Or":
-                return any(argument)
-        computed = {name: self._compute(value) for name, value in it.items()}
-        return {name: value for name, value in computed.items() if value is not NO_VALUE}
-
-    def _reference(self, name):
-        pseudo = {
-            "AWS::NoValue": NO_VALUE,
-            "AWS::AccountId": self.account,
-            "AWS::Partition": "aws",
-            "AWS::Region": self.region,
-            "AWS::StackName": self.name,
-        }
-        return pseudo.get(name, self.values.get(name, name))
+        documents = [policy["PolicyDocument"] for policy in self.properties(role)["Policies"]]
+        return [statement for document in documents for statement in document["Statement"]]
 
 
 class NoManagedPolicies:
@@ -147,10 +113,10 @@ SAME_ORGANIZATION = {"aws:ResourceOrgID": "o-exampleorg", "aws:PrincipalOrgID": 
 
 
 def allows(statements, action, resource, context=SAME_ORGANIZATION):
-    """Whether a policy lets `action` be done to `resource`, as IAM decides it, where the call has this context."""
+    """Whether a policy lets `action` be done to `resource`, as IAM decides it in this context."""
 
     def matches(patterns, value):
-        return any(matches_pattern(pattern, value) for pattern in as_list(patterns))
+        return any(expression_of(it).fullmatch(value) for it in as_list(patterns))
 
     def holds(condition):
         # The functions' policies know no other operator.
@@ -162,15 +128,15 @@ def allows(statements, action, resource, context=SAME_ORGANIZATION):
 
     fitting = [
         it for it in statements
-        if matches(it["Action"], action) and matches(it["Resource"], resource) and holds(it.get("Condition", {}))
+        if matches(it["Action"], action) and matches(it["Resource"], resource)
+        and holds(it.get("Condition", {}))
     ]
-    effects = {it["Effect"] for it in fitting}
-    return effects == {"Allow"}
+    return {it["Effect"] for it in fitting} == {"Allow"}
 
 
-def matches_pattern(pattern, value):
-    """Whether IAM's wildcards in `pattern` let it stand for `value`."""
-    return expression_of(pattern).fullmatch(value) is not None
+def actions_of(statements):
+    """The actions that these statements allow."""
+    return {action for it in statements for action in as_list(it["Action"])}
 
 
 @functools.cache

@@ -1,12 +1,13 @@
-"""Processes, ports and waiting: what every part of the end-to-end test stands on.
+"""Processes, ports, waiting and pages: what every part of the end-to-end test stands on.
 
-Whatever is started here is ended by `Processes.end`, by its own process group, in the reverse order.
+Whatever is started here is ended by `Processes.end`, by its process group, in the reverse order.
 """
 
 import functools
-import json
 import os
 import platform
+import re
+import shlex
 import shutil
 import signal
 import socket
@@ -25,6 +26,9 @@ REGION = "us-east-1"
 ARCHITECTURE = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
 
 
+IN_CI = os.environ.get("CI") == "true"
+
+
 class Failure(Exception):
     """Something is not as it should be. `log` is the file or the text that explains it."""
 
@@ -33,11 +37,9 @@ class Failure(Exception):
         self.log = log
 
     def explanation(self, lines=60):
-        """The end of the log, for the one who reads the output."""
-        if self.log is None:
-            return ""
-        text = self.log.read_text(errors="replace") if isinstance(self.log, Path) else str(self.log)
-        return "\n".join(text.rstrip().splitlines()[-lines:])
+        """The end of the log, for whoever reads the output."""
+        text = self.log.read_text(errors="replace") if isinstance(self.log, Path) else self.log
+        return "\n".join((text or "").rstrip().splitlines()[-lines:])
 
 
 class Missing(Exception):
@@ -49,7 +51,7 @@ class Skipped(Exception):
 
 
 def environment(**more):
-    """The environment of every tool: this one, less whatever could lead to a real account of AWS."""
+    """The environment of every tool: this one, without what could lead to a real account."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     clean.update(
         PATH=f"{VENV_BIN}{os.pathsep}{os.environ['PATH']}",
@@ -71,17 +73,16 @@ def environment(**more):
     return clean
 
 
-def run(name, *command, env=None, cwd=ROOT, fails=False, timeout=900, merge=True):
-    """Runs a tool to its end and returns what it printed. `fails` turns the expectation around: it has to refuse."""
+def run(name, *command, env=None, cwd=ROOT, fails=False, timeout=900, merge=True, answers=()):
+    """Runs a tool to its end and returns what it printed. `fails`: it has to refuse."""
     log = LOGS / f"{name}.log"
-    LOGS.mkdir(parents=True, exist_ok=True)
     command = [str(word) for word in command]
     try:
         process = subprocess.Popen(
             command,
             cwd=cwd,
             env=env or environment(),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merge else subprocess.PIPE,
             text=True,
@@ -91,7 +92,7 @@ def run(name, *command, env=None, cwd=ROOT, fails=False, timeout=900, merge=True
     except FileNotFoundError as missing:
         raise Missing(f"{command[0]} is missing: install it first") from missing
     try:
-        output, errors = process.communicate(timeout=timeout)
+        output, errors = process.communicate("".join(f"{it}\n" for it in answers), timeout)
     except subprocess.TimeoutExpired as late:
         raise Failure(f"{name}: no end after {timeout} s", f"{late.output or ''}") from late
     finally:
@@ -102,17 +103,6 @@ def run(name, *command, env=None, cwd=ROOT, fails=False, timeout=900, merge=True
     if not fails and process.returncode != 0:
         raise Failure(f"{name} failed with exit code {process.returncode}", log)
     return output
-
-
-def run_for_json(name, *command, **options):
-    """Runs a tool that answers in JSON, which is the last line that is an object, or the whole output."""
-    output = run(name, *command, merge=False, **options)
-    for text in [output, *reversed(output.splitlines())]:
-        try:
-            return json.loads(text)
-        except ValueError:
-            continue
-    raise Failure(f"{name}: the answer is no JSON", LOGS / f"{name}.log")
 
 
 def end_group(process):
@@ -136,8 +126,7 @@ class Processes:
         self._running = []
 
     def start(self, name, *command, env=None, ready, timeout=60):
-        """Starts a server, waits until `ready()` is true, and returns its process. Its output is in its log."""
-        LOGS.mkdir(parents=True, exist_ok=True)
+        """Starts a server with a log, waits until `ready()` is true, and returns its process."""
         log = LOGS / f"{name}.log"
         with log.open("w") as output:
             try:
@@ -156,7 +145,8 @@ class Processes:
 
         def is_ready():
             if process.poll() is not None:
-                raise Failure(f"{name} ended with exit code {process.returncode} before it was ready", log)
+                code = process.returncode
+                raise Failure(f"{name} ended with exit code {code} before it was ready", log)
             return ready()
 
         wait_until(is_ready, f"{name} is not ready", timeout=timeout, log=log)
@@ -170,18 +160,15 @@ class Processes:
 
 
 def wait_until(condition, complaint, timeout, log=None, pause=0.5):
-    """Asks `condition` again and again until it says something, and returns that."""
+    """Evaluates `condition` again and again until it is true, and returns its value."""
     deadline = time.monotonic() + timeout
     while True:
-        answer = condition()
-        if answer:
-            return answer
+        value = condition()
+        if value:
+            return value
         if time.monotonic() > deadline:
             raise Failure(f"{complaint}, after {timeout} s", log)
         time.sleep(pause)
-
-
-IN_CI = os.environ.get("CI") == "true"
 
 
 def install(*packages, wanted):
@@ -190,15 +177,17 @@ def install(*packages, wanted):
         return
     if shutil.which("apt-get") is None:
         raise Missing(f"{wanted} is missing: install it first")
-    quiet = environment(DEBIAN_FRONTEND="noninteractive")
-    run("apt-get-update", "apt-get", "update", "--quiet", env=quiet)
-    run("apt-get-install", "apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *packages, env=quiet)
+    env = environment(DEBIAN_FRONTEND="noninteractive")
+    options = ["--quiet", "--yes", "--no-install-recommends"]
+    run("apt-get-update", "apt-get", "update", "--quiet", env=env)
+    run("apt-get-install", "apt-get", "install", *options, *packages, env=env)
 
 
 # Written once: what runs beside it would find no program while it is written again.
 @functools.cache
 def aws_cli_directory():
-    """A directory for PATH whose `aws` is AWS CLI 2, as it is, but for the endpoint, which old ones do not read."""
+    """A directory for PATH whose `aws` is AWS CLI 2 with the option for the endpoint, which old
+    ones do not read from the environment."""
     directory = WORK / "aws-cli"
     directory.mkdir(parents=True, exist_ok=True)
     script = directory / "aws"
@@ -211,13 +200,48 @@ def find_aws_cli():
     """AWS CLI 2. The one on PyPI is version 1, which knows other options."""
     places = [*os.environ["PATH"].split(os.pathsep), "/usr/bin"]
     for candidate in filter(None, (shutil.which("aws", path=place) for place in places)):
-        version = subprocess.run([candidate, "--version"], env=environment(), capture_output=True, text=True, check=False)
-        if version.stdout.startswith("aws-cli/2"):
+        version = [candidate, "--version"]
+        said = subprocess.run(version, env=environment(), capture_output=True, text=True).stdout
+        if said.startswith("aws-cli/2"):
             return candidate
     if not (IN_CI and os.geteuid() == 0):
-        raise Missing("AWS CLI 2 is missing: install it first (Debian: awscli), or be root with CI=true")
+        missing = "AWS CLI 2 is missing: install it first (Debian: awscli)"
+        raise Missing(f"{missing}, or be root with CI=true")
     install("awscli", wanted="/usr/bin/aws")
     return "/usr/bin/aws"
+
+
+def section(page, heading):
+    """The text under a heading of a page, up to the next of its level or above."""
+    level = len(heading.split()[0])
+    pattern = rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{level}}} |\Z)"
+    match = re.search(pattern, page.read_text(), re.DOTALL | re.MULTILINE)
+    check(match, f"{page.name} has no section {heading!r}")
+    return match[1]
+
+
+def blocks(text, kind="sh"):
+    """The blocks of a page's text that are of a kind."""
+    return re.findall(rf"^ *```{kind}\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+
+
+def commands_of(text):
+    """The words of each command of AWS CLI in a text: in a block, or in a line with options."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    inline = [" ".join(it.split()) for it in re.findall(r"`(aws [^`]* --[^`]*)`", prose)]
+    for block in [*blocks(text), *inline]:
+        pending = ""
+        for line in block.replace("\\\n", " ").splitlines():
+            pending += f"{line}\n"
+            try:
+                shlex.split(pending)
+            except ValueError:
+                continue
+            command = re.search(r"^(?:.*\$\()?\s*(aws .*?)(?:\); do)?$", pending.strip(), re.DOTALL)
+            pending = ""
+            if command:
+                words = shlex.split(command[1])
+                yield words[: words.index("&&")] if "&&" in words else words
 
 
 def free_port():
