@@ -196,6 +196,7 @@ def aws_cli_directory():
     return directory
 
 
+@functools.cache
 def find_aws_cli():
     """AWS CLI 2. The one on PyPI is version 1, which knows other options."""
     places = [*os.environ["PATH"].split(os.pathsep), "/usr/bin"]
