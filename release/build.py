@@ -68,7 +68,10 @@ BUILT = [
 ]
 # What SAM reads in that template, and what CloudFormation reads in cloudformation.yaml instead.
 PLAIN = [
-    ("Transform: AWS::Serverless-2016-10-31\n", "# template.yaml without its transform, which a StackSet refuses.\n"),
+    (
+        "Transform: AWS::Serverless-2016-10-31\n",
+        "# template.yaml without its transform, which a StackSet refuses.\n",
+    ),
     (
         "Parameters:\n  ModelArns:\n",
         """\
@@ -85,9 +88,15 @@ Parameters:
 """,
     ),
     ("    Type: AWS::Serverless::Function\n", "    Type: AWS::Lambda::Function\n"),
-    ("      CodeUri: bootstrap.zip\n", "      Code: {S3Bucket: !Ref CodeBucket, S3Key: !Ref CodeKey}\n"),
+    (
+        "      CodeUri: bootstrap.zip\n",
+        "      Code: {S3Bucket: !Ref CodeBucket, S3Key: !Ref CodeKey}\n",
+    ),
     ("    Type: AWS::Serverless::StateMachine\n", "    Type: AWS::StepFunctions::StateMachine\n"),
-    ("      Name: !Ref AWS::StackName\n      # Only", "      StateMachineName: !Ref AWS::StackName\n      # Only"),
+    (
+        "      Name: !Ref AWS::StackName\n      # Only",
+        "      StateMachineName: !Ref AWS::StackName\n      # Only",
+    ),
     ("      Type: STANDARD\n", "      StateMachineType: STANDARD\n"),
     ("      DefinitionUri: state-machine.asl.json\n", "      DefinitionString: |\nDEFINITION"),
     ("      Role: !GetAtt MachineRole.Arn\n", "      RoleArn: !GetAtt MachineRole.Arn\n"),
@@ -207,14 +216,16 @@ def template(processor):
 def plain_template(processor):
     """The same without a transform, and with the definition of the state machine in it."""
     definition = (ROOT / "state-machine.asl.json").read_text()
-    return changed(template(processor), PLAIN).replace("DEFINITION", textwrap.indent(definition, " " * 8))
+    indented = textwrap.indent(definition, " " * 8)
+    return changed(template(processor), PLAIN).replace("DEFINITION", indented)
 
 
 def changed(text, changes):
     """A template after changes of which each fits once."""
     for before, after in changes:
         if text.count(before) != 1:
-            raise Failure(f"template.yaml has {text.count(before)} times, instead of once: {before!r}")
+            found = text.count(before)
+            raise Failure(f"template.yaml has {found} times, instead of once: {before!r}")
         text = text.replace(before, after)
     return text
 

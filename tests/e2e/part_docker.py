@@ -27,7 +27,7 @@ RAPID_IMAGE = f"public.ecr.aws/lambda/provided:al2023-rapid-{ARCHITECTURE}"
 STAND_IN = WORK / "stand-in.tar"
 NETWORK = "rekognition-stopper-e2e"
 PARAMETERS = {"ModelArns": ",".join(MODEL_ARNS), "AlarmEmail": "none", "DryRun": "false"}
-# Of the sample events, of which tests/answers.rs gives each to the function: outcomes by model.
+# Of the sample events, each of which the function's own tests read: outcomes by model.
 EVENTS = {
     "dry-run.json": {SHELF_AUDIT: "would_stop", SHELF_AUDIT_KEPT: "kept"},
     "schedule-scheduler.json": {
