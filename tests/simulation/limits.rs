@@ -13,7 +13,7 @@ use super::weather::SIGNATURE;
 
 /// No attempt begins with less time than this.
 const LEAST_TIME: Duration = Duration::from_secs(1);
-/// An attempt that is not answered is given up after this long.
+/// An attempt without a response is given up after this long.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// Refusals that are final.
 const FINAL: [&str; 3] = [
@@ -30,15 +30,15 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
     leftovers(view, wrong);
 }
 
-/// The answer comes before the deadline, and no call is waited for too long.
+/// The response comes before the deadline, and no call is waited for too long.
 fn time(view: &View, wrong: &mut Vec<String>) {
     let (took, time) = (view.took(), view.run.time);
     if took >= time {
-        wrong.push(format!("the answer came after {took:?} of {time:?}"));
+        wrong.push(format!("the response came after {took:?} of {time:?}"));
     }
     let wait = view.run.longest_wait;
     if wait > LONGEST_WAIT + Duration::from_millis(5) {
-        wrong.push(format!("an answer was waited for {wait:?}"));
+        wrong.push(format!("a response was waited for {wait:?}"));
     }
     let last = view.run.last_attempt.map(|last| last - view.run.begun);
     if last.is_some_and(|last| last + LEAST_TIME > time) {
@@ -59,7 +59,7 @@ enum Moment {
 }
 
 /// No more calls are in flight than may be: of an operation in each account and region, to a
-/// service, and in a region that does not respond. Unknown accounts answer in the same region.
+/// service, and in a region that does not respond. Accounts without a role respond in the same region.
 fn turns(view: &View, wrong: &mut Vec<String>) {
     let mut moments: Vec<(Instant, Moment, &Call)> = Vec::new();
     for call in &view.run.calls {
@@ -72,6 +72,11 @@ fn turns(view: &View, wrong: &mut Vec<String>) {
         }
     }
     moments.sort_by_key(|(at, moment, _)| (*at, *moment));
+    // How many accounts' limits a region has: without roles, all are called as one.
+    let mut accounts: BTreeMap<&str, i64> = BTreeMap::new();
+    for (_, region) in view.wanted.all_scopes() {
+        *accounts.entry(region).or_default() += 1;
+    }
     // Below zero for a moment, if calls end in the instant in which they begin.
     let mut in_flight: BTreeMap<String, i64> = BTreeMap::new();
     let mut broken: BTreeSet<String> = BTreeSet::new();
@@ -79,7 +84,7 @@ fn turns(view: &View, wrong: &mut Vec<String>) {
     for (at, moment, call) in moments {
         let region = &*call.region;
         let is_silent = !responded.contains_key(region);
-        for (what, most) in limits_of(view, call, is_silent) {
+        for (what, most) in limits_of(view, &accounts, call, is_silent) {
             let count = in_flight.entry(what.clone()).or_default();
             match moment {
                 Moment::Beginning => *count += 1,
@@ -108,17 +113,22 @@ fn turns(view: &View, wrong: &mut Vec<String>) {
 }
 
 /// What a call counts towards, and the limit of that.
-fn limits_of(view: &View, call: &Call, is_silent: bool) -> Vec<(String, Option<i64>)> {
+fn limits_of(
+    view: &View,
+    accounts: &BTreeMap<&str, i64>,
+    call: &Call,
+    is_silent: bool,
+) -> Vec<(String, Option<i64>)> {
     let (account, region, operation) = (&call.account, &call.region, call.operation);
     let service = operation.service();
     if service != Service::Rekognition {
         return vec![(service.name().to_owned(), Some(16))];
     }
-    let accounts = match &view.reach {
-        Some(reach) if reach.has_roles() => 1,
-        _ => view.wanted.accounts_in(region).len().max(1),
+    let accounts = match view.night.has_roles() {
+        true => 1,
+        false => accounts.get(&**region).copied().unwrap_or(1),
     };
-    let of_operation = i64::from(view.night.settings.max_concurrency.get()) * accounts as i64;
+    let of_operation = i64::from(view.night.settings.max_concurrency.get()) * accounts;
     vec![
         (service.name().to_owned(), Some(128)),
         (
@@ -196,7 +206,7 @@ fn may_be_made(view: &View, call: &Call) -> Result<(), &'static str> {
             Some(_) => Ok(()),
             None => Err("nobody asked for starts"),
         },
-        operation if operation.service() != Service::Rekognition => match view.reach {
+        operation if operation.service() != Service::Rekognition => match view.night.organization {
             Some(_) => Ok(()),
             None => Err("there is no other account"),
         },

@@ -7,12 +7,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::chance::Chance;
-use super::entries::{self, List};
-use super::organization::night::Organization;
+use super::list::List;
+use super::organization::{Organization, STRANGER};
 use super::starts::History;
-use super::weather::{Trouble, Weather};
+use super::weather::Weather;
 
-/// The account of all models but a stranger's.
+/// The function's account, and that of all models in a night over one account.
 pub const ACCOUNT: &str = "123456789012";
 
 /// One night.
@@ -61,12 +61,7 @@ pub struct Settings {
     pub price: Option<f64>,
 }
 
-const REGIONS: [(&str, &str); 4] = [
-    ("us-east-1", "aws"),
-    ("eu-west-1", "aws"),
-    ("ap-southeast-2", "aws"),
-    ("cn-north-1", "aws-cn"),
-];
+const REGIONS: [&str; 4] = ["us-east-1", "eu-west-1", "ap-southeast-2", "cn-north-1"];
 const PROJECTS: [&str; 5] = ["shelf", "shell", "pallet", "label.reader", "belt_7"];
 const STATUSES: [(u32, &str); 14] = [
     (48, "RUNNING"),
@@ -99,88 +94,89 @@ const TAGS: [(&str, bool); 9] = [
 ];
 
 impl Night {
-    /// The night of this seed.
+    /// The night over one account with this seed. In some, nearly everything may go wrong at once;
+    /// in others, one kind of trouble is spread over the calls, of which there are many.
     pub fn new(seed: u64) -> Self {
         let chance = &mut Chance::new(seed);
-        let time = match chance.weighed(&[(8, 0), (12, 1), (20, 2), (30, 3), (30, 4)]) {
-            0 => chance.duration(1..=3),
-            1 => chance.duration(3..=15),
-            2 => chance.duration(15..=60),
-            3 => chance.duration(60..=300),
-            _ => chance.duration(300..=900),
+        let settings = Settings::new(chance);
+        let is_focused = chance.percent(40);
+        let (time, count) = match is_focused {
+            true => (chance.duration(40..=300), chance.number(4..=60)),
+            false => (time(chance), model_count(chance)),
         };
-        let count = model_count(chance);
-        let models = models(chance, count, time);
-        let weather = Weather::new(chance, &models);
-        let list = entries::list(chance, &models);
-        // A service that fails forever is retried forever: without this, a few nights would take
-        // most of the time.
-        let affordable = Duration::from_secs_f64(150.0 / weather.storm(models.len()).max(0.3));
-        let mut night = Self {
+        let regions = chance.weighed(&[(60, 1), (25, 2), (15, 3)]);
+        let regions: Vec<&str> = (0..regions).map(|_| *chance.one_of(&REGIONS)).collect();
+        let place = |chance: &mut Chance| (ACCOUNT.to_owned(), *chance.one_of(&regions));
+        let mut models = models(chance, count, time, place);
+        let again = chance.percent(20);
+        // Each of these is gone as soon as somebody has stopped it.
+        let may_go = !again && chance.percent(15);
+        for model in models.iter_mut().filter(|it| may_go && it.may_go()) {
+            model.is_deleted_once_stopped = chance.percent(40);
+        }
+        let (list, weather) = match is_focused {
+            true => (
+                List::of_all(chance, &models),
+                Weather::of_one_kind(chance, &regions),
+            ),
+            false => (
+                List::new(chance, &models, None),
+                Weather::new(chance, &models),
+            ),
+        };
+        Self {
             seed,
+            history: History::new(seed, &models),
             list,
-            settings: Settings::new(chance),
+            settings,
             organization: None,
             dry_run: chance.percent(8),
-            time: time.min(affordable.max(Duration::from_secs(5))),
+            time: match is_focused {
+                true => time,
+                false => time.min(weather.affordable(models.len(), 75.0)),
+            },
             weather,
             models,
-            history: None,
-            again: chance.percent(20),
+            again,
+        }
+    }
+
+    /// The night over an organization with this seed.
+    pub fn over_an_organization(seed: u64) -> Self {
+        let chance = &mut Chance::new(seed);
+        let time = time(chance);
+        let mut organization = Organization::new(chance);
+        let count = chance.weighed(&[(10, 0), (60, 8), (30, 24)]);
+        let count = chance.number(0..=count);
+        // In most nights anywhere, in some mostly in one account.
+        let home = chance.one_of(&organization.accounts).id.clone();
+        let at_home = chance.weighed(&[(80, 0), (20, 80)]);
+        let place = |chance: &mut Chance| {
+            let account = match chance.weighed(&[(80, 0), (16, 1), (4, 2)]) {
+                _ if chance.percent(at_home) => home.clone(),
+                0 => chance.one_of(&organization.accounts).id.clone(),
+                1 => ACCOUNT.to_owned(),
+                _ => STRANGER.to_owned(),
+            };
+            (account, organization.some_region(chance))
         };
-        // Drawn last, so that all other nights stay the same.
-        if chance.percent(4) && night.models.len() > 4 {
-            night.befall_many(chance);
-        } else if chance.percent(6) {
-            night.weather.faults.push(Trouble::of_a_server(chance));
-        } else if chance.percent(10) {
-            night.set_operations_apart(chance);
-        } else if chance.percent(35) {
-            night.scatter_trouble(chance);
+        let models = models(chance, count, time, place);
+        let list = List::new(chance, &models, Some(&organization));
+        organization.draw_accounts_of_request(chance, &list);
+        let weather = Weather::over(chance, &organization);
+        let subjects = models.len().max(organization.accounts.len());
+        Self {
+            seed,
+            history: History::new(seed, &models),
+            models,
+            list,
+            settings: Settings::new(chance),
+            organization: Some(organization),
+            dry_run: chance.percent(10),
+            time: time.min(weather.affordable(subjects, 2000.0)),
+            weather,
+            again: chance.percent(30),
         }
-        let may_go = !night.again && chance.percent(20);
-        for model in night.models.iter_mut().filter(|_| may_go) {
-            let is_up = ["RUNNING", "STARTING"].contains(&model.status);
-            let may_go = is_up && model.becomes.is_empty();
-            model.is_deleted_once_stopped = may_go && chance.percent(40);
-        }
-        night.history = History::new(seed, &night.models);
-        night
-    }
-
-    /// Makes the stops of many models fail forever, more than calls may be in flight, and the
-    /// others succeed.
-    fn befall_many(&mut self, chance: &mut Chance) {
-        self.settings.max_concurrency = NonZeroU32::new(chance.number(1..=2)).unwrap();
-        self.time = chance.duration(30..=60);
-        let most = self.models.len().min(12);
-        let befallen = chance.number(4..=most as u32 - 1);
-        self.weather = Weather::for_ever(chance, &self.models[..befallen as usize]);
-    }
-
-    /// Gives operations quotas of their own, and enough models for these to determine how long it
-    /// takes.
-    fn set_operations_apart(&mut self, chance: &mut Chance) {
-        self.time = chance.duration(40..=90);
-        let count = chance.number(20..=60);
-        self.models = models(chance, count, self.time);
-        self.list = entries::patterns_and_some_models(chance, &self.models);
-        // Few, or slots that are kept would not be missed.
-        let places = chance.weighed(&[(1, 1), (1, 2), (1, 4)]);
-        self.settings.max_concurrency = NonZeroU32::new(places).unwrap();
-        self.weather = Weather::of_operations(chance);
-    }
-
-    /// Spreads one kind of trouble over the calls, of which there are many.
-    fn scatter_trouble(&mut self, chance: &mut Chance) {
-        self.time = chance.duration(60..=300);
-        let count = chance.number(4..=60);
-        self.models = models(chance, count, self.time);
-        self.list = entries::patterns_and_some_models(chance, &self.models);
-        let places = chance.weighed(&[(1, 1), (2, 4), (4, 8), (2, 32)]);
-        self.settings.max_concurrency = NonZeroU32::new(places).unwrap();
-        let regions: Vec<&str> = self.models.iter().map(|model| model.region).collect();
-        self.weather = Weather::scattered(chance, &regions);
     }
 
     /// The environment variables of the function.
@@ -206,6 +202,17 @@ impl Night {
         self.organization.as_ref()?.accounts_of_request.as_deref()
     }
 
+    /// Whether calls in other accounts are made as a role there.
+    pub fn has_roles(&self) -> bool {
+        let organization = self.organization.as_ref();
+        organization.is_some_and(|it| it.member_role.is_some())
+    }
+
+    /// The account that the calls for another act as.
+    pub fn caller<'a>(&self, account: &'a str) -> &'a str {
+        if self.has_roles() { account } else { ACCOUNT }
+    }
+
     pub fn model(&self, arn: &str) -> Option<&Model> {
         self.models.iter().find(|model| model.arn == arn)
     }
@@ -217,7 +224,7 @@ impl Night {
 }
 
 impl Settings {
-    pub fn new(chance: &mut Chance) -> Self {
+    fn new(chance: &mut Chance) -> Self {
         let max_concurrency = match chance.percent(50) {
             true => chance.number(1..=4),
             false => chance.number(1..=64),
@@ -240,30 +247,6 @@ impl Settings {
 }
 
 impl Model {
-    /// The model with this ARN, and everything else drawn at random.
-    pub fn new(chance: &mut Chance, region: &'static str, arn: String, time: Duration) -> Self {
-        let changes = chance.weighed(&[(92, 0), (6, 1), (2, 2)]);
-        Self {
-            region,
-            project: arn.split('/').nth(1).unwrap().to_owned(),
-            arn,
-            status: chance.weighed(&STATUSES),
-            inference_units: chance.number(1..=5),
-            start_takes: takes(chance),
-            stop_takes: takes(chance),
-            tag: chance.percent(25).then(|| *chance.one_of(&TAGS)),
-            becomes: (0..changes)
-                .map(|_| {
-                    (
-                        chance.duration(0..=time.as_secs()),
-                        *chance.one_of(&CHANGES),
-                    )
-                })
-                .collect(),
-            is_deleted_once_stopped: false,
-        }
-    }
-
     pub fn account(&self) -> &str {
         self.arn.split(':').nth(4).unwrap()
     }
@@ -273,17 +256,31 @@ impl Model {
         let end = self.arn.find("/version/").unwrap() + 1;
         self.arn[..end].to_owned()
     }
+
+    fn may_go(&self) -> bool {
+        ["RUNNING", "STARTING"].contains(&self.status) && self.becomes.is_empty()
+    }
 }
 
 /// The ARN of a model in one of the regions.
 pub fn arn(region: &str, account: &str, project: &str, version: &str, number: &str) -> String {
-    let partition = REGIONS
-        .iter()
-        .find(|(name, _)| *name == region)
-        .map_or("aws", |(_, partition)| partition);
+    let partition = match region.starts_with("cn-") {
+        true => "aws-cn",
+        false => "aws",
+    };
     format!(
         "arn:{partition}:rekognition:{region}:{account}:project/{project}/version/{version}/{number}"
     )
+}
+
+fn time(chance: &mut Chance) -> Duration {
+    match chance.weighed(&[(6, 0), (12, 1), (20, 2), (32, 3), (30, 4)]) {
+        0 => chance.duration(1..=3),
+        1 => chance.duration(3..=15),
+        2 => chance.duration(15..=60),
+        3 => chance.duration(60..=300),
+        _ => chance.duration(300..=900),
+    }
 }
 
 fn model_count(chance: &mut Chance) -> u32 {
@@ -295,22 +292,41 @@ fn model_count(chance: &mut Chance) -> u32 {
     }
 }
 
-fn models(chance: &mut Chance, count: u32, time: Duration) -> Vec<Model> {
-    let regions: Vec<&str> = (0..chance.weighed(&[(60, 1), (25, 2), (15, 3)]))
-        .map(|_| chance.one_of(&REGIONS).0)
-        .collect();
+/// Models, each in an account and a region that `place` draws.
+fn models(
+    chance: &mut Chance,
+    count: u32,
+    time: Duration,
+    place: impl Fn(&mut Chance) -> (String, &'static str),
+) -> Vec<Model> {
     let most_projects = chance.weighed(&[(30, 1), (35, 2), (30, 5), (5, 15)]);
     let models = (0..count).map(|number| {
-        let region = *chance.one_of(&regions);
-        let project = chance.number(0..=most_projects - 1) as usize;
-        let project = match PROJECTS.get(project) {
+        let (account, region) = place(chance);
+        let project = chance.number(0..=most_projects - 1);
+        let project = match PROJECTS.get(project as usize) {
             Some(name) => (*name).to_owned(),
             None => format!("line-{project}"),
         };
         let version = format!("v{number}");
         let number = (1_700_000_000_000_u64 + u64::from(number)).to_string();
-        let arn = arn(region, ACCOUNT, &project, &version, &number);
-        Model::new(chance, region, arn, time)
+        let changes = chance.weighed(&[(92, 0), (6, 1), (2, 2)]);
+        let changes = (0..changes).map(|_| {
+            let after = chance.duration(0..=time.as_secs());
+            (after, *chance.one_of(&CHANGES))
+        });
+        let becomes = changes.collect();
+        Model {
+            region,
+            arn: arn(region, &account, &project, &version, &number),
+            project,
+            status: chance.weighed(&STATUSES),
+            inference_units: chance.number(1..=5),
+            start_takes: takes(chance),
+            stop_takes: takes(chance),
+            tag: chance.percent(25).then(|| *chance.one_of(&TAGS)),
+            becomes,
+            is_deleted_once_stopped: false,
+        }
     });
     models.collect()
 }

@@ -1,33 +1,27 @@
 //! What a plain client does in the same night: one that makes each call as soon as it can, gives an
 //! attempt up after ten seconds, and retries after at most five. It has the limits that the
-//! contract names, and takes no other care of anything. What it gets done, and when, is what the
-//! program is held against.
+//! contract names, takes no other care of anything, and speaks to the service without the SDK. What
+//! it gets done, and when, is what the program is held against.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_config::{Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_sdk_rekognition::config::IdentityCache;
-use aws_sdk_rekognition::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_rekognition::types::{ProjectDescription, ProjectVersionDescription};
+use aws_sdk_rekognition::config::http::HttpRequest;
+use aws_smithy_runtime_api::client::http::HttpConnector;
 use futures_util::future::join_all;
 use rekognition_emulator::{Operation, Service};
-use tokio::runtime::Builder;
+use serde_json::{Value, json};
 use tokio::sync::{Notify, OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::clock::Timers;
 use super::night::ACCOUNT;
-use super::run;
+use super::run::{self, on_a_paused_clock};
 use super::view::{Phase, View, phase};
 use super::wanted::{Kind, account_of, is_wild};
 use super::weather::{SIGNATURE, THROTTLING};
-use crate::support::{self, wire::Wire};
+use crate::support::wire::Wire;
 
 const ATTEMPT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -41,8 +35,9 @@ pub struct Done {
     /// Accounts that were listed, and the end of the list.
     pub known: BTreeMap<String, Duration>,
     pub listed: Option<Duration>,
-    /// Accounts that were entered, or that cannot be.
+    /// Accounts whose role was assumed or refused, and those where it was refused.
     pub entered: BTreeMap<String, Duration>,
+    pub refused: BTreeSet<String>,
     /// Accounts and regions that were looked into.
     pub called: BTreeMap<(String, String), Duration>,
     /// Patterns that were looked up in an account and region, or that cannot be.
@@ -55,22 +50,14 @@ pub struct Done {
 
 /// What a plain client gets done in a run.
 pub fn live_through(view: &View) -> Done {
-    fastrand::seed(view.night.seed);
-    let mut runtime = Builder::new_current_thread();
-    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(async {
+    on_a_paused_clock(view.night, async {
         let begun = Instant::now();
         let emulator = run::emulator(view.night, view.run.since, &view.run.before);
         let wire = Wire::new(&emulator);
         view.run.weather.begin(&emulator, &wire);
         let client = Client {
             view,
-            config: run::sdk_config(&emulator, &wire, &Arc::new(Timers::default()))
-                .into_builder()
-                .retry_config(RetryConfig::disabled())
-                .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-                .identity_cache(IdentityCache::no_cache())
-                .build(),
+            wire,
             begun,
             turns: RefCell::default(),
             sessions: RefCell::default(),
@@ -104,26 +91,55 @@ enum Failed {
     Signature,
     /// There is a response, and it does not tell what has happened.
     Doubtful,
+    /// The call is to be made again.
+    Retried,
 }
 
 struct Client<'a> {
     view: &'a View<'a>,
-    config: SdkConfig,
+    wire: Wire,
     begun: Instant,
     /// Of each operation in an account and region, and of each service.
     turns: RefCell<BTreeMap<String, Arc<Semaphore>>>,
-    sessions: RefCell<BTreeMap<String, Arc<OnceCell<Option<Credentials>>>>>,
+    sessions: RefCell<BTreeMap<String, Arc<OnceCell<Option<Session>>>>>,
     has_listed: Notify,
     done: RefCell<Done>,
 }
 
-/// An account and region, and a client for it.
+/// The access key of a session, and its token.
+#[derive(Clone, Default)]
+struct Session {
+    access_key: String,
+    token: String,
+}
+
+/// An account and region, and who makes the calls there.
 struct Scope<'a> {
     account: &'a str,
     region: &'a str,
-    client: aws_sdk_rekognition::Client,
+    session: Session,
     /// The ARNs of projects by their names.
     projects: RefCell<BTreeMap<String, String>>,
+}
+
+impl<'a> Scope<'a> {
+    fn new(account: &'a str, region: &'a str, session: Session) -> Self {
+        Self {
+            account,
+            region,
+            session,
+            projects: RefCell::default(),
+        }
+    }
+
+    /// Where the accounts are listed and roles are assumed.
+    fn home() -> Self {
+        let session = Session {
+            access_key: "own".to_owned(),
+            token: String::new(),
+        };
+        Self::new(ACCOUNT, "us-east-1", session)
+    }
 }
 
 impl Client<'_> {
@@ -137,22 +153,18 @@ impl Client<'_> {
             }
         }
         let list = async {
-            if entries
-                .iter()
-                .any(|(text, kind)| *kind == Kind::Pattern && is_wild(account_of(text)))
-            {
+            if self.view.wanted.account_patterns().next().is_some() {
                 self.list_accounts().await;
                 self.done.borrow_mut().listed = Some(self.begun.elapsed());
             }
         };
-        let scopes = scopes
-            .into_iter()
-            .map(|((is_listed, account, region), entries)| async move {
-                while is_listed && !self.done.borrow().known.contains_key(account) {
-                    self.has_listed.notified().await;
-                }
-                self.work_in(account, region, entries).await;
-            });
+        let scopes = scopes.into_iter();
+        let scopes = scopes.map(|((is_listed, account, region), entries)| async move {
+            while is_listed && !self.done.borrow().known.contains_key(account) {
+                self.has_listed.notified().await;
+            }
+            self.work_in(account, region, entries).await;
+        });
         futures_util::join!(list, join_all(scopes));
     }
 
@@ -160,126 +172,80 @@ impl Client<'_> {
         let Some(organization) = &self.view.night.organization else {
             return;
         };
-        let client = aws_sdk_organizations::Client::new(&self.config);
-        let known = |ids: Vec<Option<String>>| {
-            for id in ids.into_iter().flatten() {
-                let now = self.begun.elapsed();
+        let home = Scope::home();
+        let known = |accounts: Vec<Value>| {
+            for account in accounts {
+                let (id, now) = (text(&account["Id"]), self.begun.elapsed());
                 self.done.borrow_mut().known.entry(id).or_insert(now);
             }
             self.has_listed.notify_waiters();
         };
-        let place = (ACCOUNT, "us-east-1");
         if organization.organizational_units.is_empty() {
-            let page = async |token| {
-                let page = client.list_accounts().set_next_token(token).send().await?;
-                let ids = page
-                    .accounts
-                    .map(|all| all.into_iter().map(|it| it.id).collect());
-                Ok::<_, SdkError<_>>(ids.map(|ids| (ids, page.next_token)))
-            };
-            let _ = self
-                .pages(Operation::ListAccounts, place, page, known)
-                .await;
+            let operation = Operation::ListAccounts;
+            let _ = self.pages(operation, &home, json!({}), known).await;
             return;
         }
         let mut parents = organization.organizational_units.clone();
         let mut next = 0;
         while let Some(parent) = parents.get(next).cloned() {
             next += 1;
-            let page = async |token| {
-                let call = client.list_accounts_for_parent().parent_id(&parent);
-                let page = call.set_next_token(token).send().await?;
-                let ids = page
-                    .accounts
-                    .map(|all| all.into_iter().map(|it| it.id).collect());
-                Ok::<_, SdkError<_>>(ids.map(|ids| (ids, page.next_token)))
-            };
-            let _ = self
-                .pages(Operation::ListAccountsForParent, place, page, known)
-                .await;
-            let page = async |token| {
-                let call = client
-                    .list_organizational_units_for_parent()
-                    .parent_id(&parent);
-                let page = call.set_next_token(token).send().await?;
-                let units = page.organizational_units;
-                let ids = units.map(|all| all.into_iter().filter_map(|it| it.id).collect());
-                Ok::<_, SdkError<_>>(ids.map(|ids| (ids, page.next_token)))
-            };
-            let add = |ids: Vec<String>| {
-                for id in ids {
-                    if !parents.contains(&id) {
-                        parents.push(id);
-                    }
-                }
-            };
+            let body = json!({"ParentId": parent});
+            let operation = Operation::ListAccountsForParent;
+            let _ = self.pages(operation, &home, body.clone(), known).await;
             let operation = Operation::ListOrganizationalUnitsForParent;
-            let _ = self.pages(operation, place, page, add).await;
+            let add = |units: Vec<Value>| {
+                let ids = units.iter().map(|unit| text(&unit["Id"]));
+                let new: Vec<String> = ids.filter(|id| !parents.contains(id)).collect();
+                parents.extend(new);
+            };
+            let _ = self.pages(operation, &home, body, add).await;
         }
     }
 
-    /// The credentials for an account, once for all of its regions; none if it cannot be entered.
-    async fn enter(&self, account: &str) -> Option<Credentials> {
+    /// The session for an account, once for all of its regions; none if its role is refused.
+    async fn enter(&self, account: &str) -> Option<Session> {
+        let home = Scope::home();
         let organization = self.view.night.organization.as_ref();
         let organization = organization.filter(|it| it.member_role.is_some() && account != ACCOUNT);
         let Some(organization) = organization else {
-            return Some(support::credentials());
+            return Some(home.session);
         };
-        let session = Arc::clone(
-            self.sessions
-                .borrow_mut()
-                .entry(account.to_owned())
-                .or_default(),
-        );
-        let role_arn = organization.role_arn(account);
-        let client = aws_sdk_sts::Client::new(&self.config);
-        let assume = async || {
-            let call = client
-                .assume_role()
-                .role_arn(&role_arn)
-                .role_session_name("plain");
-            let call = call.set_external_id(organization.external_id.map(str::to_owned));
-            Ok::<_, SdkError<_>>(call.send().await?.credentials)
+        let session = {
+            let mut sessions = self.sessions.borrow_mut();
+            Arc::clone(sessions.entry(account.to_owned()).or_default())
         };
-        let credentials = session.get_or_init(async || {
-            let place = (ACCOUNT, "us-east-1");
-            let session = self.call(Operation::AssumeRole, place, assume).await.ok()?;
-            Some(Credentials::from_keys(
-                session.access_key_id,
-                session.secret_access_key,
-                Some(session.session_token),
-            ))
+        let mut body =
+            json!({"RoleArn": organization.role_arn(account), "RoleSessionName": "plain"});
+        if let Some(external_id) = organization.external_id {
+            body["ExternalId"] = external_id.into();
+        }
+        let session = session.get_or_init(async || {
+            let response = self.call(Operation::AssumeRole, &home, body).await.ok()?;
+            Some(Session {
+                access_key: text(&response["AccessKeyId"]),
+                token: text(&response["SessionToken"]),
+            })
         });
-        credentials.await.clone()
+        session.await.clone()
     }
 
     async fn work_in(&self, account: &str, region: &str, entries: Vec<(&str, Kind)>) {
-        let credentials = self.enter(account).await;
-        let now = self.begun.elapsed();
-        self.done
-            .borrow_mut()
-            .entered
-            .entry(account.to_owned())
-            .or_insert(now);
-        let Some(credentials) = credentials else {
+        let session = self.enter(account).await;
+        {
+            let (mut done, now) = (self.done.borrow_mut(), self.begun.elapsed());
+            done.entered.entry(account.to_owned()).or_insert(now);
+            if session.is_none() {
+                done.refused.insert(account.to_owned());
+            }
+        }
+        let Some(session) = session else {
             return;
         };
-        let config = aws_sdk_rekognition::config::Builder::from(&self.config);
-        let config = config
-            .region(Region::new(region.to_owned()))
-            .credentials_provider(credentials);
-        let scope = &Scope {
-            account,
-            region,
-            client: aws_sdk_rekognition::Client::from_conf(config.build()),
-            projects: RefCell::default(),
-        };
-        let (models, patterns): (Vec<_>, Vec<_>) = entries
-            .into_iter()
-            .partition(|(_, kind)| *kind == Kind::Model);
-        let named = models
-            .into_iter()
-            .map(|(arn, _)| self.deal_with(scope, arn, true));
+        let scope = &Scope::new(account, region, session);
+        let is_model = |(_, kind): &(&str, Kind)| *kind == Kind::Model;
+        let (models, patterns): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_model);
+        let named = models.into_iter();
+        let named = named.map(|(arn, _)| self.deal_with(scope, arn, true));
         let patterns: Vec<&str> = patterns.into_iter().map(|(text, _)| text).collect();
         futures_util::join!(join_all(named), self.search(scope, &patterns));
     }
@@ -291,38 +257,32 @@ impl Client<'_> {
         }
         let searched = || {
             for pattern in patterns {
-                let place = (scope.account.to_owned(), scope.region.to_owned());
-                let key = ((*pattern).to_owned(), place.0, place.1);
+                let (account, region) = (scope.account.to_owned(), scope.region.to_owned());
+                let key = ((*pattern).to_owned(), account, region);
                 let now = self.begun.elapsed();
                 self.done.borrow_mut().searched.insert(key, now);
             }
         };
         let mut projects = Vec::new();
-        let page = async |token| {
-            let page = scope.client.describe_projects();
-            let page = page.set_next_token(token).send().await?;
-            let all = page.project_descriptions;
-            Ok::<_, SdkError<_>>(all.map(|all| (all, page.next_token)))
-        };
-        let add = |all| projects.extend::<Vec<ProjectDescription>>(all);
+        let add = |page| projects.extend::<Vec<Value>>(page);
         let operation = Operation::DescribeProjects;
-        let _ = self.pages(operation, scope.place(), page, add).await;
+        let _ = self.pages(operation, scope, json!({}), add).await;
         let left = Cell::new(projects.len());
         if projects.is_empty() {
             searched();
         }
-        let lists = projects.into_iter().filter_map(|it| it.project_arn);
-        let lists = lists.map(async |project_arn| {
-            let versions = self.versions(scope, &project_arn, None).await;
+        let lists = projects.iter().map(async |project| {
+            let body = json!({"ProjectArn": project["ProjectArn"]});
+            let versions = self.versions(scope, body).await;
             left.set(left.get() - 1);
             if left.get() == 0 {
                 searched();
             }
-            let found = versions.iter().flatten();
-            let found = found.filter(|version| {
-                let arn = version.project_version_arn().unwrap_or_default();
+            let found = versions.iter().flatten().filter(|version| {
+                let arn = version["ProjectVersionArn"].as_str().unwrap_or_default();
                 let wanted = &self.view.wanted;
-                !wanted.names(arn) && wanted.patterns_of(arn).any(|it| patterns.contains(&it))
+                let mut matching = wanted.patterns_of(arn);
+                !wanted.names(arn) && matching.any(|(_, it)| patterns.contains(&it))
             });
             join_all(found.map(|version| self.deal_with_found(scope, version))).await;
         });
@@ -330,23 +290,18 @@ impl Client<'_> {
     }
 
     /// A model that is running is stopped, unless its tags keep it.
-    async fn deal_with_found(&self, scope: &Scope<'_>, version: &ProjectVersionDescription) {
-        let arn = version.project_version_arn().unwrap_or_default();
-        let status = version.status().map(|it| it.as_str().to_owned());
-        let status = status.unwrap_or_default();
+    async fn deal_with_found(&self, scope: &Scope<'_>, version: &Value) {
+        let arn = &text(&version["ProjectVersionArn"]);
+        let status = text(&version["Status"]);
         let night = self.view.night;
         if phase(&status) == Phase::NotRunning {
             return self.told(arn);
         }
         if !night.settings.keep_running_tag.is_empty() {
-            let tags = async || {
-                let call = scope.client.list_tags_for_resource();
-                let response = call.resource_arn(arn).send().await?;
-                Ok::<_, SdkError<_>>(response.tags)
-            };
             let operation = Operation::ListTagsForResource;
-            let tags = self.call(operation, scope.place(), tags).await;
-            if tags.is_err() || night.model(arn).is_some_and(|it| night.is_exempt(it)) {
+            let tags = self.call(operation, scope, json!({"ResourceArn": arn}));
+            let is_kept = night.model(arn).is_some_and(|it| night.is_exempt(it));
+            if tags.await.is_err() || is_kept {
                 return self.told(arn);
             }
         }
@@ -365,12 +320,9 @@ impl Client<'_> {
         let mut pause = FIRST_PAUSE;
         loop {
             if may_be_running {
-                let stop = async || {
-                    let call = scope.client.stop_project_version();
-                    Ok::<_, SdkError<_>>(call.project_version_arn(arn).send().await?.status)
-                };
                 let operation = Operation::StopProjectVersion;
-                let stopped = self.call(operation, scope.place(), stop).await;
+                let body = json!({"ProjectVersionArn": arn});
+                let stopped = self.call(operation, scope, body).await;
                 let is_open = stopped.is_ok() && confirms;
                 if !is_open && stopped != Err(Failed::Doubtful) {
                     return self.told(arn);
@@ -390,57 +342,35 @@ impl Client<'_> {
 
     /// The status of a model; empty if it does not exist.
     async fn status(&self, scope: &Scope<'_>, arn: &str) -> Result<String, Failed> {
-        let (project, version) = names(arn);
+        let names: Vec<&str> = arn.split('/').skip(1).step_by(2).collect();
+        let (project, version) = (names[0], names[1]);
         let known = scope.projects.borrow().get(project).cloned();
         let project_arn = match known {
             Some(project_arn) => project_arn,
             None => {
-                let find = async || {
-                    let call = scope.client.describe_projects();
-                    Ok::<_, SdkError<_>>(
-                        call.project_names(project)
-                            .send()
-                            .await?
-                            .project_descriptions,
-                    )
-                };
-                let operation = Operation::DescribeProjects;
-                let found = self.call(operation, scope.place(), find).await?;
-                let found = found.into_iter().filter_map(|it| it.project_arn).next();
-                let Some(project_arn) = found else {
-                    return Ok(String::new());
-                };
+                let body = json!({"ProjectNames": [project]});
+                let found = self.call(Operation::DescribeProjects, scope, body).await?;
+                let found = text(&found["ProjectDescriptions"][0]["ProjectArn"]);
+                if found.is_empty() {
+                    return Ok(found);
+                }
                 let mut projects = scope.projects.borrow_mut();
-                projects.insert(project.to_owned(), project_arn.clone());
-                project_arn
+                projects.insert(project.to_owned(), found.clone());
+                found
             }
         };
-        let versions = self.versions(scope, &project_arn, Some(version)).await?;
+        let body = json!({"ProjectArn": project_arn, "VersionNames": [version]});
+        let versions = self.versions(scope, body).await?;
         let mut versions = versions.iter();
-        let version = versions.find(|it| it.project_version_arn() == Some(arn));
-        let status = version.and_then(|it| it.status());
-        Ok(status.map(|it| it.as_str().to_owned()).unwrap_or_default())
+        let version = versions.find(|it| it["ProjectVersionArn"] == arn);
+        Ok(version.map_or(String::new(), |it| text(&it["Status"])))
     }
 
-    /// The versions of a project, or the one of this name.
-    async fn versions(
-        &self,
-        scope: &Scope<'_>,
-        project_arn: &str,
-        name: Option<&str>,
-    ) -> Result<Vec<ProjectVersionDescription>, Failed> {
+    async fn versions(&self, scope: &Scope<'_>, body: Value) -> Result<Vec<Value>, Failed> {
         let mut versions = Vec::new();
-        let page = async |token| {
-            let call = scope.client.describe_project_versions();
-            let call = call.project_arn(project_arn).set_next_token(token);
-            let names = name.map(|name| vec![name.to_owned()]);
-            let page = call.set_version_names(names).send().await?;
-            let all = page.project_version_descriptions;
-            Ok::<_, SdkError<_>>(all.map(|all| (all, page.next_token)))
-        };
-        let add = |all| versions.extend::<Vec<ProjectVersionDescription>>(all);
+        let add = |page| versions.extend::<Vec<Value>>(page);
         let operation = Operation::DescribeProjectVersions;
-        self.pages(operation, scope.place(), page, add).await?;
+        self.pages(operation, scope, body, add).await?;
         Ok(versions)
     }
 
@@ -451,52 +381,98 @@ impl Client<'_> {
     }
 
     /// Reads a list page by page.
-    async fn pages<T, E: ProvideErrorMetadata>(
+    async fn pages(
         &self,
         operation: Operation,
-        place: (&str, &str),
-        page: impl AsyncFn(Option<String>) -> Result<Option<(T, Option<String>)>, SdkError<E>>,
-        mut add: impl FnMut(T),
+        scope: &Scope<'_>,
+        mut body: Value,
+        mut add: impl FnMut(Vec<Value>),
     ) -> Result<(), Failed> {
-        let mut token = None;
         loop {
-            let call = async || page(token.clone()).await;
-            let (items, next) = self.call(operation, place, call).await?;
-            add(items);
-            token = next.filter(|next| !next.is_empty());
-            if token.is_none() {
-                return Ok(());
+            let mut page = self.call(operation, scope, body.clone()).await?;
+            let items = page[member_of(operation)].take();
+            add(items.as_array().cloned().unwrap_or_default());
+            match page["NextToken"].take() {
+                Value::String(token) if !token.is_empty() => body["NextToken"] = token.into(),
+                _ => return Ok(()),
             }
         }
     }
 
     /// Makes a call until it has a result.
-    async fn call<T, E: ProvideErrorMetadata>(
+    async fn call(
         &self,
         operation: Operation,
-        place: (&str, &str),
-        attempt: impl AsyncFn() -> Result<Option<T>, SdkError<E>>,
-    ) -> Result<T, Failed> {
+        scope: &Scope<'_>,
+        body: Value,
+    ) -> Result<Value, Failed> {
         let mut pause = FIRST_PAUSE;
         let mut may_sign_again = true;
         loop {
-            let turn = self.turn(operation, place).await;
-            let result = timeout(ATTEMPT, attempt()).await;
+            let turn = self.turn(operation, scope).await;
+            let response = timeout(ATTEMPT, self.attempt(operation, scope, &body)).await;
             drop(turn);
-            let failed = match result {
-                Ok(Ok(Some(value))) => return Ok(value),
-                Ok(Ok(None)) => Some(Failed::Doubtful),
-                Ok(Err(error)) => failed(&error),
-                Err(_) => None,
-            };
-            match failed {
-                Some(Failed::Doubtful) if operation != Operation::StopProjectVersion => {}
-                Some(Failed::Signature) if may_sign_again => may_sign_again = false,
-                Some(failed) => return Err(failed),
-                None => {}
+            match response.unwrap_or(Err(Failed::Retried)) {
+                Ok(response) => return Ok(response),
+                Err(Failed::Retried) => {}
+                Err(Failed::Doubtful) if operation != Operation::StopProjectVersion => {}
+                Err(Failed::Signature) if may_sign_again => may_sign_again = false,
+                Err(failed) => return Err(failed),
             }
             sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
             pause = (2 * pause).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn attempt(
+        &self,
+        operation: Operation,
+        scope: &Scope<'_>,
+        body: &Value,
+    ) -> Result<Value, Failed> {
+        let service = operation.service();
+        let body = match service {
+            Service::Sts => form(operation, body),
+            _ => body.to_string(),
+        };
+        let target = match service {
+            Service::Organizations => "AWSOrganizationsV20161128",
+            _ => "RekognitionService",
+        };
+        let (Session { access_key, token }, region) = (&scope.session, scope.region);
+        let place = format!(
+            "{access_key}/20270115/{region}/{}/aws4_request",
+            service.name()
+        );
+        let request = axum::http::Request::post("http://in-process.invalid/")
+            .header(
+                "authorization",
+                format!("AWS4-HMAC-SHA256 Credential={place}"),
+            )
+            .header("x-amz-security-token", token)
+            .header("x-amz-target", format!("{target}.{operation}"))
+            .body(body.into())
+            .unwrap();
+        let request = HttpRequest::try_from(request).unwrap();
+        let response = HttpConnector::call(&self.wire, request).await;
+        let response = response.map_err(|_| Failed::Retried)?;
+        let status = response.status().as_u16();
+        let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
+        let body = match service {
+            Service::Sts => read_xml(&body),
+            _ => serde_json::from_str(&body).unwrap_or_default(),
+        };
+        let code = body["__type"].as_str();
+        match code {
+            _ if status == 200 => match body.get(member_of(operation)) {
+                Some(_) => Ok(body),
+                None => Err(Failed::Doubtful),
+            },
+            _ if status == 429 || status >= 500 => Err(Failed::Retried),
+            Some(code) if THROTTLING.contains(&code) => Err(Failed::Retried),
+            Some(code) if SIGNATURE.contains(&code) => Err(Failed::Signature),
+            Some("ResourceInUseException") | None => Err(Failed::Doubtful),
+            Some(_) => Err(Failed::Refused),
         }
     }
 
@@ -505,55 +481,64 @@ impl Client<'_> {
     async fn turn(
         &self,
         operation: Operation,
-        place: (&str, &str),
+        scope: &Scope<'_>,
     ) -> (OwnedSemaphorePermit, OwnedSemaphorePermit) {
         let service = operation.service();
         let concurrency = self.view.night.settings.max_concurrency.get() as usize;
         let (of_service, of_operation) = match service {
             Service::Rekognition => (128, concurrency),
-            Service::Organizations | Service::Sts | Service::CloudTrail => (16, 16),
+            _ => (16, 16),
         };
-        let of_operation = self.turns(format!("{operation} {place:?}"), of_operation);
-        let of_operation = of_operation.acquire_owned().await.unwrap();
+        let lane = format!("{operation} {} {}", scope.account, scope.region);
+        let of_operation = self.turns(lane, of_operation).acquire_owned().await;
         let of_service = self.turns(service.name().to_owned(), of_service);
-        (of_operation, of_service.acquire_owned().await.unwrap())
+        let of_service = of_service.acquire_owned().await;
+        (of_operation.unwrap(), of_service.unwrap())
     }
 
     fn turns(&self, of: String, count: usize) -> Arc<Semaphore> {
         let mut turns = self.turns.borrow_mut();
-        let turns = turns
-            .entry(of)
-            .or_insert_with(|| Semaphore::new(count).into());
-        Arc::clone(turns)
+        let turns = turns.entry(of);
+        Arc::clone(turns.or_insert_with(|| Semaphore::new(count).into()))
     }
 }
 
-impl Scope<'_> {
-    fn place(&self) -> (&str, &str) {
-        (self.account, self.region)
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// What every response to an operation has.
+fn member_of(operation: Operation) -> &'static str {
+    match operation {
+        Operation::StopProjectVersion => "Status",
+        Operation::DescribeProjects => "ProjectDescriptions",
+        Operation::DescribeProjectVersions => "ProjectVersionDescriptions",
+        Operation::ListTagsForResource => "Tags",
+        Operation::AssumeRole => "SessionToken",
+        Operation::ListAccounts | Operation::ListAccountsForParent => "Accounts",
+        Operation::ListOrganizationalUnitsForParent => "OrganizationalUnits",
+        operation => unreachable!("{operation}"),
     }
 }
 
-/// What an error means; nothing, if the call is retried.
-fn failed<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<Failed> {
-    let status = error.raw_response().map(|it| it.status().as_u16())?;
-    let code = error
-        .as_service_error()
-        .and_then(ProvideErrorMetadata::code);
-    match code {
-        _ if status == 429 || status >= 500 => None,
-        Some(code) if THROTTLING.contains(&code) => None,
-        Some(code) if SIGNATURE.contains(&code) => Some(Failed::Signature),
-        Some("ResourceInUseException") | None => Some(Failed::Doubtful),
-        Some(_) => Some(Failed::Refused),
-    }
-}
-
-/// The names of a model's project and of its version.
-fn names(arn: &str) -> (&str, &str) {
-    let mut parts = arn.split('/').skip(1).step_by(2);
-    (
-        parts.next().unwrap_or_default(),
-        parts.next().unwrap_or_default(),
+/// A request to STS.
+fn form(operation: Operation, body: &Value) -> String {
+    let members = body.as_object().into_iter().flatten();
+    let members = members.map(|(name, value)| format!("&{name}={}", text(value)));
+    format!(
+        "Action={operation}&Version=2011-06-15{}",
+        members.collect::<String>()
     )
+}
+
+/// What is read of a response of STS, with the code of an error as in JSON.
+fn read_xml(body: &str) -> Value {
+    let members = ["AccessKeyId", "SessionToken", "Code"].into_iter();
+    let members = members.filter_map(|name| {
+        let (_, rest) = body.split_once(&format!("<{name}>"))?;
+        let (value, _) = rest.split_once('<')?;
+        let name = if name == "Code" { "__type" } else { name };
+        Some((name.to_owned(), value.into()))
+    });
+    Value::Object(members.collect())
 }

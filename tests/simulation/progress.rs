@@ -8,7 +8,7 @@ use rekognition_emulator::Operation;
 
 use super::night::{ACCOUNT, Model};
 use super::view::{Phase, View, phase};
-use super::wanted::{Kind, account_of, region_of};
+use super::wanted::{account_of, is_wild, matches, region_of};
 
 /// How many times as long as a plain client the program may take for the same calls,
 const FACTOR: u32 = 3;
@@ -21,15 +21,14 @@ const OUT_OF_TIME: [&str; 3] = ["StillStarting", "NotConfirmed", "DeadlineExceed
 
 pub fn check(view: &View, wrong: &mut Vec<String>) {
     stops(view, wrong);
-    if view.reach.is_none() {
-        rows(view, wrong);
-        patterns(view, wrong);
-    }
+    rows(view, wrong);
+    lookups(view, wrong);
+    scopes(view, wrong);
 }
 
 /// The time after which the program has done in an account, and in a region or before that, what
 /// takes a plain client this long; none if it may not have so much.
-pub fn allowed(view: &View, account: &str, region: &str, plain: Duration) -> Option<Duration> {
+fn allowed(view: &View, account: &str, region: &str, plain: Duration) -> Option<Duration> {
     let models = view.night.models.len();
     allowed_for(view, account, region, plain, models)
 }
@@ -153,18 +152,81 @@ fn rows(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-fn patterns(view: &View, wrong: &mut Vec<String>) {
-    for (text, kind) in &view.wanted.entries {
-        let (account, region) = (account_of(text), region_of(text));
-        let place = (text.clone(), account.to_owned(), region.to_owned());
-        let plain = view.plain().searched.get(&place);
-        if *kind == Kind::Pattern
-            && view.row(text).is_some()
-            && !view.run.weather.bars_lists()
-            && plain.is_some_and(|plain| allowed(view, account, region, *plain).is_some())
-        {
-            wrong.push(format!("the pattern `{text}` could have been looked up"));
+/// What a plain client could have looked up was looked up.
+fn lookups(view: &View, wrong: &mut Vec<String>) {
+    let plain = view.plain();
+    for row in view.rows.iter().filter(|row| row.is_lookup) {
+        let is_late = row.code == "DeadlineExceeded";
+        let text = &row.model_arn;
+        for (_, pattern) in view.wanted.patterns() {
+            let is_of_list = text == pattern && is_wild(account_of(pattern));
+            let is_listed = plain
+                .listed
+                .is_some_and(|by| allowed(view, ACCOUNT, "", by).is_some());
+            if is_of_list && is_late && is_listed {
+                wrong.push(format!("the accounts of `{text}` could have been listed"));
+            }
+            let scopes = view.wanted.scopes(pattern).into_iter();
+            let scopes = scopes.filter(|(account, region)| {
+                let is_there = account_of(text) == *account && matches(region_of(text), region);
+                is_there && view.wanted.is_part(pattern, text)
+            });
+            // That of an account as a whole has failed if there was no time for one of its regions.
+            let is_possible = |(account, region): (&str, &str)| {
+                let place = (pattern.to_owned(), account.to_owned(), region.to_owned());
+                let by = match plain.refused.contains(account) {
+                    true if is_late => entered(view, pattern, account),
+                    true => None,
+                    false if view.run.weather.bars_lists(account, region) => None,
+                    false => plain.searched.get(&place).copied(),
+                };
+                by.is_some_and(|by| allowed(view, account, region, by).is_some())
+            };
+            let scopes: Vec<(&str, &str)> = scopes.collect();
+            if !scopes.is_empty() && scopes.into_iter().all(is_possible) {
+                wrong.push(format!("`{text}` could have been looked up: {}", row.code));
+            }
         }
+    }
+}
+
+/// Every account and region that a pattern leads to is looked into in time, and waits for no other.
+fn scopes(view: &View, wrong: &mut Vec<String>) {
+    let mut first: BTreeMap<(&str, &str), Duration> = BTreeMap::new();
+    let calls = view.run.calls.iter();
+    for call in calls.filter(|call| call.operation == Operation::DescribeProjects) {
+        let scope = (&*call.account, &*call.region);
+        first.entry(scope).or_insert(call.at - view.run.begun);
+    }
+    for (_, pattern) in view.wanted.patterns() {
+        for (account, region) in view.wanted.scopes(pattern) {
+            let scope = (view.night.caller(account), region);
+            let plain = view
+                .plain()
+                .called
+                .get(&(scope.0.to_owned(), region.to_owned()));
+            let by = plain.zip(entered(view, pattern, account));
+            let by = by
+                .and_then(|(called, entered)| allowed(view, account, region, entered.max(*called)));
+            let was = first.get(&scope);
+            // One that hangs may wait for its own calls.
+            let is_due = by.filter(|_| !view.run.weather.hangs(account, region));
+            if is_due.is_some_and(|by| was.is_none_or(|was| *was > by)) {
+                wrong.push(format!(
+                    "{region} of {account} is looked into after {was:?} for `{pattern}`, and was \
+                     due after {by:?}"
+                ));
+            }
+        }
+    }
+}
+
+/// When a plain client has entered an account for a pattern, or knows that it cannot.
+fn entered(view: &View, pattern: &str, account: &str) -> Option<Duration> {
+    let entered = *view.plain().entered.get(account)?;
+    match is_wild(account_of(pattern)) {
+        true => Some(entered.max(*view.plain().known.get(account)?)),
+        false => Some(entered),
     }
 }
 
@@ -174,6 +236,7 @@ fn is_certain(view: &View, model: &Model) -> bool {
     let is_starting = view.run.before[&model.arn] == "STARTING";
     let weather = &view.run.weather;
     view.wanted.asks_for(&model.arn)
+        && view.night.caller(model.account()) == model.account()
         && last_touch(view, model).is_none()
         && !weather.bars(model)
         && !(is_starting && weather.bars_looks())
@@ -187,7 +250,7 @@ fn last_touch(view: &View, model: &Model) -> Option<Duration> {
 }
 
 /// Whether there is time to tell what becomes of a model.
-pub fn is_told_in_time(view: &View, arn: &str) -> bool {
+fn is_told_in_time(view: &View, arn: &str) -> bool {
     let (own, looks) = takes(view, arn);
     is_time_for(view, arn, own + looks)
 }
@@ -237,7 +300,7 @@ fn takes(view: &View, arn: &str) -> (Duration, Duration) {
 }
 
 /// What the report should say about the model: an outcome, a code, or nothing.
-pub fn right(view: &View, model: &Model) -> Vec<Option<&'static str>> {
+fn right(view: &View, model: &Model) -> Vec<Option<&'static str>> {
     let before = &*view.run.before[&model.arn];
     let is_named = view.wanted.names(&model.arn);
     let is_kept = !is_named && view.night.is_exempt(model);

@@ -7,7 +7,6 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::SdkConfig;
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use rekognition_emulator::{Call, Change, Emulator, Service};
 use rekognition_stopper::Handler;
@@ -36,7 +35,7 @@ const SERVICES: [Service; 4] = [
 const PAUSE: Duration = Duration::from_secs(60);
 /// The time of a second invocation, which is Lambda's longest.
 const TIME_AGAIN: Duration = Duration::from_secs(900);
-/// How long to wait for an answer that is late.
+/// How long to wait for a response that is late.
 const GRACE: Duration = Duration::from_secs(60);
 
 /// One invocation, and what the service knows about it.
@@ -47,8 +46,8 @@ pub struct Run {
     pub since: Duration,
     pub begun: Instant,
     pub ended: Instant,
-    /// The answer; none if there was none.
-    pub answer: Option<Result<Report, Error>>,
+    /// None if there was no response.
+    pub response: Option<Result<Report, Error>>,
     /// Every model's status at the beginning and at the end.
     pub before: BTreeMap<String, String>,
     pub after: BTreeMap<String, String>,
@@ -66,7 +65,7 @@ pub struct Run {
     pub left: Left,
 }
 
-/// What is left of an invocation after its answer. It should be nothing.
+/// What is left of an invocation after its response. It should be nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Left {
     pub calls_in_flight: usize,
@@ -75,26 +74,24 @@ pub struct Left {
     pub timers: usize,
     /// Connections to the service other than those of the process.
     pub connections: usize,
-    /// Calls that are made after the answer.
+    /// Calls that are made after the response.
     pub later_calls: usize,
 }
 
 /// Runs a night. Returns its one or two invocations.
 pub fn live_through(night: &Night) -> Vec<Run> {
-    // The SDK's jitter.
-    fastrand::seed(night.seed);
-    let runtime = Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    on_a_paused_clock(night, async {
         let night_began = Instant::now();
         let emulator = emulator(night, Duration::ZERO, &BTreeMap::new());
         let wire = Wire::new(&emulator);
         let settings = Settings::read(|name| night.variable(name).ok_or(VarError::NotPresent));
         let timers = Arc::new(Timers::default());
-        let config = sdk_config(&emulator, &wire, &timers);
+        let config = support::sdk_config(&emulator.url())
+            .into_builder()
+            .http_client(wire.clone())
+            .time_source(PausedClock::new())
+            .sleep_impl(SharedAsyncSleep::new(Arc::clone(&timers)))
+            .build();
         let metrics = Output::default();
         let output = metrics.clone();
         let scene = Scene {
@@ -116,6 +113,14 @@ pub fn live_through(night: &Night) -> Vec<Run> {
         }
         runs
     })
+}
+
+/// Lives through a night on a clock of its own, with the same jitter every time.
+pub fn on_a_paused_clock<T>(night: &Night, life: impl Future<Output = T>) -> T {
+    fastrand::seed(night.seed);
+    let mut runtime = Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(life)
 }
 
 /// The service as it is this long after the night's beginning, with these statuses.
@@ -152,16 +157,6 @@ pub fn emulator(night: &Night, since: Duration, statuses: &BTreeMap<String, Stri
     emulator
 }
 
-/// The SDK's configuration for a service at the other end of this wire.
-pub fn sdk_config(emulator: &Emulator, wire: &Wire, timers: &Arc<Timers>) -> SdkConfig {
-    support::sdk_config(&emulator.url())
-        .into_builder()
-        .http_client(wire.clone())
-        .time_source(PausedClock::new())
-        .sleep_impl(SharedAsyncSleep::new(Arc::clone(timers)))
-        .build()
-}
-
 /// The function, warm from one invocation to the next, and the service.
 struct Scene<'a> {
     night: &'a Night,
@@ -188,8 +183,8 @@ impl Scene<'_> {
         let invocation = support::invocation(time);
 
         let begun = Instant::now();
-        let answer = self.handler.invoke(payload, invocation);
-        let answer = match timeout(time + GRACE, answer).await {
+        let response = self.handler.invoke(payload, invocation);
+        let response = match timeout(time + GRACE, response).await {
             Ok(Ok(Response::Report(report))) => Some(Ok(report)),
             Ok(Ok(Response::Plan(plan))) => panic!("{plan:?}"),
             Ok(Err(error)) => Some(Err(error)),
@@ -216,7 +211,7 @@ impl Scene<'_> {
             since: Duration::ZERO,
             begun,
             ended,
-            answer,
+            response,
             before,
             after,
             changes,

@@ -11,7 +11,7 @@ use super::chance::Chance;
 use super::night::{Model, Night};
 use super::run::Run;
 use super::view::View;
-use super::weather::{Struck, Weather};
+use super::weather::{Struck, Trouble};
 
 /// A tenth of an hour, so that the hours of a start are exact.
 const TENTH: Duration = Duration::from_secs(360);
@@ -164,7 +164,10 @@ fn trouble(chance: &mut Chance) -> Fault {
 
 /// Each row has what there is to say of its model's last start, or nothing, and the response does
 /// not wait for it for long.
-pub fn check(view: &View, history: &History, wrong: &mut Vec<String>) {
+pub fn check(view: &View, wrong: &mut Vec<String>) {
+    let Some(history) = &view.night.history else {
+        return;
+    };
     let calls = view.run.calls.iter();
     let others = calls.filter(|call| call.operation != Operation::LookupEvents);
     if let Some(last) = others.filter_map(|call| call.ended).max() {
@@ -240,16 +243,10 @@ fn is_due(view: &View, history: &History) -> bool {
 
 /// Looking for starts changes no outcome and no stop, and the response hardly.
 pub fn compare(night: &Night, with: &[Run], without: &[Run], wrong: &mut Vec<String>) {
-    let Some(history) = &night.history else {
-        return;
-    };
     // Only the first: what the first leaves is where the second begins.
     let (Some(with), Some(without)) = (with.first(), without.first()) else {
         return;
     };
-    if !is_comparable(history, &night.weather) {
-        return;
-    }
     let (Ok(one), Ok(other)) = (View::new(night, with), View::new(night, without)) else {
         return;
     };
@@ -281,15 +278,20 @@ pub fn compare(night: &Night, with: &[Run], without: &[Run], wrong: &mut Vec<Str
     }
 }
 
-/// Whether the calls for models meet the same weather and the same chance: what strikes calls by
-/// their number, whatever they are, strikes others; and so does each draw for a lookup.
-fn is_comparable(history: &History, weather: &Weather) -> bool {
-    let is_by_number = |struck| matches!(struck, Struck::Connections(..));
+/// Whether the calls for models meet the same weather and the same chance without the lookups:
+/// what strikes calls by their number, whatever they are, strikes others; and so does each draw for
+/// a lookup.
+pub fn is_comparable(night: &Night) -> bool {
+    let Some(history) = &night.history else {
+        return false;
+    };
+    let weather = &night.weather;
     let is_calm = weather.faults.is_empty() && weather.quota.is_none();
     let is_calm = is_calm && weather.own_quotas.is_empty();
     let is_smooth = history.trouble.is_none() && history.per_second.is_none();
-    let mut faults = weather.faults.iter();
-    faults.all(|it| it.operation.is_some() && !is_by_number(it.struck)) && (is_calm || is_smooth)
+    let is_of_all =
+        |it: &Trouble| it.operation.is_none() || matches!(it.struck, Struck::Connections(..));
+    !weather.faults.iter().any(is_of_all) && (is_calm || is_smooth)
 }
 
 /// When each model was first stopped.

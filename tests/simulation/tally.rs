@@ -2,27 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use rekognition_emulator::{Answer, Operation};
+use rekognition_emulator::Answer;
 
-use super::night::Night;
-use super::organization::oracle;
 use super::progress;
-use super::run::live_through;
 use super::view::View;
 use crate::support::enums;
 
-/// As many nights as make each of these likely many times over.
-const NIGHTS: u64 = 250;
-
-/// The codes of failures that are the service's own.
-const SERVICE_CODES: [&str; 3] = [
-    "AccessDeniedException",
-    "InvalidParameterException",
-    "ResourceNotFoundException",
-];
-
-/// The program's own codes that the nights over one account do not meet, or seldom: a list with an
-/// ARN that cannot be read, a call that cannot be sent, and a bug in the program.
+/// The program's own codes that the nights over one account do not meet, or seldom: a role that is
+/// refused, a list with an ARN that cannot be read, a call that cannot be sent, and a bug.
 const CODES_NOT_MET: [&str; 5] = [
     "AccountUnreachable",
     "UnexpectedAnswer",
@@ -31,9 +18,15 @@ const CODES_NOT_MET: [&str; 5] = [
     "Panicked",
 ];
 
-/// The answers to calls: every error that the service documents for them, and every fault.
-const ANSWERS: [&str; 17] = [
-    "Ok",
+/// The codes of failures that are the service's own.
+const SERVICE_CODES: [&str; 3] = [
+    "AccessDeniedException",
+    "InvalidParameterException",
+    "ResourceNotFoundException",
+];
+
+/// The responses to calls: every error that the service documents for them, and every fault.
+const RESPONSES: [&str; 16] = [
     "GivenUp",
     "AccessDeniedException",
     "InternalServerError",
@@ -53,7 +46,7 @@ const ANSWERS: [&str; 17] = [
 ];
 
 /// The troubles in which a stop is due nevertheless, because a plain client makes it.
-const TROUBLES: [&str; 14] = [
+const TROUBLES: [&str; 15] = [
     "ThrottlingException for ever",
     "ThrottlingException for a time",
     "ThrottlingException at first",
@@ -62,6 +55,7 @@ const TROUBLES: [&str; 14] = [
     "http_status for ever",
     "http_status at first",
     "http_status by attempt",
+    "http_status by call",
     "truncated at first",
     "hang for ever",
     "hang at first",
@@ -70,33 +64,28 @@ const TROUBLES: [&str; 14] = [
     "hang by connection",
 ];
 
-/// The codes of failures, and the answers to calls, that only nights over organizations meet.
-const CODES_OVER_ORGANIZATIONS: [&str; 6] = [
+/// What only nights over organizations meet: codes of failures, and responses to operations.
+const OVER_ORGANIZATIONS: [&str; 15] = [
     "AccountUnreachable",
     "DeadlineExceeded",
     "AccessDeniedException",
     "ParentNotFoundException",
     "AWSOrganizationsNotInUseException",
     "InvalidModelArn",
-];
-const ANSWERS_OVER_ORGANIZATIONS: [(Operation, &str); 12] = [
-    (Operation::AssumeRole, "Ok"),
-    (Operation::AssumeRole, "AccessDenied"),
-    (Operation::AssumeRole, "Throttling"),
-    (Operation::AssumeRole, "SignatureDoesNotMatch"),
-    (Operation::AssumeRole, "fault:hang"),
-    (Operation::AssumeRole, "fault:http_status"),
-    (Operation::ListAccounts, "Ok"),
-    (Operation::ListAccounts, "AccessDeniedException"),
-    (Operation::ListAccounts, "TooManyRequestsException"),
-    (Operation::ListAccountsForParent, "TooManyRequestsException"),
-    (Operation::ListOrganizationalUnitsForParent, "Ok"),
-    (Operation::DescribeProjects, "fault:hang"),
+    "AssumeRole: AccessDenied",
+    "AssumeRole: Throttling",
+    "AssumeRole: SignatureDoesNotMatch",
+    "AssumeRole: fault:hang",
+    "AssumeRole: fault:http_status",
+    "ListAccounts: AccessDeniedException",
+    "ListAccounts: TooManyRequestsException",
+    "ListAccountsForParent: TooManyRequestsException",
+    "DescribeProjects: fault:hang",
 ];
 
-/// The outcomes, and the codes of failures, that the nights over one account meet: all that the
-/// program has but a few.
-fn outcomes_to_meet() -> BTreeSet<String> {
+/// What nights over one account meet: all outcomes and codes that the program has but a few, all
+/// responses, and all troubles.
+pub fn to_meet() -> BTreeSet<String> {
     let mut all = enums::outcomes();
     // A failure counts by its code.
     all.remove("failed");
@@ -104,78 +93,53 @@ fn outcomes_to_meet() -> BTreeSet<String> {
     for code in CODES_NOT_MET {
         assert!(all.remove(code), "there is no code {code}");
     }
-    all.extend(SERVICE_CODES.map(str::to_owned));
+    all.extend(
+        SERVICE_CODES
+            .into_iter()
+            .chain(RESPONSES)
+            .map(str::to_owned),
+    );
+    all.extend(TROUBLES.map(|trouble| format!("a stop is due in {trouble}")));
     all
 }
 
-/// What does not happen in the nights over organizations from this seed on, and should.
-pub fn of_what_is_missing_over_organizations(first: u64) -> Vec<String> {
-    let (mut codes, mut answers) = (BTreeSet::new(), BTreeSet::new());
-    let mut certain = BTreeSet::new();
-    let (mut good, mut bad) = (BTreeSet::new(), BTreeSet::new());
-    for night in (first..first + NIGHTS).map(Night::over_an_organization) {
-        for run in live_through(&night) {
-            for call in &run.calls {
-                let operations = match call.answer {
-                    Answer::Ok => &mut good,
-                    _ => &mut bad,
-                };
-                operations.insert(call.operation.name());
-                answers.insert((call.operation, call.answer.to_string()));
-            }
-            if let Ok(view) = View::new(&night, &run) {
-                let reach = view.reach.as_ref().unwrap();
-                certain.extend(oracle::certain(&view, reach));
-                codes.extend(view.rows.into_iter().map(|row| row.code));
-            }
-        }
-    }
-    let codes_missing = CODES_OVER_ORGANIZATIONS
-        .into_iter()
-        .filter(|code| !codes.contains(*code) || !certain.contains(*code))
-        .map(|code| format!("{code} is never certain to be met"));
-    let answers_missing = ANSWERS_OVER_ORGANIZATIONS
-        .into_iter()
-        .filter(|(operation, answer)| !answers.contains(&(*operation, (*answer).to_owned())))
-        .map(|(operation, answer)| format!("{operation} is never answered with {answer}"));
+/// What nights over organizations meet: also each operation, with a result and without.
+pub fn to_meet_over_organizations() -> BTreeSet<String> {
     let operations = enums::operations().into_iter();
-    let operations_missing = operations
-        .filter(|name| !good.contains(&**name) || !bad.contains(&**name))
-        .map(|name| format!("{name} is not answered both ways: with a result, and without"));
-    codes_missing
-        .chain(answers_missing)
-        .chain(operations_missing)
-        .collect()
+    let both = operations.flat_map(|name| [format!("{name}: Ok"), format!("{name}: a failure")]);
+    both.chain(OVER_ORGANIZATIONS.map(str::to_owned)).collect()
 }
 
-/// What does not happen in the nights from this seed on, and should.
-pub fn of_what_is_missing(first: u64) -> Vec<String> {
-    let (mut outcomes, mut answers) = (BTreeSet::new(), BTreeSet::new());
-    let mut troubles = BTreeSet::new();
-    for night in (first..first + NIGHTS).map(Night::new) {
-        for run in live_through(&night) {
-            let calls = run.calls.iter();
-            answers.extend(calls.map(|call| call.answer.to_string()));
-            if let Ok(view) = View::new(&night, &run) {
-                if let [trouble] = &run.weather.faults[..]
-                    && progress::is_stop_due(&view)
-                {
-                    troubles.insert(trouble.name());
-                }
-                outcomes.extend(view.rows.into_iter().map(|row| match &*row.code {
-                    "" => row.outcome,
-                    _ => row.code,
-                }));
-            }
+/// What a run has met.
+pub fn met(view: &View) -> BTreeSet<String> {
+    let mut met = BTreeSet::new();
+    let calls = view.run.calls.iter();
+    let responses: BTreeSet<_> = calls
+        .map(|call| {
+            (
+                call.operation,
+                call.answer.to_string(),
+                call.answer == Answer::Ok,
+            )
+        })
+        .collect();
+    for (operation, response, is_ok) in responses {
+        met.insert(format!("{operation}: {response}"));
+        if !is_ok {
+            met.insert(format!("{operation}: a failure"));
         }
+        met.insert(response);
     }
-    let should_be = outcomes_to_meet()
-        .into_iter()
-        .filter(|it| !outcomes.contains(it));
-    let answers_missing = ANSWERS.into_iter().filter(|it| !answers.contains(*it));
-    let missing = should_be.chain(answers_missing.map(str::to_owned));
-    let mut all: Vec<String> = missing.map(|it| format!("{it} is never met")).collect();
-    let never_due = TROUBLES.iter().filter(|it| !troubles.contains(**it));
-    all.extend(never_due.map(|it| format!("a stop is never due in {it}")));
-    all
+    for row in &view.rows {
+        met.insert(match &*row.code {
+            "" => row.outcome.clone(),
+            code => code.to_owned(),
+        });
+    }
+    if let [trouble] = &view.run.weather.faults[..]
+        && progress::is_stop_due(view)
+    {
+        met.insert(format!("a stop is due in {}", trouble.name()));
+    }
+    met
 }

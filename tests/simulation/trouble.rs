@@ -46,7 +46,15 @@ impl Trouble {
     /// Whether calls for this model may be among those that it affects.
     fn befalls(&self, model: &Model) -> bool {
         let on = |resource: &String| *resource == model.arn || *resource == model.project;
-        self.resource.as_ref().is_none_or(on)
+        self.is_in(model.account(), model.region) && self.resource.as_ref().is_none_or(on)
+    }
+
+    /// Whether calls to Rekognition in a region of an account may be among those that it affects.
+    fn is_in(&self, account: &str, region: &str) -> bool {
+        let service = self.operation.map(Operation::service);
+        service.is_none_or(|service| service == Service::Rekognition)
+            && self.account.as_ref().is_none_or(|it| it == account)
+            && self.region.is_none_or(|it| it == region)
     }
 
     fn is_throttling(&self) -> bool {
@@ -129,23 +137,36 @@ impl Weather {
             || troubles.any(|trouble| trouble.is_final() || trouble.is_late())
     }
 
-    /// Whether lists may be out of reach.
-    pub fn bars_lists(&self) -> bool {
-        let is_of_lists =
-            |trouble: &&Trouble| trouble.operation.is_none_or(|it| LISTS.contains(&it));
-        let mut troubles = self.faults.iter().filter(is_of_lists);
+    /// Whether lists in a region of an account may be out of reach.
+    pub fn bars_lists(&self, account: &str, region: &str) -> bool {
+        let mut troubles = self.list_troubles();
         let mut denied = self.denials.iter();
         denied.any(|denial| LISTS.contains(&denial.operation))
-            || troubles.any(|trouble| trouble.is_final() || trouble.is_late())
+            || troubles.any(|trouble| {
+                trouble.is_in(account, region) && (trouble.is_final() || trouble.is_late())
+            })
     }
 
     /// Whether models may never be looked at, so that one that is starting may never be stopped.
     pub fn bars_looks(&self) -> bool {
+        let is_endless = |struck| matches!(struck, Struck::Calls(..));
+        let mut troubles = self.list_troubles();
+        troubles.any(|trouble| trouble.is_permanent() || is_endless(trouble.struck))
+    }
+
+    fn list_troubles(&self) -> impl Iterator<Item = &Trouble> {
         let is_of_lists =
             |trouble: &&Trouble| trouble.operation.is_none_or(|it| LISTS.contains(&it));
-        let mut troubles = self.faults.iter().filter(is_of_lists);
-        troubles
-            .any(|trouble| trouble.is_permanent() || matches!(trouble.struck, Struck::Calls(..)))
+        self.faults.iter().filter(is_of_lists)
+    }
+
+    /// Whether all calls in a region of an account hang.
+    pub fn hangs(&self, account: &str, region: &str) -> bool {
+        let mut troubles = self.list_troubles();
+        troubles.any(|trouble| {
+            let is_of_scope = trouble.account.is_some() || trouble.region.is_some();
+            is_of_scope && trouble.kind == FaultKind::Hang && trouble.is_in(account, region)
+        })
     }
 
     /// How much longer it may take in a region than for a plain client, whatever the program does.

@@ -3,9 +3,10 @@
 
 use rekognition_emulator::{Answer, Operation};
 
-use super::night::{ACCOUNT, Model};
+use super::night::Model;
 use super::view::{Phase, Row, View, phase};
-use super::wanted::{Kind, account_of};
+use super::wanted::{Kind, account_of, region_of};
+use super::weather::ROLE_REFUSED;
 
 pub fn check(view: &View, wrong: &mut Vec<String>) {
     for row in &view.rows {
@@ -91,20 +92,27 @@ fn kept(view: &View, model: &Model, row: &Row) -> Result<(), &'static str> {
     }
 }
 
-/// Whether a model exists, and in an account that the function can enter.
+/// Whether a model exists, and in an account that the calls can act as.
 fn is_seen(view: &View, arn: &str) -> bool {
-    let has_role = (view.reach.as_ref()).is_none_or(|reach| reach.has_roles());
-    view.night.model(arn).is_some() && (has_role || account_of(arn) == ACCOUNT)
+    let account = account_of(arn);
+    view.night.model(arn).is_some() && view.night.caller(account) == account
 }
 
-/// Whether STS refused the role of the row's account.
-fn is_refused(view: &View, row: &Row) -> bool {
+/// Whether STS refused the role of the row's account, which is one failure of an entry, whatever
+/// the number of regions.
+fn is_unreachable(view: &View, row: &Row) -> bool {
     let account = account_of(&row.model_arn);
-    let calls = view.run.calls.iter();
-    let mut of_account = calls.filter(|call| {
+    let is_refused =
+        |answer: &Answer| matches!(answer, Answer::Error(code) if ROLE_REFUSED.contains(&&**code));
+    let mut calls = view.run.calls.iter().filter(|call| {
         call.operation == Operation::AssumeRole && account_of(&call.resources[0]) == account
     });
-    of_account.any(|call| matches!(&call.answer, Answer::Error(_)))
+    let is_whole = |pattern: &str| {
+        view.wanted.is_part(pattern, &row.model_arn)
+            && region_of(pattern) == region_of(&row.model_arn)
+    };
+    calls.any(|call| is_refused(&call.answer))
+        && (!row.is_lookup || view.wanted.patterns().any(|(_, pattern)| is_whole(pattern)))
 }
 
 fn failure_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
@@ -125,11 +133,18 @@ fn failure_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
         "DeadlineExceeded" if row.message.starts_with("its tags ") => out_of_time,
         "DeadlineExceeded" => out_of_time && !matches!(status, Some("STARTING" | "STOPPING")),
         "UnexpectedStatus" => status.map(phase) == Some(Phase::Unknown),
-        "AccountUnreachable" => is_refused(view, row),
+        "AccountUnreachable" => is_unreachable(view, row),
         "UnexpectedAnswer" => !view.run.weather.faults.is_empty(),
         "ResourceNotFoundException" if !is_seen(view, &row.model_arn) => true,
         "ResourceNotFoundException" if model.is_some_and(|model| view.is_gone(model)) => true,
-        code => (view.run.calls.iter()).any(|call| call.answer.to_string() == code),
+        code => {
+            let mut calls = view
+                .run
+                .calls
+                .iter()
+                .filter(|call| view.is_about(call, row));
+            calls.any(|call| call.answer.to_string() == code)
+        }
     };
     match right {
         true => Ok(()),

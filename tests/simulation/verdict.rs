@@ -1,77 +1,52 @@
-//! The verdict on a night: nothing, if every promise was kept.
+//! The verdict on a night: what is wrong, which is nothing if every promise was kept; and what it
+//! has met.
 
-use std::panic::{self, AssertUnwindSafe};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use super::night::Night;
-use super::organization::{oracle, sessions};
 use super::run::{Run, live_through};
 use super::view::View;
-use super::{accounts, limits, progress, starts, truth};
+use super::{identity, limits, progress, report, starts, tally, truth};
 
-/// The promises that are broken in a night.
-pub fn of_night(night: impl FnOnce() -> Night) -> Vec<String> {
-    or_panic(|| {
-        let mut night = night();
-        let runs = live_through(&night);
-        let mut wrong = of_runs(&night, &runs);
-        if let Some(history) = night.history.take() {
-            let without = live_through(&night);
-            night.history = Some(history);
-            starts::compare(&night, &runs, &without, &mut wrong);
-        }
-        wrong
-    })
+pub fn of_night(mut night: Night) -> (Vec<String>, BTreeSet<String>) {
+    let runs = live_through(&night);
+    let (mut wrong, met) = of_runs(&night, &runs);
+    if starts::is_comparable(&night) {
+        let history = night.history.take();
+        let without = live_through(&night);
+        night.history = history;
+        starts::compare(&night, &runs, &without, &mut wrong);
+    }
+    (wrong, met)
 }
 
-/// The promises that these runs of a night break.
-pub fn of_runs(night: &Night, runs: &[Run]) -> Vec<String> {
-    let mut wrong = Vec::new();
+/// The verdict on these runs of a night.
+pub fn of_runs(night: &Night, runs: &[Run]) -> (Vec<String>, BTreeSet<String>) {
+    let (mut wrong, mut met) = (Vec::new(), BTreeSet::new());
     for (number, run) in (1..).zip(runs) {
         let mut of_run = Vec::new();
         match View::new(night, run) {
             Ok(view) => {
                 truth::check(&view, &mut of_run);
                 limits::check(&view, &mut of_run);
-                if let Some(history) = &night.history {
-                    starts::check(&view, history, &mut of_run);
-                }
+                identity::check(&view, &mut of_run);
+                report::check(&view, &mut of_run);
                 progress::check(&view, &mut of_run);
-                match &view.reach {
-                    Some(reach) => oracle::check(&view, reach, &mut of_run),
-                    None => accounts::check(&view, &mut of_run),
-                }
+                starts::check(&view, &mut of_run);
+                met.extend(tally::met(&view));
             }
             Err(no_report) => of_run.push(no_report),
         }
         wrong.extend(of_run.iter().map(|it| format!("invocation {number}: {it}")));
     }
-    sessions::check(night, runs, &mut wrong);
-    wrong
-}
-
-/// Whether the same seed gives the same night again, call by call.
-pub fn of_repetition(night: impl Fn() -> Night) -> Vec<String> {
-    or_panic(|| {
-        let (first, second) = (record(&night()), record(&night()));
-        let same = first
-            .iter()
-            .zip(&second)
-            .take_while(|(one, other)| one == other);
-        match (same.count(), first.len().max(second.len())) {
-            (same, all) if same == all => Vec::new(),
-            (same, _) => vec![format!(
-                "the second time it is {:?}, and the first time it was {:?}",
-                second.get(same),
-                first.get(same)
-            )],
-        }
-    })
+    identity::check_sessions(night, runs, &mut wrong);
+    (wrong, met)
 }
 
 /// Everything that happens in a night, as lines.
-fn record(night: &Night) -> Vec<String> {
+pub fn record(night: &Night) -> Vec<String> {
     let mut lines = Vec::new();
     for run in live_through(night) {
         lines.extend(run.calls.iter().map(|call| {
@@ -91,9 +66,4 @@ fn record(night: &Night) -> Vec<String> {
         lines.push(format!("{:?} {report}", run.ended - run.begun));
     }
     lines
-}
-
-fn or_panic(judge: impl FnOnce() -> Vec<String>) -> Vec<String> {
-    panic::catch_unwind(AssertUnwindSafe(judge))
-        .unwrap_or_else(|_| vec!["it panicked; see above".to_owned()])
 }

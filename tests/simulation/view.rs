@@ -1,20 +1,16 @@
-//! A run as the checks see it: the request, the answer, and what the service knows.
+//! A run as the checks see it: the request, the response, and what the service knows.
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use rekognition_emulator::{Answer, Call, FaultKind, Operation};
+use rekognition_emulator::{Answer, Call, FaultKind, Operation, Service};
 use rekognition_stopper::handler::Error;
-use rekognition_stopper::report::Report;
 use serde_json::Value;
 
 use super::night::{Model, Night};
-use super::organization::reach::Reach;
 use super::plain::{self, Done};
 use super::run::Run;
-use super::wanted::{Kind, Places, Wanted, account_of, is_wild};
+use super::wanted::{Wanted, account_of, is_wild, matches, region_of};
 
 /// What a status means for the bill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +21,7 @@ pub enum Phase {
     Unknown,
 }
 
-/// One row of the report: a model as it is in the answer, or a failed lookup.
+/// One row of the report: a model as it is in the response, or a failed lookup.
 #[derive(Debug)]
 pub struct Row {
     pub is_lookup: bool,
@@ -43,8 +39,6 @@ pub struct View<'a> {
     pub night: &'a Night,
     pub run: &'a Run,
     pub wanted: Wanted,
-    /// Which of the other accounts can be reached, if it is a night over an organization.
-    pub reach: Option<Reach<'a>>,
     pub report: Value,
     /// The models, and then the lookups that failed.
     pub rows: Vec<Row>,
@@ -52,14 +46,14 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// The run, if it has an answer with a report.
+    /// The run, if it has a response with a report.
     pub fn new(night: &'a Night, run: &'a Run) -> Result<Self, String> {
-        let (report, lookups) = match &run.answer {
-            None => return Err("there is no answer".to_owned()),
-            Some(Ok(report) | Err(Error::NotAllStopped(report))) => (json(report), &report.lookups),
-            Some(Err(error)) => return Err(format!("the answer is {error:?}")),
+        let report = match &run.response {
+            None => return Err("there is no response".to_owned()),
+            Some(Ok(report) | Err(Error::NotAllStopped(report))) => report,
+            Some(Err(error)) => return Err(format!("the response is {error:?}")),
         };
-        let lookups = lookups.iter().map(|lookup| Row {
+        let lookups = report.lookups.iter().map(|lookup| Row {
             is_lookup: true,
             model_arn: lookup.pattern.clone(),
             outcome: "failed".to_owned(),
@@ -67,21 +61,13 @@ impl<'a> View<'a> {
             code: lookup.failure.code.as_str().to_owned(),
             message: lookup.failure.message.clone(),
         });
+        let report = serde_json::to_value(report).unwrap();
         let rows = report["models"].as_array().unwrap().iter().map(row);
-        let rows = rows.chain(lookups);
-        let organization = night.organization.as_ref();
-        let reach = organization.map(|organization| Reach::new(night, organization, &run.weather));
-        let places = reach.as_ref().map_or_else(Places::default, Reach::places);
-        let wanted = Wanted::read(&night.list.items, places);
         Ok(Self {
             night,
             run,
-            wanted: match night.accounts() {
-                Some(_) => wanted.narrow(),
-                None => wanted,
-            },
-            reach,
-            rows: rows.collect(),
+            wanted: Wanted::read(night),
+            rows: rows.chain(lookups).collect(),
             report,
             plain: OnceCell::new(),
         })
@@ -96,21 +82,40 @@ impl<'a> View<'a> {
         self.rows.iter().find(|row| row.model_arn == arn)
     }
 
-    /// The minimum and maximum number of accounts that may have been called.
-    pub fn accounts(&self) -> RangeInclusive<usize> {
-        let Some(reach) = &self.reach else {
-            let accounts = self.wanted.accounts().len();
-            return accounts..=accounts;
-        };
-        let called = |is_called: &dyn Fn(&str) -> bool| {
-            let entries = self.wanted.entries.iter();
-            let entries = entries.filter(|(text, kind)| *kind != Kind::Invalid && is_called(text));
-            let scopes = entries.flat_map(|(text, _)| self.wanted.scopes(text));
-            let accounts: BTreeSet<&str> = scopes.map(|(account, _)| account).collect();
-            accounts.len()
-        };
-        let is_listed = reach.is_listed_in_time(self);
-        called(&|text| is_listed || !is_wild(account_of(text)))..=called(&|_| true)
+    /// Whether the report says that a pattern was not looked up in an account and region.
+    pub fn is_failed(&self, pattern: &str, account: &str, region: &str) -> bool {
+        self.rows.iter().any(|row| {
+            let (in_account, in_region) = (account_of(&row.model_arn), region_of(&row.model_arn));
+            row.is_lookup
+                && matches(in_account, account)
+                && matches(in_region, region)
+                && self.wanted.is_part(pattern, &row.model_arn)
+        })
+    }
+
+    /// Whether all accounts are known that the request names, so that the others do not matter.
+    pub fn may_list_less(&self) -> bool {
+        let accounts = self.wanted.accounts.iter().flatten();
+        let matched = accounts.filter(|account| {
+            let mut patterns = self.wanted.account_patterns();
+            patterns.any(|pattern| matches(account_of(pattern), account))
+        });
+        let named = self.night.accounts();
+        named.is_some_and(|named| matched.count() == named.len())
+    }
+
+    /// Whether a call is one that a row may depend on: in its account and region, or for the list
+    /// of accounts.
+    pub fn is_about(&self, call: &Call, row: &Row) -> bool {
+        let (account, region) = (account_of(&row.model_arn), region_of(&row.model_arn));
+        match call.operation.service() {
+            Service::Organizations => is_wild(account),
+            Service::Rekognition => {
+                matches(region, &call.region)
+                    && (!self.night.has_roles() || matches(account, &call.account))
+            }
+            Service::Sts | Service::CloudTrail => false,
+        }
     }
 
     /// The last status of a model that the service reported to the program.
@@ -198,10 +203,6 @@ pub fn phase(status: &str) -> Phase {
         _ if NOT_RUNNING.contains(&status) => Phase::NotRunning,
         _ => Phase::Unknown,
     }
-}
-
-fn json(report: &Report) -> Value {
-    serde_json::to_value(report).unwrap()
 }
 
 fn row(model: &Value) -> Row {

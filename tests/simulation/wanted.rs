@@ -6,6 +6,9 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::night::Night;
+use super::organization::{DEFAULT_REGIONS, Organization};
+
 /// The `ProjectVersionArn` of StopProjectVersion. Its `\d` is ASCII.
 static ARN: LazyLock<Regex> = LazyLock::new(|| form(""));
 /// The same with wildcards.
@@ -24,56 +27,65 @@ pub enum Kind {
 pub struct Wanted {
     /// The text, and what it is. The position is that in this list.
     pub entries: Vec<(String, Kind)>,
-    places: Places,
-}
-
-/// What wildcards in the account and in the region stand for.
-#[derive(Clone, Debug, Default)]
-pub struct Places {
-    /// None if such a pattern is invalid.
+    /// What a wildcard in the account may match; none if such a pattern is invalid.
     pub accounts: Option<BTreeSet<String>>,
-    /// None if they stand for every one.
-    pub regions: Option<Vec<&'static str>>,
+    /// What a wildcard in the region may match.
+    regions: Vec<&'static str>,
 }
 
 impl Wanted {
-    pub fn read(items: &[Option<String>], places: Places) -> Self {
+    pub fn read(night: &Night) -> Self {
+        let organization = night.organization.as_ref();
+        let regions = organization.and_then(|it| it.regions.clone());
+        let with_roles = organization.filter(|_| night.has_roles());
+        let accounts = with_roles.map(Organization::listed_accounts);
         let mut entries: Vec<(String, Kind)> = Vec::new();
-        for item in items {
+        for item in &night.list.items {
             let text = item.as_deref().unwrap_or("null").trim();
-            if !entries.iter().any(|(known, _)| known == text) {
-                let kind = match kind(text) {
-                    Kind::Pattern if places.accounts.is_none() && is_wild(account_of(text)) => {
-                        Kind::Invalid
-                    }
-                    kind => kind,
-                };
+            let kind = match kind(text) {
+                Kind::Pattern if accounts.is_none() && is_wild(account_of(text)) => Kind::Invalid,
+                kind => kind,
+            };
+            // A run of some accounts leaves out the entries without an account wildcard.
+            let is_left_out =
+                night.accounts().is_some() && !(kind == Kind::Pattern && is_wild(account_of(text)));
+            if !is_left_out && !entries.iter().any(|(known, _)| known == text) {
                 entries.push((text.to_owned(), kind));
             }
         }
-        Self { entries, places }
+        Self {
+            entries,
+            accounts,
+            regions: regions.unwrap_or(DEFAULT_REGIONS.to_vec()),
+        }
     }
 
-    /// Leaves out the entries without an account wildcard.
-    pub fn narrow(mut self) -> Self {
-        self.entries
-            .retain(|(text, kind)| *kind == Kind::Pattern && is_wild(account_of(text)));
-        self
+    /// The patterns, each with its position in the list.
+    pub fn patterns(&self) -> impl Iterator<Item = (usize, &str)> {
+        let entries = self.entries.iter().enumerate();
+        let patterns = entries.filter(|(_, (_, kind))| *kind == Kind::Pattern);
+        patterns.map(|(position, (text, _))| (position, text.as_str()))
+    }
+
+    /// The patterns with a wildcard in the account.
+    pub fn account_patterns(&self) -> impl Iterator<Item = &str> {
+        let patterns = self.patterns().map(|(_, text)| text);
+        patterns.filter(|text| is_wild(account_of(text)))
     }
 
     /// The accounts and the regions that a valid entry leads to.
     pub fn scopes<'a>(&'a self, text: &'a str) -> Vec<(&'a str, &'a str)> {
         let (account, region) = (account_of(text), region_of(text));
-        let accounts = match is_wild(account) {
+        let accounts: Vec<&str> = match is_wild(account) {
             false => vec![account],
-            true => (self.places.accounts.iter().flatten().map(String::as_str))
-                .filter(|it| matches(account.as_bytes(), it.as_bytes()))
+            true => (self.accounts.iter().flatten().map(String::as_str))
+                .filter(|it| matches(account, it))
                 .collect(),
         };
-        let regions = match is_wild(region) {
+        let regions: Vec<&str> = match is_wild(region) {
             false => vec![region],
-            true => (self.places.regions.iter().flatten().copied())
-                .filter(|it| matches(region.as_bytes(), it.as_bytes()))
+            true => (self.regions.iter().copied())
+                .filter(|it| matches(region, it))
                 .collect(),
         };
         let scopes = accounts.into_iter();
@@ -81,38 +93,25 @@ impl Wanted {
         scopes.collect()
     }
 
+    /// All of these, of all valid entries.
+    pub fn all_scopes(&self) -> BTreeSet<(&str, &str)> {
+        let valid = self.entries.iter().filter(|it| it.1 != Kind::Invalid);
+        valid.flat_map(|(text, _)| self.scopes(text)).collect()
+    }
+
     /// Whether the list has the model's own ARN.
     pub fn names(&self, arn: &str) -> bool {
-        self.entries
-            .iter()
-            .any(|(text, kind)| *kind == Kind::Model && text == arn)
+        let mut entries = self.entries.iter();
+        entries.any(|(text, kind)| *kind == Kind::Model && text == arn)
     }
 
-    /// The patterns that match the model.
-    pub fn patterns_of<'a>(&'a self, arn: &'a str) -> impl Iterator<Item = &'a str> {
-        let patterns = self.entries.iter();
-        patterns
-            .filter(move |(text, kind)| *kind == Kind::Pattern && self.stands_for(text, arn))
-            .map(|(text, _)| text.as_str())
-    }
-
-    /// Whether a pattern stands for this ARN.
-    pub fn stands_for(&self, pattern: &str, arn: &str) -> bool {
-        matches(pattern.as_bytes(), arn.as_bytes())
-            && self.leads_to_account(pattern, account_of(arn))
-            && self.leads_to_region(pattern, region_of(arn))
-    }
-
-    fn leads_to_account(&self, entry: &str, account: &str) -> bool {
-        let (of_entry, accounts) = (account_of(entry), &self.places.accounts);
-        matches(of_entry.as_bytes(), account.as_bytes())
-            && (!is_wild(of_entry) || accounts.as_ref().is_some_and(|it| it.contains(account)))
-    }
-
-    fn leads_to_region(&self, entry: &str, region: &str) -> bool {
-        let (of_entry, regions) = (region_of(entry), &self.places.regions);
-        matches(of_entry.as_bytes(), region.as_bytes())
-            && (!is_wild(of_entry) || regions.as_ref().is_none_or(|it| it.contains(&region)))
+    /// The patterns that match a model, each with its position in the list.
+    pub fn patterns_of<'a>(&'a self, arn: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
+        let leads_there = |text: &str| {
+            let place = (account_of(arn), region_of(arn));
+            matches(text, arn) && self.scopes(text).contains(&place)
+        };
+        self.patterns().filter(move |(_, text)| leads_there(text))
     }
 
     /// Whether the list asks for the model in one way or the other.
@@ -120,56 +119,14 @@ impl Wanted {
         self.names(arn) || self.patterns_of(arn).next().is_some()
     }
 
-    /// The accounts of the entries, with their partitions.
-    pub fn accounts(&self) -> BTreeSet<(&str, &str)> {
-        let valid = self
-            .entries
-            .iter()
-            .filter(|(_, kind)| *kind != Kind::Invalid);
-        let fields = valid.map(|(text, _)| text.split(':').collect::<Vec<_>>());
-        fields.map(|it| (it[1], it[4])).collect()
-    }
-
-    /// The accounts of the entries of a region.
-    pub fn accounts_in(&self, region: &str) -> BTreeSet<&str> {
-        let valid = self
-            .entries
-            .iter()
-            .filter(|(_, kind)| *kind != Kind::Invalid);
-        let fields = valid.map(|(text, _)| text.split(':').collect::<Vec<_>>());
-        fields
-            .filter(|it| it[3] == region || it[3].contains(['*', '?']))
-            .map(|it| it[4])
-            .collect()
-    }
-
-    /// The pattern of which this is the failure in an account, in a region or as a whole.
-    pub fn part_of(&self, text: &str) -> Option<usize> {
-        let mut entries = self.entries.iter();
-        entries.position(|(entry, kind)| *kind == Kind::Pattern && self.is_part(entry, text))
-    }
-
-    /// Whether a text is that of an entry, or of its failure in an account or in a region.
-    pub fn is_part(&self, entry: &str, text: &str) -> bool {
-        let rest = |text: &str| text.splitn(6, ':').nth(5).map(str::to_owned);
-        let is_same_region = region_of(entry) == region_of(text);
-        entry == text
-            || rest(entry) == rest(text)
-                && self.leads_to_account(entry, account_of(text))
-                && (is_same_region || self.leads_to_region(entry, region_of(text)))
-    }
-
-    /// The position of a row: that of a model at its own ARN, or else at the first pattern that
-    /// matches it; that of an entry that failed at its text.
-    pub fn place_of(&self, text: &str) -> Option<usize> {
-        let position = |is_it: &dyn Fn(&str, Kind) -> bool| {
-            let mut entries = self.entries.iter();
-            entries.position(|(entry, kind)| is_it(entry, *kind))
+    /// Whether a text is that of a pattern, or of its failure in an account or in a region.
+    pub fn is_part(&self, pattern: &str, text: &str) -> bool {
+        let leads_to = |(account, region): (&str, &str)| {
+            account_of(text) == account && [region, region_of(pattern)].contains(&region_of(text))
         };
-        let found_by =
-            |entry: &str, kind| kind == Kind::Pattern && matches(entry.as_bytes(), text.as_bytes());
-        let own = position(&|entry, _| entry == text).or_else(|| self.part_of(text));
-        own.or_else(|| position(&found_by))
+        let rest = |text: &str| text.splitn(6, ':').nth(5).map(str::to_owned);
+        pattern == text
+            || rest(pattern) == rest(text) && self.scopes(pattern).into_iter().any(leads_to)
     }
 }
 
@@ -211,13 +168,17 @@ pub fn is_wild(text: &str) -> bool {
 }
 
 /// `*` is any run of characters, including none, and `?` any single one.
-pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub fn matches(pattern: &str, text: &str) -> bool {
+    bytes_match(pattern.as_bytes(), text.as_bytes())
+}
+
+fn bytes_match(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, None) => true,
-        (Some((b'*', rest)), _) if matches(rest, text) => true,
-        (Some((b'*', _)), Some((_, left))) => matches(pattern, left),
+        (Some((b'*', rest)), _) if bytes_match(rest, text) => true,
+        (Some((b'*', _)), Some((_, left))) => bytes_match(pattern, left),
         (Some((one, rest)), Some((other, left))) if *one == b'?' || one == other => {
-            matches(rest, left)
+            bytes_match(rest, left)
         }
         _ => false,
     }

@@ -1,4 +1,4 @@
-//! What goes wrong in a night: how slow the service is, its quota, the missing permissions and the
+//! What goes wrong in a night: how slow the service is, its quotas, the missing permissions and the
 //! faults.
 
 use std::time::Duration;
@@ -7,6 +7,7 @@ use rekognition_emulator::{Emulator, Fault, FaultKind, Operation, Quota, Service
 
 use super::chance::Chance;
 use super::night::Model;
+use super::organization::Organization;
 use crate::support::wire::Wire;
 
 /// The conditions that a run meets.
@@ -23,14 +24,15 @@ pub struct Weather {
     pub faults: Vec<Trouble>,
 }
 
-/// A quota of calls a second, of which another client takes a part: for all calls of a region
-/// together, or for those of each operation.
+/// A quota of calls a second, of which another client takes a part.
 #[derive(Clone, Debug)]
 pub struct Limit {
     pub per_second: f64,
     pub background: f64,
     pub burst: u32,
     pub throttle_with: ThrottleWith,
+    /// Whether it is for each operation, and not for all together.
+    pub is_for_each_operation: bool,
 }
 
 /// An operation that is not allowed, on everything or on ARNs with this prefix.
@@ -45,7 +47,7 @@ pub struct Denial {
 pub struct Trouble {
     pub kind: FaultKind,
     pub operation: Option<Operation>,
-    /// A model's ARN or a project's name; a role's ARN, or the ID of a parent.
+    /// A model's ARN, a project's or a version's name, a role's ARN, or the ID of a parent.
     pub resource: Option<String>,
     /// The calling account, and the region that is called.
     pub account: Option<String>,
@@ -68,24 +70,25 @@ pub enum Struck {
     Connections(u32, u64),
 }
 
+/// Every call.
+pub const ALWAYS: Struck = Struck::Arrivals(1, u32::MAX);
+
 /// The operations of Rekognition that the program calls, with the weight of each.
-pub const OPERATIONS: [(u32, Operation); 4] = [
-    (40, Operation::StopProjectVersion),
-    (30, Operation::DescribeProjectVersions),
+const OPERATIONS: [(u32, Operation); 4] = [
+    (35, Operation::StopProjectVersion),
+    (25, Operation::DescribeProjectVersions),
     (15, Operation::DescribeProjects),
-    (15, Operation::ListTagsForResource),
+    (25, Operation::ListTagsForResource),
 ];
-/// The same, with the weight of each to be the one that is slow or in trouble while the others are
-/// not.
-const OPERATIONS_APART: [(u32, Operation); 4] = [
-    (25, Operation::StopProjectVersion),
-    (20, Operation::DescribeProjectVersions),
-    (15, Operation::DescribeProjects),
-    (40, Operation::ListTagsForResource),
-];
+/// The lists of Rekognition, and those of an organization.
 pub const LISTS: [Operation; 2] = [
     Operation::DescribeProjects,
     Operation::DescribeProjectVersions,
+];
+const ACCOUNT_LISTS: [Operation; 3] = [
+    Operation::ListAccounts,
+    Operation::ListAccountsForParent,
+    Operation::ListOrganizationalUnitsForParent,
 ];
 /// Errors that the service documents for these operations, and those of its front end.
 const ERRORS: [(u32, &str); 11] = [
@@ -110,6 +113,8 @@ pub const THROTTLING: [&str; 4] = [
 ];
 /// Codes of a signature that is refused.
 pub const SIGNATURE: [&str; 2] = ["InvalidSignatureException", "SignatureDoesNotMatch"];
+/// The codes with which STS refuses a role for good.
+pub const ROLE_REFUSED: [&str; 2] = ["AccessDenied", "RegionDisabledException"];
 const HTTP_STATUSES: [u16; 9] = [500, 502, 503, 504, 507, 400, 403, 404, 413];
 /// A response without a list, which is not the same as one with an empty list.
 pub const NO_LIST: &str = "{}";
@@ -125,7 +130,7 @@ impl Weather {
         }
     }
 
-    /// The weather of a night with these models.
+    /// Weather in which anything may happen to these models.
     pub fn new(chance: &mut Chance, models: &[Model]) -> Self {
         let latency = chance.weighed(&[(20, 0), (60, 80), (15, 400), (5, 3000)]);
         let page_size = match chance.percent(60) {
@@ -146,89 +151,119 @@ impl Weather {
         let denials = chance.weighed(&[(88, 0), (10, 1), (2, 2)]);
         Self {
             latency: Duration::from_millis(latency),
-            connecting: Duration::ZERO,
             page_size,
             quota: is_limited.then(|| Limit::new(chance)),
-            own_quotas: Vec::new(),
             denials: (0..denials).map(|_| Denial::new(chance, models)).collect(),
             faults: (0..faults).map(|_| Trouble::new(chance, models)).collect(),
-        }
-    }
-
-    /// Weather in which all stops of these models fail, and no other calls.
-    pub fn for_ever(chance: &mut Chance, models: &[Model]) -> Self {
-        let kinds = [FaultKind::Reset, FaultKind::HttpStatus(500, String::new())];
-        let faults = models.iter().map(|model| Trouble {
-            resource: Some(model.arn.clone()),
-            ..Trouble::for_ever(chance.one_of(&kinds).clone(), Operation::StopProjectVersion)
-        });
-        Self {
-            faults: faults.collect(),
-            ..Self::calm()
-        }
-    }
-
-    /// Weather in which operations have quotas of their own, far apart, and one of them may have
-    /// permanent trouble that does not concern the others.
-    pub fn of_operations(chance: &mut Chance) -> Self {
-        let slow = chance.weighed(&OPERATIONS_APART);
-        let mut per_second = |operation| match operation == slow {
-            true => Some(1.0),
-            false => chance.weighed(&[None, Some(5.0), Some(10.0), Some(50.0)].map(|it| (1, it))),
-        };
-        let quotas = OPERATIONS.map(|(_, operation)| operation);
-        let quotas = quotas.map(|operation| (operation, per_second(operation)));
-        let quotas = quotas.into_iter().filter_map(|(operation, per_second)| {
-            Some((operation, Limit::of_operation(chance, per_second?)))
-        });
-        let own_quotas = quotas.collect();
-        let trouble = chance.percent(50).then(|| Trouble::of_operation(chance));
-        Self {
-            latency: Duration::from_millis(chance.weighed(&[(50, 0), (40, 80), (10, 400)])),
-            own_quotas,
-            faults: trouble.into_iter().collect(),
-            ..Self::calm()
+            ..Self::default()
         }
     }
 
     /// Weather in which one kind of trouble is spread over the calls of one operation, or of all,
-    /// and nothing else is the matter but perhaps quotas.
-    pub fn scattered(chance: &mut Chance, regions: &[&'static str]) -> Self {
+    /// and nothing else is the matter but perhaps quotas, which may be far apart.
+    pub fn of_one_kind(chance: &mut Chance, regions: &[&'static str]) -> Self {
         let mut weather = Self {
             latency: Duration::from_millis(chance.weighed(&[(30, 0), (50, 80), (20, 400)])),
             page_size: chance.weighed(&[(3, 100), (1, 10)]),
             ..Self::default()
         };
-        if chance.percent(40) {
-            let limits = OPERATIONS.map(|(_, operation)| {
-                let per_second = chance.weighed(&[(1, 2.0), (3, 5.0), (1, 10.0)]);
-                (operation, Limit::of_operation(chance, per_second))
-            });
-            weather.own_quotas = limits.to_vec();
+        if chance.percent(45) {
+            let slow = chance.percent(50).then(|| chance.weighed(&OPERATIONS));
+            for (_, operation) in OPERATIONS {
+                let per_second = match Some(operation) == slow {
+                    true => 1.0,
+                    false => chance.weighed(&[(1, 2.0), (4, 5.0), (2, 10.0), (1, 50.0)]),
+                };
+                let quota = Limit::of_operation(chance, per_second);
+                weather.own_quotas.push((operation, quota));
+            }
         }
         let operation = (!chance.percent(20)).then(|| chance.weighed(&OPERATIONS));
-        match chance.number(0..=9) {
+        match chance.number(0..=11) {
             0 => weather.connecting = chance.duration(1..=8),
-            1 => weather.faults.push(Trouble::of_a_description(chance)),
-            2 if chance.percent(30) => {
-                // Those of the other calls are accepted.
-                let struck = Struck::Calls(chance.number(10..=30), chance.lot());
-                let refused = error(SIGNATURE[0]);
-                weather
-                    .faults
-                    .push(Trouble::scattered(refused, operation, struck));
-            }
-            2 => {
-                weather.faults.push(Trouble {
-                    region: Some(*chance.one_of(regions)),
-                    ..Trouble::scattered(FaultKind::Hang, None, Struck::Arrivals(1, u32::MAX))
-                });
-            }
-            _ => weather
-                .faults
-                .push(Trouble::of_some_calls(chance, operation)),
+            // All descriptions of the versions of one name.
+            1 => weather.faults.push(Trouble {
+                resource: Some(format!("v{}", chance.number(0..=3))),
+                ..Trouble::of(
+                    chance.weighed(&[(2, failing(500)), (1, FaultKind::Hang)]),
+                    Some(Operation::DescribeProjectVersions),
+                    ALWAYS,
+                )
+            }),
+            2 => weather.faults.push(Trouble {
+                region: Some(*chance.one_of(regions)),
+                ..Trouble::of(FaultKind::Hang, None, ALWAYS)
+            }),
+            3 => {}
+            _ => weather.faults.push(Trouble::spread(chance, operation)),
         }
         weather
+    }
+
+    /// The weather of a night over an organization.
+    pub fn over(chance: &mut Chance, organization: &Organization) -> Self {
+        let page_size = chance.weighed(&[(30, 1), (30, 5), (40, 20)]);
+        let mut weather = Self {
+            latency: Duration::from_millis(chance.weighed(&[(30, 0), (60, 30), (10, 300)])),
+            page_size: chance.number(1..=page_size),
+            ..Self::default()
+        };
+        if chance.percent(30) {
+            let operation = match chance.number(0..=9) {
+                0 => {
+                    weather.connecting = chance.duration(1..=8);
+                    return weather;
+                }
+                1 => {
+                    let account = Some(chance.one_of(&organization.accounts).id.clone());
+                    weather.faults = Trouble::of_scopes(&FaultKind::Hang, account, None);
+                    return weather;
+                }
+                2..=6 => Operation::AssumeRole,
+                7 => *chance.one_of(&ACCOUNT_LISTS),
+                _ => chance.weighed(&OPERATIONS),
+            };
+            let trouble = Trouble::spread(chance, Some(operation));
+            weather.faults.push(trouble);
+            return weather;
+        }
+        // Each on its own as well as together: together they leave little that must work.
+        if chance.percent(25) {
+            weather.draw_quotas(chance);
+        }
+        if chance.percent(35) {
+            for _ in 0..chance.weighed(&[(50, 1), (35, 3), (15, 20)]) {
+                let trouble = Trouble::of_role(chance, organization);
+                weather.faults.push(trouble);
+            }
+        }
+        if chance.percent(25) {
+            for _ in 0..chance.number(1..=2) {
+                let region = Trouble::of_region(chance, organization);
+                weather.faults.extend(region);
+            }
+        }
+        if chance.percent(20) {
+            let trouble = Trouble::of_account_list(chance, organization);
+            weather.faults.push(trouble);
+        }
+        weather
+    }
+
+    fn draw_quotas(&mut self, chance: &mut Chance) {
+        if chance.percent(50) {
+            self.quota = Some(Limit {
+                background: 0.0,
+                ..Limit::new(chance)
+            });
+        }
+        for operation in ACCOUNT_LISTS.into_iter().chain([Operation::AssumeRole]) {
+            if chance.percent(50) {
+                let per_second = chance.weighed(&[(1, 1.0), (2, 4.0), (1, 20.0)]);
+                let quota = Limit::of_operation(chance, per_second);
+                self.own_quotas.push((operation, quota));
+            }
+        }
     }
 
     /// Sets the weather of the service and of the connections to it.
@@ -256,46 +291,44 @@ impl Weather {
         own.find(|(it, _)| *it == operation).map(|(_, limit)| limit)
     }
 
-    /// Calls per second that are repeated for as long as there is time.
-    pub fn storm(&self, models: usize) -> f64 {
-        let endless = |trouble: &&Trouble| trouble.is_permanent();
-        let faults = self.faults.iter().filter(endless);
-        let troubled: usize = faults
-            .map(|trouble| {
-                if trouble.resource.is_some() {
-                    1
-                } else {
-                    models
-                }
-            })
-            .sum();
-        let dry = self.quota.as_ref().is_some_and(|quota| quota.left() < 1.0);
-        (2 * troubled.min(models) + 4 * usize::from(dry)) as f64
+    /// As much time as a night with so many models or accounts may have, where one of which all
+    /// calls fail may take this many seconds. What fails for ever is retried for ever: without
+    /// this, a few nights would take most of the time.
+    pub fn affordable(&self, subjects: usize, seconds: f64) -> Duration {
+        let endless = self.faults.iter().filter(|trouble| trouble.is_permanent());
+        let troubled = endless.map(|trouble| match &trouble.resource {
+            Some(_) => 1,
+            None => subjects,
+        });
+        let dry = self.quota.as_ref().filter(|quota| quota.left() < 1.0);
+        let troubled = troubled.sum::<usize>() + dry.map_or(0, |_| 2);
+        Duration::from_secs_f64((seconds / troubled.max(1) as f64).max(5.0))
     }
 }
 
 impl Limit {
-    pub fn new(chance: &mut Chance) -> Self {
+    fn new(chance: &mut Chance) -> Self {
         let per_second = chance.weighed(&[(10, 1.0), (25, 2.0), (40, 5.0), (15, 10.0), (10, 50.0)]);
         Self {
-            per_second,
             background: chance.weighed(&[(75, 0.0), (22, 0.4), (3, 1.0)]) * per_second,
-            burst: chance.number(1..=6),
             throttle_with: chance.weighed(&[
                 (1, ThrottleWith::ThrottlingException),
                 (1, ThrottleWith::ProvisionedThroughputExceededException),
                 (1, ThrottleWith::Alternating),
             ]),
+            is_for_each_operation: chance.percent(35),
+            ..Self::of_operation(chance, per_second)
         }
     }
 
     /// A quota of its own for one operation.
-    pub fn of_operation(chance: &mut Chance, per_second: f64) -> Self {
+    fn of_operation(chance: &mut Chance, per_second: f64) -> Self {
         Self {
             per_second,
             background: 0.0,
             burst: chance.number(1..=6),
             throttle_with: ThrottleWith::Alternating,
+            is_for_each_operation: false,
         }
     }
 
@@ -309,16 +342,10 @@ impl Limit {
             .burst(self.burst)
             .background_calls_per_second(self.background)
             .throttle_with(self.throttle_with);
-        match self.is_for_each_operation() {
+        match self.is_for_each_operation {
             true => quota.for_each_operation(),
             false => quota,
         }
-    }
-
-    /// Whether it applies to each operation rather than to all together. Derived from an earlier
-    /// draw, because one more would give every seed a different night.
-    pub fn is_for_each_operation(&self) -> bool {
-        matches!(self.burst, 3 | 5)
     }
 }
 
@@ -342,118 +369,8 @@ impl Denial {
 }
 
 impl Trouble {
-    fn new(chance: &mut Chance, models: &[Model]) -> Self {
-        let operation = (!chance.percent(12)).then(|| chance.weighed(&OPERATIONS));
-        let some = operation != Some(Operation::DescribeProjects) && !models.is_empty();
-        let resource = (some && chance.percent(55)).then(|| {
-            let model = chance.one_of(models);
-            match operation {
-                Some(Operation::DescribeProjectVersions) => model.project.clone(),
-                _ => model.arn.clone(),
-            }
-        });
-        let is_list = operation.is_some_and(|operation| LISTS.contains(&operation));
-        let page = (is_list && chance.percent(30)).then(|| chance.number(2..=4));
-        let first = chance.weighed(&[(6, 1), (1, 2), (1, 3), (1, 7)]);
-        let count = chance.weighed(&[(30, 1), (25, 3), (20, 6), (8, 20), (12, u32::MAX)]);
-        Self {
-            kind: kind(chance, operation, is_list),
-            operation,
-            resource,
-            account: None,
-            region: None,
-            page,
-            struck: Struck::Arrivals(first, count.saturating_add(first - 1)),
-            after_effect: chance.percent(35),
-        }
-    }
-
-    /// A server error with a code, both of them out of the ordinary.
-    pub fn of_a_server(chance: &mut Chance) -> Self {
-        Self {
-            kind: FaultKind::Error {
-                code: (*chance.one_of(&["ServiceUnavailable", "Overloaded"])).to_owned(),
-                http_status: Some(*chance.one_of(&[501, 507, 529])),
-                message: "by chance".to_owned(),
-            },
-            operation: Some(chance.weighed(&OPERATIONS)),
-            resource: None,
-            account: None,
-            region: None,
-            page: None,
-            struck: Struck::Arrivals(1, chance.number(1..=5)),
-            after_effect: chance.percent(35),
-        }
-    }
-
-    /// Trouble that affects all calls of one operation forever.
-    fn of_operation(chance: &mut Chance) -> Self {
-        let throttling = error("ThrottlingException");
-        let failing = FaultKind::HttpStatus(500, String::new());
-        let kinds = [
-            (3, throttling),
-            (2, FaultKind::Hang),
-            (3, failing),
-            (2, FaultKind::Reset),
-            (1, FaultKind::EmptyBody),
-        ];
-        let kind = chance.weighed(&kinds);
-        Self::for_ever(kind, chance.weighed(&OPERATIONS_APART))
-    }
-
-    /// Trouble that strikes some of the calls of an operation, or of all, and lets each of them
-    /// through at last; or some for ever, while the others work.
-    pub fn of_some_calls(chance: &mut Chance, operation: Option<Operation>) -> Self {
-        let lot = chance.lot();
-        let share = chance.number(10..=60);
-        let is_of_projects = operation.is_none_or(|it| it == Operation::DescribeProjects);
-        let unavailable = FaultKind::HttpStatus(503, String::new());
-        let service = operation.map_or(Service::Rekognition, Operation::service);
-        let throttled = match service {
-            Service::Sts => error("Throttling"),
-            Service::Organizations => error("TooManyRequestsException"),
-            Service::Rekognition | Service::CloudTrail => error("ThrottlingException"),
-        };
-        let signature = match service {
-            Service::Sts => SIGNATURE[1],
-            _ => SIGNATURE[0],
-        };
-        let signature = error(signature);
-        let burst = Struck::Arrivals(1, chance.number(8..=32));
-        let (kind, struck) = chance.weighed(&[
-            (3, (throttled.clone(), Struck::Attempts(share, lot))),
-            (2, (throttled.clone(), Struck::FirstOfEach(2))),
-            (2, (throttled, burst)),
-            (3, (unavailable.clone(), Struck::Attempts(share, lot))),
-            (1, (unavailable, Struck::FirstOfEach(2))),
-            (3, (FaultKind::Hang, Struck::Attempts(share / 2, lot))),
-            // Which projects are asked for together is the program's choice.
-            (
-                3 * u32::from(!is_of_projects),
-                (FaultKind::Hang, Struck::Calls(share / 3, lot)),
-            ),
-            (2, (FaultKind::Hang, Struck::Connections(share / 3, lot))),
-            (2, (FaultKind::Hang, Struck::FirstOfEach(1))),
-            (2, (FaultKind::Truncated, Struck::FirstOfEach(1))),
-            (1, (FaultKind::Hang, Struck::Arrivals(1, u32::MAX))),
-            (2, (signature, Struck::FirstOfEach(1))),
-        ]);
-        // A connection that hangs does so whatever is asked for.
-        let is_of_all = matches!(struck, Struck::Connections(..));
-        Self::scattered(kind, operation.filter(|_| !is_of_all), struck)
-    }
-
-    /// All descriptions of the versions of one name fail, or are never answered.
-    fn of_a_description(chance: &mut Chance) -> Self {
-        let failing = FaultKind::HttpStatus(500, String::new());
-        let kind = chance.weighed(&[(2, failing), (1, FaultKind::Hang)]);
-        Self {
-            resource: Some(format!("v{}", chance.number(0..=3))),
-            ..Self::for_ever(kind, Operation::DescribeProjectVersions)
-        }
-    }
-
-    fn scattered(kind: FaultKind, operation: Option<Operation>, struck: Struck) -> Self {
+    /// Trouble with the calls of an operation, or with all.
+    fn of(kind: FaultKind, operation: Option<Operation>, struck: Struck) -> Self {
         Self {
             kind,
             operation,
@@ -466,9 +383,132 @@ impl Trouble {
         }
     }
 
-    /// Trouble of this kind that affects all calls of this operation.
-    pub fn for_ever(kind: FaultKind, operation: Operation) -> Self {
-        Self::scattered(kind, Some(operation), Struck::Arrivals(1, u32::MAX))
+    /// Any trouble, of all calls of an operation or of those for one model.
+    fn new(chance: &mut Chance, models: &[Model]) -> Self {
+        let operation = (!chance.percent(12)).then(|| chance.weighed(&OPERATIONS));
+        let some = operation != Some(Operation::DescribeProjects) && !models.is_empty();
+        let resource = (some && chance.percent(55)).then(|| {
+            let model = chance.one_of(models);
+            match operation {
+                Some(Operation::DescribeProjectVersions) => model.project.clone(),
+                _ => model.arn.clone(),
+            }
+        });
+        let is_list = operation.is_some_and(|operation| LISTS.contains(&operation));
+        let first = chance.weighed(&[(6, 1), (1, 2), (1, 3), (1, 7)]);
+        let count = chance.weighed(&[(30, 1), (25, 3), (20, 6), (8, 20), (12, u32::MAX)]);
+        let struck = Struck::Arrivals(first, count.saturating_add(first - 1));
+        Self {
+            resource,
+            page: (is_list && chance.percent(30)).then(|| chance.number(2..=4)),
+            after_effect: chance.percent(35),
+            ..Self::of(kind(chance, operation, is_list), operation, struck)
+        }
+    }
+
+    /// Trouble that strikes some of the calls of an operation, or of all, and lets each of them
+    /// through at last; or some for ever, while the others work.
+    fn spread(chance: &mut Chance, operation: Option<Operation>) -> Self {
+        let lot = chance.lot();
+        let share = chance.number(10..=60);
+        let (throttled, signature) = match operation.map(Operation::service) {
+            Some(Service::Sts) => ("Throttling", SIGNATURE[1]),
+            Some(Service::Organizations) => ("TooManyRequestsException", SIGNATURE[0]),
+            _ => ("ThrottlingException", SIGNATURE[0]),
+        };
+        let (throttled, signature) = (error(throttled), error(signature));
+        let (hang, cut_off) = (FaultKind::Hang, FaultKind::Truncated);
+        let attempts = Struck::Attempts(share, lot);
+        // Which projects are asked for together is the program's choice.
+        let is_of_projects = operation.is_none_or(|it| it == Operation::DescribeProjects);
+        let calls = |share| match is_of_projects {
+            true => Struck::Attempts(share, lot),
+            false => Struck::Calls(share, lot),
+        };
+        let (kind, struck) = chance.weighed(&[
+            (3, (throttled.clone(), attempts)),
+            (2, (throttled.clone(), Struck::FirstOfEach(2))),
+            (2, (throttled.clone(), Struck::Arrivals(1, 20))),
+            (2, (throttled, ALWAYS)),
+            (3, (failing(503), attempts)),
+            (1, (failing(503), Struck::FirstOfEach(2))),
+            (2, (failing(500), calls(share))),
+            (2, (failing(500), ALWAYS)),
+            (3, (hang.clone(), Struck::Attempts(share / 2, lot))),
+            (3, (hang.clone(), calls(share / 3))),
+            (2, (hang.clone(), Struck::Connections(share / 3, lot))),
+            (2, (hang.clone(), Struck::FirstOfEach(1))),
+            (2, (hang, ALWAYS)),
+            (2, (cut_off, Struck::FirstOfEach(1))),
+            (1, (FaultKind::Reset, ALWAYS)),
+            (1, (FaultKind::EmptyBody, ALWAYS)),
+            (2, (signature.clone(), Struck::FirstOfEach(1))),
+            (1, (signature, calls(share / 2))),
+        ]);
+        // A connection that hangs does so whatever is asked for.
+        let is_of_all = matches!(struck, Struck::Connections(..));
+        Self::of(kind, operation.filter(|_| !is_of_all), struck)
+    }
+
+    /// The role of an account hangs, fails or is throttled, for a time or for ever.
+    fn of_role(chance: &mut Chance, organization: &Organization) -> Self {
+        let account = &chance.one_of(&organization.accounts).id;
+        let count = chance.weighed(&[(40, u32::MAX), (30, 1), (30, 4)]);
+        let (kind, last) = chance.weighed(&[
+            (4, (FaultKind::Hang, count)),
+            (2, (failing(500), count)),
+            (1, (FaultKind::Reset, count)),
+            (1, (FaultKind::EmptyBody, count)),
+            (2, (error("Throttling"), count)),
+            // It is not called again, so it cannot end.
+            (1, (error(ROLE_REFUSED[1]), u32::MAX)),
+        ]);
+        Self {
+            resource: Some(organization.role_arn(account)),
+            ..Self::of(kind, Some(Operation::AssumeRole), Struck::Arrivals(1, last))
+        }
+    }
+
+    /// A region hangs, or is closed by a policy, for one account or for all.
+    fn of_region(chance: &mut Chance, organization: &Organization) -> Vec<Self> {
+        let account = chance.one_of(&organization.accounts).id.clone();
+        let account = chance.percent(60).then_some(account);
+        let denied = error("AccessDeniedException");
+        let kind = chance.weighed(&[(60, FaultKind::Hang), (40, denied)]);
+        Self::of_scopes(&kind, account, Some(organization.some_region(chance)))
+    }
+
+    /// All calls to Rekognition of an account and in a region, or of all.
+    fn of_scopes(
+        kind: &FaultKind,
+        account: Option<String>,
+        region: Option<&'static str>,
+    ) -> Vec<Self> {
+        let troubles = OPERATIONS.map(|(_, operation)| Self {
+            account: account.clone(),
+            region,
+            ..Self::of(kind.clone(), Some(operation), ALWAYS)
+        });
+        troubles.into()
+    }
+
+    /// A list of the organization breaks off at a page, or fails or hangs for a time.
+    fn of_account_list(chance: &mut Chance, organization: &Organization) -> Self {
+        let operation = match organization.organizational_units.is_empty() {
+            true => Operation::ListAccounts,
+            false => *chance.one_of(&ACCOUNT_LISTS[1..]),
+        };
+        let (kind, last) = chance.weighed(&[
+            (40, (error("AccessDeniedException"), u32::MAX)),
+            (15, (FaultKind::Hang, u32::MAX)),
+            (10, (FaultKind::Hang, 1)),
+            (15, (failing(500), 3)),
+            (20, (error("TooManyRequestsException"), 3)),
+        ]);
+        Self {
+            page: chance.percent(70).then(|| chance.number(1..=4)),
+            ..Self::of(kind, Some(operation), Struck::Arrivals(1, last))
+        }
     }
 
     /// Whether it never ends on its own.
@@ -524,7 +564,7 @@ impl Trouble {
 }
 
 /// An error of the service under this code.
-pub fn error(code: &str) -> FaultKind {
+fn error(code: &str) -> FaultKind {
     FaultKind::Error {
         code: code.to_owned(),
         http_status: None,
@@ -532,12 +572,17 @@ pub fn error(code: &str) -> FaultKind {
     }
 }
 
+/// A bare HTTP status.
+fn failing(status: u16) -> FaultKind {
+    FaultKind::HttpStatus(status, String::new())
+}
+
 fn kind(chance: &mut Chance, operation: Option<Operation>, is_list: bool) -> FaultKind {
     let has_status = matches!(
         operation,
         Some(Operation::StopProjectVersion | Operation::DescribeProjectVersions)
     );
-    match chance.number(0..=if has_status { 9 } else { 8 }) {
+    match chance.number(0..=if has_status { 10 } else { 9 }) {
         0..=2 => error(chance.weighed(&ERRORS)),
         3 => {
             let body = *chance.one_of(&["", "<html>", "{}"]);
@@ -550,6 +595,12 @@ fn kind(chance: &mut Chance, operation: Option<Operation>, is_list: bool) -> Fau
         7 => FaultKind::Garbage((*chance.one_of(&GARBAGE)).to_owned()),
         8 if chance.percent(50) => FaultKind::EmptyBody,
         8 => FaultKind::Truncated,
+        // A server error with a code, both of them out of the ordinary.
+        9 => FaultKind::Error {
+            code: (*chance.one_of(&["ServiceUnavailable", "Overloaded"])).to_owned(),
+            http_status: Some(*chance.one_of(&[501, 507, 529])),
+            message: "by chance".to_owned(),
+        },
         _ => FaultKind::StatusOverride((*chance.one_of(&STATUSES)).to_owned()),
     }
 }

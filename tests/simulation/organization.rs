@@ -1,16 +1,14 @@
-//! A night over an organization: its accounts, the units that they are in, their roles, and the
-//! function's settings.
+//! The organization of a night: its accounts, the units that they are in, their roles, and the
+//! function's settings for them.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use rekognition_emulator::{Emulator, OrganizationalUnit, ROOT_ID, Role};
 
-use super::entries;
-use super::weather::storm;
-use crate::simulation::chance::Chance;
-use crate::simulation::night::{ACCOUNT, Model, Night, Settings, arn};
-use crate::simulation::starts::History;
-use crate::simulation::weather::Weather;
+use super::chance::Chance;
+use super::list::List;
+use super::night::ACCOUNT;
+use super::wanted::{account_of, is_wild};
 
 /// The role of the function.
 const FUNCTION_ROLE: &str = "arn:aws:iam::123456789012:role/stopper";
@@ -24,8 +22,8 @@ pub const REGIONS: [&str; 5] = [
     "eu-central-1",
     "us-west-2",
 ];
-/// What a wildcard in the region stands for by default.
-const DEFAULT_REGIONS: [&str; 11] = [
+/// The regions that a wildcard matches by default.
+pub const DEFAULT_REGIONS: [&str; 11] = [
     "us-east-1",
     "us-east-2",
     "us-west-2",
@@ -39,7 +37,6 @@ const DEFAULT_REGIONS: [&str; 11] = [
     "ap-northeast-2",
 ];
 const PREFIXES: [&str; 4] = ["1111", "2222", "2233", "70"];
-const PROJECTS: [&str; 3] = ["shelf", "shell", "pallet"];
 
 /// The other accounts, and the function's settings for them.
 #[derive(Debug)]
@@ -81,42 +78,8 @@ pub struct MemberRole {
     pub external_id: Option<&'static str>,
 }
 
-impl Night {
-    /// The night over an organization with this seed.
-    pub fn over_an_organization(seed: u64) -> Self {
-        let chance = &mut Chance::new(seed);
-        let time = match chance.weighed(&[(8, 0), (22, 1), (40, 2), (30, 3)]) {
-            0 => chance.duration(1..=10),
-            1 => chance.duration(10..=60),
-            2 => chance.duration(60..=300),
-            _ => chance.duration(300..=900),
-        };
-        let mut organization = Organization::new(chance);
-        let models = models(chance, &organization, time);
-        let list = entries::list(chance, &organization, &models);
-        organization.accounts_of_request = entries::accounts(chance, &organization, &list.items);
-        let weather = match chance.percent(30) {
-            true => Weather::scattered_over(chance, &organization),
-            false => Weather::over_an_organization(chance, &organization),
-        };
-        let affordable = Duration::from_secs_f64(1000.0 / storm(&weather, &organization).max(0.1));
-        Self {
-            seed,
-            history: History::new(seed, &models),
-            models,
-            list,
-            settings: Settings::new(chance),
-            organization: Some(organization),
-            dry_run: chance.percent(10),
-            time: time.min(affordable),
-            weather,
-            again: chance.percent(30),
-        }
-    }
-}
-
 impl Organization {
-    fn new(chance: &mut Chance) -> Self {
+    pub fn new(chance: &mut Chance) -> Self {
         let units: Vec<Unit> = units(chance);
         let count = chance.weighed(&[(30, 3), (40, 10), (30, 38)]);
         let count = chance.number(0..=count);
@@ -218,13 +181,47 @@ impl Organization {
         }
     }
 
-    /// What a wildcard in the region stands for.
-    pub fn regions(&self) -> Vec<&'static str> {
-        self.regions.clone().unwrap_or(DEFAULT_REGIONS.to_vec())
+    /// Draws the accounts of the request, if it may have any.
+    pub fn draw_accounts_of_request(&mut self, chance: &mut Chance, list: &List) {
+        let mut items = list.items.iter().flatten();
+        let may_have = self.member_role.is_some() && items.any(|it| is_wild(account_of(it)));
+        if may_have && chance.percent(25) {
+            let count = chance.number(1..=6);
+            let accounts = (0..count).map(|_| chance.one_of(&self.accounts).id.clone());
+            let mut accounts: BTreeSet<String> = accounts.collect();
+            if chance.percent(25) {
+                accounts.insert(STRANGER.to_owned());
+            }
+            self.accounts_of_request = Some(accounts.into_iter().collect());
+        }
     }
 
-    pub fn account(&self, id: &str) -> Option<&Account> {
-        self.accounts.iter().find(|account| account.id == id)
+    /// A region, which is mostly one that a wildcard matches.
+    pub fn some_region(&self, chance: &mut Chance) -> &'static str {
+        match &self.regions {
+            Some(regions) if chance.percent(85) => *chance.one_of(regions),
+            _ => *chance.one_of(&REGIONS),
+        }
+    }
+
+    /// The accounts that a wildcard may match in a run.
+    pub fn listed_accounts(&self) -> BTreeSet<String> {
+        let mut parents: Vec<&str> = self.organizational_units.iter().map(|it| &**it).collect();
+        let mut next = 0;
+        while let Some(parent) = parents.get(next).copied() {
+            let under = self.units.iter().filter(|unit| unit.parent == parent);
+            parents.extend(under.map(|unit| &*unit.id));
+            next += 1;
+        }
+        let accounts = self.accounts.iter().filter(|account| {
+            let is_named = |named: &Vec<String>| named.contains(&account.id);
+            self.exists
+                && account.is_active()
+                && (parents.is_empty() || parents.contains(&&*account.parent))
+                && !self.excluded_accounts.contains(&account.id)
+                && self.accounts_of_request.as_ref().is_none_or(is_named)
+        });
+        accounts.map(|account| account.id.clone()).collect()
     }
 
     /// The ARN of the role in an account that the function assumes.
@@ -286,14 +283,6 @@ impl Account {
     }
 }
 
-impl MemberRole {
-    /// Whether the function can assume it with this external ID.
-    pub fn admits(&self, external_id: Option<&str>) -> bool {
-        let trusts = [FUNCTION_ROLE, ACCOUNT, "*"].contains(&self.trusts);
-        trusts && (self.external_id.is_none() || self.external_id == external_id)
-    }
-}
-
 /// A tree of units, up to six and up to four deep.
 fn units(chance: &mut Chance) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::new();
@@ -343,33 +332,4 @@ fn role(chance: &mut Chance, external_id: Option<&'static str>) -> Option<Member
         trusts,
         external_id,
     })
-}
-
-/// A few models in a few accounts and regions.
-fn models(chance: &mut Chance, organization: &Organization, time: Duration) -> Vec<Model> {
-    let count = chance.weighed(&[(10, 0), (60, 8), (30, 24)]);
-    let count = chance.number(0..=count);
-    // In most of them, in some nights.
-    let home = chance.one_of(&organization.accounts).id.clone();
-    let at_home = chance.weighed(&[(80, 0), (20, 80)]);
-    let models = (0..count).map(|number| {
-        let account = match chance.weighed(&[(80, 0), (16, 1), (4, 2)]) {
-            _ if chance.percent(at_home) => home.clone(),
-            0 => chance.one_of(&organization.accounts).id.clone(),
-            1 => ACCOUNT.to_owned(),
-            _ => STRANGER.to_owned(),
-        };
-        let region = match &organization.regions {
-            Some(regions) if chance.percent(85) => *chance.one_of(regions),
-            _ => *chance.one_of(&REGIONS),
-        };
-        let project = *chance.one_of(&PROJECTS);
-        let number = 1_700_000_000_000 + u64::from(number);
-        let (version, number) = (format!("v{}", number % 100), number.to_string());
-        let arn = arn(region, &account, project, &version, &number);
-        let mut model = Model::new(chance, region, arn, time);
-        model.becomes.clear();
-        model
-    });
-    models.collect()
 }
