@@ -26,7 +26,6 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
     time(view, wrong);
     turns(view, wrong);
     calls(view, wrong);
-    pauses(view, wrong);
     leftovers(view, wrong);
 }
 
@@ -161,22 +160,6 @@ fn calls(view: &View, wrong: &mut Vec<String>) {
             Answer::Error(code) if SIGNATURE.contains(&&**code) => 1,
             _ => 0,
         };
-    }
-}
-
-/// A model that is refused as in use is given time before it is stopped again.
-fn pauses(view: &View, wrong: &mut Vec<String>) {
-    let in_use = Answer::Error("ResourceInUseException".to_owned());
-    let mut refused: BTreeMap<&str, u64> = BTreeMap::new();
-    let calls = view.run.calls.iter().filter(|call| call.answer == in_use);
-    for call in calls.filter(|call| call.operation == Operation::StopProjectVersion) {
-        *refused.entry(&call.resources[0]).or_default() += 1;
-    }
-    let most = 20 + view.took().as_secs() / 2;
-    for (arn, times) in refused.into_iter().filter(|(_, times)| *times > most) {
-        wrong.push(format!(
-            "{arn} is stopped {times} times, though it is in use"
-        ));
     }
 }
 

@@ -67,7 +67,7 @@ impl Nights {
         }
         let seeds: Vec<u64> = (0..count).map(|night| first.wrapping_add(night)).collect();
         let met = self.judge(&seeds, |night| {
-            let (wrong, met) = verdict::of_night(night);
+            let (wrong, met) = verdict::of_night(&night);
             Verdict { wrong, met }
         });
         let missing = (self.to_meet)();

@@ -1,26 +1,23 @@
 //! Who started the models: what CloudTrail has of that, what may go wrong with it, and what the
 //! report must say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rekognition_emulator::{Emulator, Fault, Operation, Quota, StartEvent, Starter};
 use rekognition_stopper::report::Started;
 
 use super::chance::Chance;
-use super::night::{Model, Night};
-use super::run::Run;
+use super::night::Model;
 use super::view::View;
-use super::weather::{Struck, Trouble};
 
 /// A tenth of an hour, so that the hours of a start are exact.
 const TENTH: Duration = Duration::from_secs(360);
 /// How many pages are read at most, and how many events a page has at most.
 const PAGES: usize = 4;
 const PAGE: usize = 50;
-/// How much longer a response takes at most, and how much later a stop comes.
+/// How long a response waits at most for lookups after the last other call.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-const LATEST_STOP: Duration = Duration::from_millis(100);
 
 /// CloudTrail in a night in which the function looks for starts.
 #[derive(Clone, Debug)]
@@ -239,67 +236,4 @@ fn is_due(view: &View, history: &History) -> bool {
     let is_free = weather.faults.iter().all(|it| it.operation.is_some());
     let has_time = view.took() + 2 * LONGEST_WAIT < view.run.time;
     is_quick && is_free && has_time && history.trouble.is_none()
-}
-
-/// Looking for starts changes no outcome and no stop, and the response hardly.
-pub fn compare(night: &Night, with: &[Run], without: &[Run], wrong: &mut Vec<String>) {
-    // Only the first: what the first leaves is where the second begins.
-    let (Some(with), Some(without)) = (with.first(), without.first()) else {
-        return;
-    };
-    let (Ok(one), Ok(other)) = (View::new(night, with), View::new(night, without)) else {
-        return;
-    };
-    let rows = |view: &View| -> Vec<(String, String, String)> {
-        let rows = view.rows.iter();
-        rows.map(|it| (it.model_arn.clone(), it.outcome.clone(), it.code.clone()))
-            .collect()
-    };
-    if rows(&one) != rows(&other) {
-        wrong.push(format!(
-            "looking for starts has changed {:?} to {:?}",
-            rows(&other),
-            rows(&one)
-        ));
-    }
-    if one.took() > other.took() + LONGEST_WAIT {
-        wrong.push(format!(
-            "the response took {:?}, and {:?} without looking for starts",
-            one.took(),
-            other.took()
-        ));
-    }
-    let (stops, right) = (stops(with), stops(without));
-    for (arn, at) in right {
-        let late = stops.get(&arn).map(|stop| stop.saturating_sub(at));
-        if late.is_none_or(|late| late > LATEST_STOP) {
-            wrong.push(format!("looking for starts stops {arn} later: {late:?}"));
-        }
-    }
-}
-
-/// Whether the calls for models meet the same weather and the same chance without the lookups:
-/// what strikes calls by their number, whatever they are, strikes others; and so does each draw for
-/// a lookup.
-pub fn is_comparable(night: &Night) -> bool {
-    let Some(history) = &night.history else {
-        return false;
-    };
-    let weather = &night.weather;
-    let is_calm = weather.faults.is_empty() && weather.quota.is_none();
-    let is_calm = is_calm && weather.own_quotas.is_empty();
-    let is_smooth = history.trouble.is_none() && history.per_second.is_none();
-    let is_of_all =
-        |it: &Trouble| it.operation.is_none() || matches!(it.struck, Struck::Connections(..));
-    !weather.faults.iter().any(is_of_all) && (is_calm || is_smooth)
-}
-
-/// When each model was first stopped.
-fn stops(run: &Run) -> BTreeMap<String, Duration> {
-    let mut stops = BTreeMap::new();
-    for change in run.changes.iter().filter(|it| it.status == "STOPPING") {
-        let at = change.at - run.begun;
-        stops.entry(change.arn.clone()).or_insert(at);
-    }
-    stops
 }

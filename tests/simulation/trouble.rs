@@ -5,9 +5,7 @@ use std::time::Duration;
 use rekognition_emulator::{FaultKind, Operation, Service};
 
 use super::night::{Model, Night};
-use super::weather::{
-    Denial, LISTS, Limit, NO_LIST, SIGNATURE, Struck, THROTTLING, Trouble, Weather,
-};
+use super::weather::{LISTS, Limit, NO_LIST, SIGNATURE, Struck, THROTTLING, Trouble, Weather};
 
 /// The gaps between two calls of an operation that is throttled, of Rekognition or of another
 /// service.
@@ -122,29 +120,19 @@ impl Trouble {
     }
 }
 
-impl Denial {
-    fn concerns(&self, model: &Model) -> bool {
-        let resource = self.resource.as_deref().unwrap_or_default();
-        model.arn.starts_with(resource)
-    }
-}
-
 impl Weather {
     /// Whether this model may be out of reach, whatever the program does.
     pub fn bars(&self, model: &Model) -> bool {
         let mut troubles = self.faults.iter().filter(|trouble| trouble.befalls(model));
-        self.denials.iter().any(|denial| denial.concerns(model))
-            || troubles.any(|trouble| trouble.is_final() || trouble.is_late())
+        troubles.any(|trouble| trouble.is_final() || trouble.is_late())
     }
 
     /// Whether lists in a region of an account may be out of reach.
     pub fn bars_lists(&self, account: &str, region: &str) -> bool {
         let mut troubles = self.list_troubles();
-        let mut denied = self.denials.iter();
-        denied.any(|denial| LISTS.contains(&denial.operation))
-            || troubles.any(|trouble| {
-                trouble.is_in(account, region) && (trouble.is_final() || trouble.is_late())
-            })
+        troubles.any(|trouble| {
+            trouble.is_in(account, region) && (trouble.is_final() || trouble.is_late())
+        })
     }
 
     /// Whether models may never be looked at, so that one that is starting may never be stopped.

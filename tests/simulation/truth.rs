@@ -1,12 +1,12 @@
 //! No outcome is false: each is checked against what the service last reported to the program, and
 //! against the facts.
 
-use rekognition_emulator::{Answer, Operation};
+use rekognition_emulator::Operation;
 
 use super::night::Model;
 use super::view::{Phase, Row, View, phase};
 use super::wanted::{Kind, account_of, region_of};
-use super::weather::ROLE_REFUSED;
+use super::weather::{ROLE_REFUSED, SIGNATURE};
 
 pub fn check(view: &View, wrong: &mut Vec<String>) {
     for row in &view.rows {
@@ -102,8 +102,7 @@ fn is_seen(view: &View, arn: &str) -> bool {
 /// the number of regions.
 fn is_unreachable(view: &View, row: &Row) -> bool {
     let account = account_of(&row.model_arn);
-    let is_refused =
-        |answer: &Answer| matches!(answer, Answer::Error(code) if ROLE_REFUSED.contains(&&**code));
+    let refusals = [ROLE_REFUSED, SIGNATURE].concat();
     let mut calls = view.run.calls.iter().filter(|call| {
         call.operation == Operation::AssumeRole && account_of(&call.resources[0]) == account
     });
@@ -111,7 +110,7 @@ fn is_unreachable(view: &View, row: &Row) -> bool {
         view.wanted.is_part(pattern, &row.model_arn)
             && region_of(pattern) == region_of(&row.model_arn)
     };
-    calls.any(|call| is_refused(&call.answer))
+    calls.any(|call| refusals.contains(&&*call.answer.to_string()))
         && (!row.is_lookup || view.wanted.patterns().any(|(_, pattern)| is_whole(pattern)))
 }
 

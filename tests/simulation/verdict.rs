@@ -10,16 +10,8 @@ use super::run::{Run, live_through};
 use super::view::View;
 use super::{identity, limits, progress, report, starts, tally, truth};
 
-pub fn of_night(mut night: Night) -> (Vec<String>, BTreeSet<String>) {
-    let runs = live_through(&night);
-    let (mut wrong, met) = of_runs(&night, &runs);
-    if starts::is_comparable(&night) {
-        let history = night.history.take();
-        let without = live_through(&night);
-        night.history = history;
-        starts::compare(&night, &runs, &without, &mut wrong);
-    }
-    (wrong, met)
+pub fn of_night(night: &Night) -> (Vec<String>, BTreeSet<String>) {
+    of_runs(night, &live_through(night))
 }
 
 /// The verdict on these runs of a night.

@@ -20,7 +20,6 @@ pub struct Weather {
     pub quota: Option<Limit>,
     /// The quotas of operations that have their own.
     pub own_quotas: Vec<(Operation, Limit)>,
-    pub denials: Vec<Denial>,
     pub faults: Vec<Trouble>,
 }
 
@@ -30,16 +29,8 @@ pub struct Limit {
     pub per_second: f64,
     pub background: f64,
     pub burst: u32,
-    pub throttle_with: ThrottleWith,
     /// Whether it is for each operation, and not for all together.
     pub is_for_each_operation: bool,
-}
-
-/// An operation that is not allowed, on everything or on ARNs with this prefix.
-#[derive(Clone, Debug)]
-pub struct Denial {
-    pub operation: Operation,
-    pub resource: Option<String>,
 }
 
 /// A fault, and the calls that it affects.
@@ -148,13 +139,24 @@ impl Weather {
             true => chance.weighed(&[(40, 1), (25, 2), (20, 4), (15, 8)]),
             false => 0,
         };
+        // Missing permissions come first.
         let denials = chance.weighed(&[(88, 0), (10, 1), (2, 2)]);
+        let denials: Vec<Trouble> = (0..denials)
+            .map(|_| Trouble {
+                kind: error("AccessDeniedException"),
+                page: None,
+                struck: ALWAYS,
+                after_effect: false,
+                ..Trouble::new(chance, models)
+            })
+            .collect();
+        let faults = (0..faults).map(|_| Trouble::new(chance, models));
+        let faults = denials.into_iter().chain(faults).collect();
         Self {
             latency: Duration::from_millis(latency),
             page_size,
             quota: is_limited.then(|| Limit::new(chance)),
-            denials: (0..denials).map(|_| Denial::new(chance, models)).collect(),
-            faults: (0..faults).map(|_| Trouble::new(chance, models)).collect(),
+            faults,
             ..Self::default()
         }
     }
@@ -276,10 +278,6 @@ impl Weather {
             let own = self.own_quota(operation).map(Limit::quota);
             emulator.set_operation_quota(operation, own);
         }
-        emulator.allow_all();
-        for denial in &self.denials {
-            emulator.deny(&denial.operation.action(), denial.resource.as_deref());
-        }
         emulator.clear_faults();
         for trouble in &self.faults {
             emulator.add_fault(trouble.fault());
@@ -311,11 +309,6 @@ impl Limit {
         let per_second = chance.weighed(&[(10, 1.0), (25, 2.0), (40, 5.0), (15, 10.0), (10, 50.0)]);
         Self {
             background: chance.weighed(&[(75, 0.0), (22, 0.4), (3, 1.0)]) * per_second,
-            throttle_with: chance.weighed(&[
-                (1, ThrottleWith::ThrottlingException),
-                (1, ThrottleWith::ProvisionedThroughputExceededException),
-                (1, ThrottleWith::Alternating),
-            ]),
             is_for_each_operation: chance.percent(35),
             ..Self::of_operation(chance, per_second)
         }
@@ -327,7 +320,6 @@ impl Limit {
             per_second,
             background: 0.0,
             burst: chance.number(1..=6),
-            throttle_with: ThrottleWith::Alternating,
             is_for_each_operation: false,
         }
     }
@@ -341,29 +333,10 @@ impl Limit {
         let quota = Quota::per_second(self.per_second)
             .burst(self.burst)
             .background_calls_per_second(self.background)
-            .throttle_with(self.throttle_with);
+            .throttle_with(ThrottleWith::Alternating);
         match self.is_for_each_operation {
             true => quota.for_each_operation(),
             false => quota,
-        }
-    }
-}
-
-impl Denial {
-    fn new(chance: &mut Chance, models: &[Model]) -> Self {
-        let operation = chance.weighed(&OPERATIONS);
-        let some = operation != Operation::DescribeProjects && !models.is_empty();
-        let resource = (some && chance.percent(60)).then(|| {
-            let model = chance.one_of(models);
-            match operation {
-                Operation::DescribeProjectVersions => model.project_arn_prefix(),
-                _ if chance.percent(50) => model.project_arn_prefix(),
-                _ => model.arn.clone(),
-            }
-        });
-        Self {
-            operation,
-            resource,
         }
     }
 }
