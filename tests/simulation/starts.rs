@@ -199,7 +199,8 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
         let is_right = match (&right, found == Started::default()) {
             (None, is_empty) => is_empty,
             (Some(_), true) => {
-                let is_told = reported.contains(&"RUNNING") && !is_refused;
+                let is_told =
+                    reported.contains(&"RUNNING") && !is_refused && !view.lies_about(model);
                 !(is_told && is_due(view, history))
             }
             (Some(right), false) => was_up && found == *right,

@@ -100,7 +100,9 @@ impl Trouble {
             Struck::FirstOfEach(each) if self.is_throttling() => gap * (calls * (each + 1)),
             Struck::FirstOfEach(_) => Duration::ZERO,
             Struck::Attempts(percent, _) | Struck::Calls(percent, _) => {
-                hold * (models * percent / 100 / turns)
+                // The lists of an account that two kinds of entries lead to may be read twice.
+                let again = u32::from(night.organization.is_some());
+                hold * (again + models * percent / 100 / turns)
             }
             Struck::Connections(..) => 5 * ATTEMPT,
         }
