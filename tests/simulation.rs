@@ -13,7 +13,6 @@ mod simulation {
     pub mod starts;
     pub mod weather;
     // How it happens.
-    pub mod clock;
     pub mod plain;
     pub mod run;
     // What it must satisfy.

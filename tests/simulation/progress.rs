@@ -7,8 +7,8 @@ use std::time::Duration;
 use rekognition_emulator::Operation;
 
 use super::night::{ACCOUNT, Model};
-use super::view::{Phase, View, phase};
-use super::wanted::{account_of, is_wild, matches, region_of};
+use super::view::{Phase, Row, View, phase};
+use super::wanted::{account_of, is_wild, region_of};
 
 /// How many times as long as a plain client the program may take for the same calls,
 const FACTOR: u32 = 3;
@@ -23,24 +23,17 @@ pub fn check(view: &View, wrong: &mut Vec<String>) {
     stops(view, wrong);
     rows(view, wrong);
     lookups(view, wrong);
-    scopes(view, wrong);
 }
 
 /// The time after which the program has done in an account, and in a region or before that, what
 /// takes a plain client this long; none if it may not have so much.
 fn allowed(view: &View, account: &str, region: &str, plain: Duration) -> Option<Duration> {
-    let models = view.night.models.len();
-    allowed_for(view, account, region, plain, models)
+    let gaps = view.run.weather.gaps(view.night.models.len());
+    in_time(view, without_gaps(view, account, region, plain) + gaps)
 }
 
-/// The same for this many calls.
-fn allowed_for(
-    view: &View,
-    account: &str,
-    region: &str,
-    plain: Duration,
-    calls: usize,
-) -> Option<Duration> {
+/// The same without what the calls for all models may cost if they are throttled by chance.
+fn without_gaps(view: &View, account: &str, region: &str, plain: Duration) -> Duration {
     let weather = &view.run.weather;
     // Under a quota it depends on the order which of the accounts is entered last.
     let is_entered = account != ACCOUNT && weather.own_quota(Operation::AssumeRole).is_some();
@@ -49,7 +42,11 @@ fn allowed_for(
     let others = last.zip(entered.get(account));
     let others = others.map(|(last, own)| *last - *own);
     let by = (plain + others.unwrap_or_default()) * FACTOR + SLACK;
-    let by = by + weather.margin(view.night, region) + weather.gaps(calls);
+    by + weather.margin(view.night, region)
+}
+
+/// This time, unless it is so late that the run may end before it.
+fn in_time(view: &View, by: Duration) -> Option<Duration> {
     (by < view.run.time * 4 / 5).then_some(by)
 }
 
@@ -78,9 +75,8 @@ fn stops(view: &View, wrong: &mut Vec<String>) {
         stopped.sort();
         for (number, due) in dues.iter().enumerate() {
             let was = stopped.get(number);
-            let by = due.by + view.run.weather.gaps(number + 1);
-            let is_due = by < view.run.time * 4 / 5;
-            if is_due && was.is_none_or(|was| *was > by) {
+            let by = in_time(view, due.by + view.run.weather.gaps(number + 1));
+            if by.is_some_and(|by| was.is_none_or(|was| *was > by)) {
                 let was = was.map_or("never".to_owned(), |was| format!("after {was:?}"));
                 let (number, of, plain) = (number + 1, dues.len(), due.plain);
                 wrong.push(format!(
@@ -109,9 +105,8 @@ fn due(view: &View, model: &Model) -> Option<Due> {
     let look = if own.is_zero() { own } else { LOOK };
     let weather = &view.run.weather;
     let order = weather.order(view.night, Some(Operation::StopProjectVersion));
-    let by = allowed_for(view, model.account(), model.region, plain, 0)?;
-    let by = by + order + own + look;
-    (by < view.run.time * 4 / 5).then_some(Due { plain, by })
+    let by = without_gaps(view, model.account(), model.region, plain) + order + own + look;
+    in_time(view, by).map(|by| Due { plain, by })
 }
 
 /// When the service accepted the model's stop.
@@ -152,73 +147,64 @@ fn rows(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// What a plain client could have looked up was looked up.
+/// What a plain client could have looked up was looked up, and no account and region has waited
+/// for another.
 fn lookups(view: &View, wrong: &mut Vec<String>) {
-    let plain = view.plain();
-    for row in view.rows.iter().filter(|row| row.is_lookup) {
-        let is_late = row.code == "DeadlineExceeded";
-        let text = &row.model_arn;
-        for (_, pattern) in view.wanted.patterns() {
-            let is_of_list = text == pattern && is_wild(account_of(pattern));
-            let is_listed = plain
-                .listed
-                .is_some_and(|by| allowed(view, ACCOUNT, "", by).is_some());
-            if is_of_list && is_late && is_listed {
-                wrong.push(format!("the accounts of `{text}` could have been listed"));
-            }
-            let scopes = view.wanted.scopes(pattern).into_iter();
-            let scopes = scopes.filter(|(account, region)| {
-                let is_there = account_of(text) == *account && matches(region_of(text), region);
-                is_there && view.wanted.is_part(pattern, text)
-            });
-            // That of an account as a whole has failed if there was no time for one of its regions.
-            let is_possible = |(account, region): (&str, &str)| {
-                let place = (pattern.to_owned(), account.to_owned(), region.to_owned());
-                let by = match plain.refused.contains(account) {
-                    true if is_late => entered(view, pattern, account),
-                    true => None,
-                    false if view.run.weather.bars_lists(account, region) => None,
-                    false => plain.searched.get(&place).copied(),
-                };
-                by.is_some_and(|by| allowed(view, account, region, by).is_some())
+    let (plain, weather) = (view.plain(), &view.run.weather);
+    let is_late = |row: &Row| row.code == "DeadlineExceeded";
+    let by = |plain: Option<Duration>, account: &str, region: &str| {
+        plain.and_then(|plain| allowed(view, account, region, plain))
+    };
+    for (_, pattern) in view.wanted.patterns() {
+        let is_late_list = is_wild(account_of(pattern)) && view.row(pattern).is_some_and(is_late);
+        if is_late_list && by(plain.listed, ACCOUNT, "").is_some() {
+            wrong.push(format!(
+                "the accounts of `{pattern}` could have been listed"
+            ));
+        }
+        for (account, region) in view.wanted.scopes(pattern) {
+            let place = (pattern.to_owned(), account.to_owned(), region.to_owned());
+            let mut failures = view.failures(pattern, account, region);
+            let possible = match failures.find(|row| !is_wild(account_of(&row.model_arn))) {
+                Some(row) if plain.refused.contains(account) => {
+                    entered(view, pattern, account).filter(|_| is_late(row))
+                }
+                Some(_) if !weather.bars_lists(account, region) => {
+                    plain.searched.get(&place).copied()
+                }
+                _ => None,
             };
-            let scopes: Vec<(&str, &str)> = scopes.collect();
-            if !scopes.is_empty() && scopes.into_iter().all(is_possible) {
-                wrong.push(format!("`{text}` could have been looked up: {}", row.code));
+            if by(possible, account, region).is_some() {
+                wrong.push(format!(
+                    "`{pattern}` could be looked up in {region} of {account}"
+                ));
+            }
+            let caller = view.night.caller(account);
+            let called = plain.called.get(&(caller.to_owned(), region.to_owned()));
+            let called = called.zip(entered(view, pattern, account));
+            let called = called.map(|(called, entered)| entered.max(*called));
+            // One that hangs may wait for its own calls.
+            let due = by(called, account, region).filter(|_| !weather.hangs(account, region));
+            let was = first_list(view, caller, region);
+            if let Some(due) = due.filter(|due| was.is_none_or(|was| was > *due)) {
+                let was = was.map_or("never".to_owned(), |was| format!("after {was:?}"));
+                wrong.push(format!(
+                    "{region} of {account} is looked into {was} for `{pattern}`, and was due \
+                     after {due:?}"
+                ));
             }
         }
     }
 }
 
-/// Every account and region that a pattern leads to is looked into in time, and waits for no other.
-fn scopes(view: &View, wrong: &mut Vec<String>) {
-    let mut first: BTreeMap<(&str, &str), Duration> = BTreeMap::new();
-    let calls = view.run.calls.iter();
-    for call in calls.filter(|call| call.operation == Operation::DescribeProjects) {
-        let scope = (&*call.account, &*call.region);
-        first.entry(scope).or_insert(call.at - view.run.begun);
-    }
-    for (_, pattern) in view.wanted.patterns() {
-        for (account, region) in view.wanted.scopes(pattern) {
-            let scope = (view.night.caller(account), region);
-            let plain = view
-                .plain()
-                .called
-                .get(&(scope.0.to_owned(), region.to_owned()));
-            let by = plain.zip(entered(view, pattern, account));
-            let by = by
-                .and_then(|(called, entered)| allowed(view, account, region, entered.max(*called)));
-            let was = first.get(&scope);
-            // One that hangs may wait for its own calls.
-            let is_due = by.filter(|_| !view.run.weather.hangs(account, region));
-            if is_due.is_some_and(|by| was.is_none_or(|was| *was > by)) {
-                wrong.push(format!(
-                    "{region} of {account} is looked into after {was:?} for `{pattern}`, and was \
-                     due after {by:?}"
-                ));
-            }
-        }
-    }
+/// When the program first lists the projects in a region of an account.
+fn first_list(view: &View, account: &str, region: &str) -> Option<Duration> {
+    let mut lists = view.run.calls.iter().filter(|call| {
+        call.operation == Operation::DescribeProjects
+            && call.account == account
+            && call.region == region
+    });
+    lists.next().map(|call| call.at - view.run.begun)
 }
 
 /// When a plain client has entered an account for a pattern, or knows that it cannot.
@@ -278,7 +264,8 @@ fn is_time_for(view: &View, arn: &str, takes_itself: Duration) -> bool {
     let calls = calls.max().unwrap_or_default();
     let by = allowed(view, account_of(arn), region_of(arn), calls);
     let takes_itself = takes_itself + view.run.weather.order(view.night, None);
-    told.contains_key(arn) && by.is_some_and(|by| by + takes_itself < view.run.time * 4 / 5)
+    let by = by.and_then(|by| in_time(view, by + takes_itself));
+    told.contains_key(arn) && by.is_some()
 }
 
 /// How long the model itself takes, and the looks at it.

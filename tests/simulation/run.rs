@@ -4,10 +4,8 @@
 use std::collections::BTreeMap;
 use std::env::VarError;
 use std::io::Write;
-use std::sync::Arc;
 use std::time::Duration;
 
-use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use rekognition_emulator::{Call, Change, Emulator, Service};
 use rekognition_stopper::Handler;
 use rekognition_stopper::aws::Aws;
@@ -18,7 +16,6 @@ use serde_json::Value;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::clock::{PausedClock, Timers};
 use super::night::Night;
 use super::weather::Weather;
 use crate::support;
@@ -70,8 +67,6 @@ pub struct Run {
 pub struct Left {
     pub calls_in_flight: usize,
     pub tasks: usize,
-    /// Of the SDK. Those of the program are held by its future or by a task.
-    pub timers: usize,
     /// Connections to the service other than those of the process.
     pub connections: usize,
     /// Calls that are made after the response.
@@ -85,12 +80,9 @@ pub fn live_through(night: &Night) -> Vec<Run> {
         let emulator = emulator(night, Duration::ZERO, &BTreeMap::new());
         let wire = Wire::new(&emulator);
         let settings = Settings::read(|name| night.variable(name).ok_or(VarError::NotPresent));
-        let timers = Arc::new(Timers::default());
         let config = support::sdk_config(&emulator.url())
             .into_builder()
             .http_client(wire.clone())
-            .time_source(PausedClock::new())
-            .sleep_impl(SharedAsyncSleep::new(Arc::clone(&timers)))
             .build();
         let metrics = Output::default();
         let output = metrics.clone();
@@ -102,7 +94,6 @@ pub fn live_through(night: &Night) -> Vec<Run> {
             metrics,
             emulator,
             wire,
-            timers,
         };
         let mut runs = vec![scene.invoke(&night.weather, night.time).await];
         if night.again {
@@ -162,7 +153,6 @@ struct Scene<'a> {
     night: &'a Night,
     emulator: Emulator,
     wire: Wire,
-    timers: Arc<Timers>,
     handler: Handler,
     metrics: Output,
 }
@@ -196,7 +186,6 @@ impl Scene<'_> {
         let mut left = Left {
             calls_in_flight: in_flight.into_iter().sum(),
             tasks: Handle::current().metrics().num_alive_tasks(),
-            timers: self.timers.running(),
             connections: self.wire.holders().abs_diff(holders_before),
             later_calls: 0,
         };

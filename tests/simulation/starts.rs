@@ -10,6 +10,7 @@ use rekognition_stopper::report::Started;
 use super::chance::Chance;
 use super::night::Model;
 use super::view::View;
+use super::wanted::{account_of, region_of};
 
 /// A tenth of an hour, so that the hours of a start are exact.
 const TENTH: Duration = Duration::from_secs(360);
@@ -32,8 +33,7 @@ pub struct History {
 #[derive(Clone, Debug)]
 struct Start {
     model_arn: String,
-    starter: Starter,
-    name: &'static str,
+    user: &'static str,
     /// How many tenths of an hour ago. No two are at the same time.
     tenths: u32,
     is_failed: bool,
@@ -58,11 +58,9 @@ impl History {
                 let recent = chance.percent(10);
                 let tenths = chance.number(if recent { 1..=4 } else { 11..=20_000 });
                 if times.insert(tenths) {
-                    let (starter, name) = starter(chance);
                     starts.push(Start {
                         model_arn: model.arn.clone(),
-                        starter,
-                        name,
+                        user: *chance.one_of(&["alice", "bob", "carol"]),
                         tenths,
                         is_failed: chance.percent(25),
                     });
@@ -82,7 +80,8 @@ impl History {
     pub fn furnish(&self, emulator: &Emulator) {
         for start in &self.starts {
             let ago = TENTH * start.tenths;
-            let event = StartEvent::new(&start.model_arn, start.starter.clone(), ago).unwrap();
+            let starter = Starter::User(start.user.to_owned());
+            let event = StartEvent::new(&start.model_arn, starter, ago).unwrap();
             emulator.add_start(&match start.is_failed {
                 true => event.error_code("ResourceInUseException"),
                 false => event,
@@ -102,42 +101,16 @@ impl History {
 
     /// The last start of a model, if it is among those that are read.
     fn last(&self, model_arn: &str, page_size: u32) -> Option<&Start> {
-        let place = |arn: &str| arn.split(':').nth(3).map(str::to_owned);
-        let account = |arn: &str| arn.split(':').nth(4).map(str::to_owned);
-        let mut there: Vec<&Start> = (self.starts.iter())
-            .filter(|it| place(&it.model_arn) == place(model_arn))
-            .filter(|it| account(&it.model_arn) == account(model_arn))
-            .filter(|it| !(self.is_late && it.tenths < 10))
-            .collect();
+        let place = |arn| (account_of(arn), region_of(arn));
+        let starts = self.starts.iter();
+        let there = starts.filter(|it| place(&it.model_arn) == place(model_arn));
+        let there = there.filter(|it| !(self.is_late && it.tenths < 10));
+        let mut there: Vec<&Start> = there.collect();
         there.sort_by_key(|it| it.tenths);
         there.truncate(PAGES * PAGE.min(page_size as usize));
         let mut own = there.into_iter().filter(|it| it.model_arn == model_arn);
         own.find(|it| !it.is_failed)
     }
-}
-
-fn starter(chance: &mut Chance) -> (Starter, &'static str) {
-    let sso = "AWSReservedSSO_Developers_0123456789abcdef";
-    chance.weighed(&[
-        (3, (Starter::User("alice".to_owned()), "alice")),
-        (1, (Starter::User("ops/night/bob".to_owned()), "bob")),
-        (
-            3,
-            (
-                Starter::session(sso, "carol@example.com"),
-                "carol@example.com",
-            ),
-        ),
-        (2, (Starter::session("deploy", "build-7"), "deploy/build-7")),
-        (1, (Starter::Root, "root")),
-        (
-            1,
-            (
-                Starter::Service("codepipeline.amazonaws.com".to_owned()),
-                "codepipeline.amazonaws.com",
-            ),
-        ),
-    ])
 }
 
 fn trouble(chance: &mut Chance) -> Fault {
@@ -224,7 +197,7 @@ fn expected(view: &View, model: &Model, start: &Start, found: &Started) -> Start
     Started {
         // Checked against the clock elsewhere.
         started_at: found.started_at.clone(),
-        started_by: Some(start.name.to_owned()),
+        started_by: Some(start.user.to_owned()),
         hours_running: Some(hours),
         cost_so_far: cost.filter(|_| !may_lack_units),
     }

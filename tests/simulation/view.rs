@@ -82,15 +82,24 @@ impl<'a> View<'a> {
         self.rows.iter().find(|row| row.model_arn == arn)
     }
 
-    /// Whether the report says that a pattern was not looked up in an account and region.
-    pub fn is_failed(&self, pattern: &str, account: &str, region: &str) -> bool {
-        self.rows.iter().any(|row| {
-            let (in_account, in_region) = (account_of(&row.model_arn), region_of(&row.model_arn));
+    /// The failures of a pattern's lookup in an account and region.
+    pub fn failures<'b>(
+        &'b self,
+        pattern: &'b str,
+        account: &'b str,
+        region: &'b str,
+    ) -> impl Iterator<Item = &'b Row> {
+        self.rows.iter().filter(move |row| {
             row.is_lookup
-                && matches(in_account, account)
-                && matches(in_region, region)
+                && matches(account_of(&row.model_arn), account)
+                && matches(region_of(&row.model_arn), region)
                 && self.wanted.is_part(pattern, &row.model_arn)
         })
+    }
+
+    /// Whether the report says that a pattern was not looked up in an account and region.
+    pub fn is_failed(&self, pattern: &str, account: &str, region: &str) -> bool {
+        self.failures(pattern, account, region).next().is_some()
     }
 
     /// Whether all accounts are known that the request names, so that the others do not matter.

@@ -1,18 +1,11 @@
-//! What a list asks for, parsed without the program's own code: ARNs with the service's regular
-//! expression, and patterns with IAM's wildcards over the whole text.
+//! What a list asks for, worked out without the program's own code: patterns have IAM's wildcards
+//! over the whole text.
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 
-use regex::Regex;
-
+use super::list::INVALID;
 use super::night::Night;
 use super::organization::{DEFAULT_REGIONS, Organization};
-
-/// The `ProjectVersionArn` of StopProjectVersion. Its `\d` is ASCII.
-static ARN: LazyLock<Regex> = LazyLock::new(|| form(""));
-/// The same with wildcards.
-static PATTERN: LazyLock<Regex> = LazyLock::new(|| form("*?"));
 
 /// An item of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +29,7 @@ pub struct Wanted {
 impl Wanted {
     pub fn read(night: &Night) -> Self {
         let organization = night.organization.as_ref();
-        let regions = organization.and_then(|it| it.regions.clone());
+        let regions = organization.map(|it| it.regions.clone());
         let with_roles = organization.filter(|_| night.has_roles());
         let accounts = with_roles.map(Organization::listed_accounts);
         let mut entries: Vec<(String, Kind)> = Vec::new();
@@ -130,28 +123,12 @@ impl Wanted {
     }
 }
 
-fn form(wild: &str) -> Regex {
-    let name = format!(r"[a-zA-Z0-9_.\-{wild}]{{1,255}}");
-    let account = match wild {
-        "" => "[0-9]{12}".to_owned(),
-        // Twelve digits, or fewer and wildcards.
-        _ => format!("([0-9]{{12}}|[0-9]*[{wild}][0-9{wild}]*)"),
-    };
-    Regex::new(&format!(
-        "^arn:[a-z0-9-]+:rekognition:[a-z0-9{wild}-]+:{account}:project/{name}/version/{name}/[0-9{wild}]+$"
-    ))
-    .unwrap()
-}
-
 fn kind(text: &str) -> Kind {
-    if !(20..=2048).contains(&text.chars().count()) {
-        Kind::Invalid
-    } else if ARN.is_match(text) {
-        Kind::Model
-    } else if PATTERN.is_match(text) {
-        Kind::Pattern
-    } else {
-        Kind::Invalid
+    let mut invalid = INVALID.iter().map(|item| item.unwrap_or("null").trim());
+    match is_wild(text) {
+        _ if invalid.any(|it| it == text) => Kind::Invalid,
+        true => Kind::Pattern,
+        false => Kind::Model,
     }
 }
 
