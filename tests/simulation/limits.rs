@@ -90,8 +90,8 @@ fn turns(view: &View, wrong: &mut Vec<String>) {
                 Moment::End { .. } => *count -= 1,
                 Moment::Silence => {}
             }
-            if moment == Moment::Beginning && most.is_some_and(|most| *count > most) {
-                broken.insert(format!("{what}: more than {most:?} calls are in flight"));
+            if let Some(most) = most.filter(|most| moment == Moment::Beginning && *count > *most) {
+                broken.insert(format!("{what}: more than {most} calls are in flight"));
             }
         }
         if call.operation.service() != Service::Rekognition {

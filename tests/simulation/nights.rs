@@ -29,14 +29,14 @@ pub struct Nights {
 pub const OF_ONE_ACCOUNT: Nights = Nights {
     test: "no_night_breaks",
     night: Night::new,
-    count: 150,
+    count: 200,
     to_meet: tally::to_meet,
 };
 
 pub const OVER_ORGANIZATIONS: Nights = Nights {
     test: "no_night_over",
     night: Night::over_an_organization,
-    count: 75,
+    count: 100,
     to_meet: tally::to_meet_over_organizations,
 };
 

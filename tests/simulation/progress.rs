@@ -76,7 +76,7 @@ fn stops(view: &View, wrong: &mut Vec<String>) {
         for (number, due) in dues.iter().enumerate() {
             let was = stopped.get(number);
             let by = in_time(view, due.by + view.run.weather.gaps(number + 1));
-            if by.is_some_and(|by| was.is_none_or(|was| *was > by)) {
+            if let Some(by) = by.filter(|by| was.is_none_or(|was| was > by)) {
                 let was = was.map_or("never".to_owned(), |was| format!("after {was:?}"));
                 let (number, of, plain) = (number + 1, dues.len(), due.plain);
                 wrong.push(format!(

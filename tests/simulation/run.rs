@@ -106,7 +106,7 @@ pub fn live_through(night: &Night) -> Vec<Run> {
     })
 }
 
-/// Lives through a night on a clock of its own, with the same jitter every time.
+/// Lives through a night on its own clock, with the same jitter every time.
 pub fn on_a_paused_clock<T>(night: &Night, life: impl Future<Output = T>) -> T {
     fastrand::seed(night.seed);
     let mut runtime = Builder::new_current_thread();

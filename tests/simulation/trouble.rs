@@ -11,7 +11,7 @@ use super::weather::{LISTS, Limit, NO_LIST, SIGNATURE, Struck, THROTTLING, Troub
 /// service.
 const GAP: Duration = Duration::from_millis(500);
 const OTHER_GAP: Duration = Duration::from_millis(50);
-/// How long a call that is not answered is waited for, and the pause after one that fails.
+/// How long a call without a response is waited for, and the pause after one that fails.
 const ATTEMPT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(3);
 

@@ -314,7 +314,7 @@ impl Limit {
         }
     }
 
-    /// A quota of its own for one operation.
+    /// The own quota of one operation.
     fn of_operation(chance: &mut Chance, per_second: f64) -> Self {
         Self {
             per_second,
