@@ -1,7 +1,7 @@
 //! The limits: time, concurrency, what may be called at all, what may be retried, and what may be
 //! left behind.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rekognition_emulator::{Answer, Call, Operation, Service};
@@ -25,6 +25,7 @@ const FINAL: [&str; 3] = [
 pub fn check(view: &View, wrong: &mut Vec<String>) {
     time(view, wrong);
     turns(view, wrong);
+    silence(view, wrong);
     calls(view, wrong);
     leftovers(view, wrong);
 }
@@ -40,105 +41,101 @@ fn time(view: &View, wrong: &mut Vec<String>) {
         wrong.push(format!("a response was waited for {wait:?}"));
     }
     let last = view.run.last_attempt.map(|last| last - view.run.begun);
-    if last.is_some_and(|last| last + LEAST_TIME > time) {
+    if let Some(last) = last.filter(|last| *last + LEAST_TIME > time) {
         wrong.push(format!("the last attempt began after {last:?} of {time:?}"));
     }
 }
 
-/// What happens to a call, in the order in which it counts if it is at the same time.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Moment {
-    /// It is no longer in flight, with a response or without.
-    End {
-        is_response: bool,
-    },
-    Beginning,
-    /// There was no response.
-    Silence,
-}
-
-/// No more calls are in flight than may be: of an operation in each account and region, to a
-/// service, and in a region that does not respond. Accounts without a role respond in the same region.
+/// No more calls are in flight than may be: of an operation in each account and region, and to a
+/// service.
 fn turns(view: &View, wrong: &mut Vec<String>) {
-    let mut moments: Vec<(Instant, Moment, &Call)> = Vec::new();
+    let scopes = view.wanted.all_scopes();
+    let mut groups: BTreeMap<(String, usize), Vec<&Call>> = BTreeMap::new();
     for call in &view.run.calls {
-        let is_response = !matches!(call.answer, Answer::GivenUp | Answer::Fault("hang"));
-        let end = call.ended.unwrap_or(view.run.ended);
-        moments.push((call.at, Moment::Beginning, call));
-        moments.push((end, Moment::End { is_response }, call));
-        if !is_response {
-            moments.push((end, Moment::Silence, call));
+        let (account, region, operation) = (&call.account, &call.region, call.operation);
+        let service = operation.service();
+        let is_rekognition = service == Service::Rekognition;
+        let to_service = (
+            service.name().to_owned(),
+            if is_rekognition { 128 } else { 16 },
+        );
+        groups.entry(to_service).or_default().push(call);
+        if is_rekognition {
+            // Without roles, all accounts are called as one.
+            let accounts = match view.night.has_roles() {
+                true => 1,
+                false => scopes
+                    .iter()
+                    .filter(|scope| scope.1 == region)
+                    .count()
+                    .max(1),
+            };
+            let most = view.night.settings.max_concurrency.get() as usize * accounts;
+            let lane = format!("{operation} in {region} of {account}");
+            groups.entry((lane, most)).or_default().push(call);
         }
     }
-    moments.sort_by_key(|(at, moment, _)| (*at, *moment));
-    // How many accounts' limits a region has: without roles, all are called as one.
-    let mut accounts: BTreeMap<&str, i64> = BTreeMap::new();
-    for (_, region) in view.wanted.all_scopes() {
-        *accounts.entry(region).or_default() += 1;
-    }
-    // Below zero for a moment, if calls end in the instant in which they begin.
-    let mut in_flight: BTreeMap<String, i64> = BTreeMap::new();
-    let mut broken: BTreeSet<String> = BTreeSet::new();
-    let mut responded: BTreeMap<&str, Instant> = BTreeMap::new();
-    for (at, moment, call) in moments {
-        let region = &*call.region;
-        let is_silent = !responded.contains_key(region);
-        for (what, most) in limits_of(view, &accounts, call, is_silent) {
-            let count = in_flight.entry(what.clone()).or_default();
-            match moment {
-                Moment::Beginning => *count += 1,
-                Moment::End { .. } => *count -= 1,
-                Moment::Silence => {}
-            }
-            if let Some(most) = most.filter(|most| moment == Moment::Beginning && *count > *most) {
-                broken.insert(format!("{what}: more than {most} calls are in flight"));
-            }
-        }
-        if call.operation.service() != Service::Rekognition {
-            continue;
-        }
-        match moment {
-            Moment::End { is_response: true } => {
-                responded.insert(region, at);
-            }
-            // Not if there has been a response since it began.
-            Moment::Silence if responded.get(region).is_some_and(|last| *last < call.at) => {
-                responded.remove(region);
-            }
-            _ => {}
+    for ((what, most), calls) in groups {
+        let in_flight = most_in_flight(view, &calls);
+        if in_flight > most {
+            wrong.push(format!(
+                "{what}: {in_flight} calls are in flight, of at most {most}"
+            ));
         }
     }
-    wrong.extend(broken);
 }
 
-/// What a call counts towards, and the limit of that.
-fn limits_of(
-    view: &View,
-    accounts: &BTreeMap<&str, i64>,
-    call: &Call,
-    is_silent: bool,
-) -> Vec<(String, Option<i64>)> {
-    let (account, region, operation) = (&call.account, &call.region, call.operation);
-    let service = operation.service();
-    if service != Service::Rekognition {
-        return vec![(service.name().to_owned(), Some(16))];
+/// How many of these calls are in flight at the same time.
+fn most_in_flight(view: &View, calls: &[&Call]) -> usize {
+    let begun = calls.iter().map(|call| (call.at, 1));
+    let ended = calls.iter().map(|call| (end(view, call), -1));
+    let mut moments: Vec<(Instant, i32)> = begun.chain(ended).collect();
+    moments.sort();
+    let in_flight = moments.iter().scan(0_i32, |count, (_, more)| {
+        *count += more;
+        Some(*count)
+    });
+    in_flight.max().unwrap_or_default().unsigned_abs() as usize
+}
+
+fn end(view: &View, call: &Call) -> Instant {
+    call.ended.unwrap_or(view.run.ended)
+}
+
+/// In a region that has not responded yet, or not since an attempt there hung, no more than eight
+/// calls are in flight.
+fn silence(view: &View, wrong: &mut Vec<String>) {
+    let mut regions: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
+    let calls = view.run.calls.iter();
+    for call in calls.filter(|call| call.operation.service() == Service::Rekognition) {
+        regions.entry(&call.region).or_default().push(call);
     }
-    let accounts = match view.night.has_roles() {
-        true => 1,
-        false => accounts.get(&**region).copied().unwrap_or(1),
-    };
-    let of_operation = i64::from(view.night.settings.max_concurrency.get()) * accounts;
-    vec![
-        (service.name().to_owned(), Some(128)),
-        (
-            format!("{operation} in {region} of {account}"),
-            Some(of_operation),
-        ),
-        (
-            format!("{region}, which does not respond"),
-            is_silent.then_some(8),
-        ),
-    ]
+    for (region, calls) in regions {
+        let (hung, answered): (Vec<&Call>, Vec<&Call>) = calls
+            .iter()
+            .partition(|call| matches!(call.answer, Answer::GivenUp | Answer::Fault("hang")));
+        let is_silent = |at: Instant| {
+            let responses = answered.iter().map(|call| end(view, call));
+            match responses.filter(|response| *response <= at).max() {
+                Some(last) => hung.iter().any(|it| it.at > last && end(view, it) < at),
+                None => true,
+            }
+        };
+        let in_flight = |at: Instant| {
+            let calls = calls.iter();
+            calls
+                .filter(|call| call.at <= at && at < end(view, call))
+                .count()
+        };
+        if calls
+            .iter()
+            .any(|call| in_flight(call.at) > 8 && is_silent(call.at))
+        {
+            wrong.push(format!(
+                "more than eight calls are in flight in {region}, which is silent"
+            ));
+        }
+    }
 }
 
 /// Every call is allowed, and none is repeated that the service has refused for good.
