@@ -1,4 +1,5 @@
-// Each call leaves a holder of its connection behind. src/aws/http.rs, impl HttpConnector for Connector, fn call
+// Each call leaves a holder of its connection behind.
+// src/aws/http.rs, impl HttpConnector for Connector, fn call
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let secrets = secrets(&request);
         std::mem::forget(self.0.clone());

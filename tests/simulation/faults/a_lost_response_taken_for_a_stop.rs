@@ -1,4 +1,5 @@
-// A stop without a readable response is taken for a stopped model. src/run/model.rs, impl Model, fn handle_stop
+// A stop without a readable response is taken for a stopped model.
+// src/run/model.rs, impl Model, fn handle_stop
     pub(super) fn handle_stop(
         &mut self,
         response: Result<Option<Status>, CallError>,

@@ -1,4 +1,5 @@
-// Each region of an account assumes its role again. src/run/scopes.rs, impl<'a> Scopes<'a>, fn add
+// Each region of an account assumes its role again.
+// src/run/scopes.rs, impl<'a> Scopes<'a>, fn add
     pub(super) fn add(
         &mut self,
         key: ScopeKey,

@@ -1,4 +1,5 @@
-// Each attempt is a task, which goes on when the run is over. src/run/mod.rs, impl<'a> Run<'a>, fn make_calls
+// Each attempt is a task, which goes on when the run is over.
+// src/run/mod.rs, impl<'a> Run<'a>, fn make_calls
     async fn make_calls(&mut self) {
         let mut in_flight = FuturesUnordered::new();
         while !self.is_done() {

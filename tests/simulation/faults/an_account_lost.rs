@@ -1,4 +1,5 @@
-// Of the accounts on a page, the last is lost if there are more than three. src/run/accounts.rs, impl<'a> AccountList<'a>, fn take
+// Of the accounts on a page, the last is lost if there are more than three.
+// src/run/accounts.rs, impl<'a> AccountList<'a>, fn take
     pub(super) fn take(&mut self, page: Step, queue: &mut Queue) -> Vec<FoundAccount<'a>> {
         if page.rest == Rest::Nothing {
             self.lists -= 1;

@@ -1,4 +1,5 @@
-// An attempt is waited for until the run ends. src/aws/attempt.rs, fn attempt
+// An attempt is waited for until the run ends.
+// src/aws/attempt.rs, fn attempt
 pub(super) fn attempt<O, E>(
     operation: Operation,
     sent: impl Future<Output = Result<O, SdkError<E>>> + Send + 'static,

@@ -1,4 +1,5 @@
-// An account that the request names is used although it is excluded. src/run/accounts.rs, impl<'a> AccountList<'a>, fn select
+// An account that the request names is used although it is excluded.
+// src/run/accounts.rs, impl<'a> AccountList<'a>, fn select
     fn select(&mut self, account: Account) -> Option<FoundAccount<'a>> {
         let Account { id, state } = account;
         if !self.accounts.insert(id.clone()) {

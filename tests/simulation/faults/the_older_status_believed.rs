@@ -1,4 +1,5 @@
-// The older of an account's two states is believed. src/aws/organizations.rs, fn account
+// The older of an account's two states is believed.
+// src/aws/organizations.rs, fn account
 fn account(description: &AccountDescription) -> Option<Account> {
     let state = || description.state().map(|state| state.as_str());
     #[allow(deprecated)]

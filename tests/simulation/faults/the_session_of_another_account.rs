@@ -1,4 +1,5 @@
-// Calls are made with the session of any account. src/run/scopes.rs, impl<'a> Scopes<'a>, fn begin_next
+// Calls are made with the session of any account.
+// src/run/scopes.rs, impl<'a> Scopes<'a>, fn begin_next
     pub(super) fn begin_next(&mut self, queue: &mut Queue, now: Instant) -> Option<Opened> {
         let id = self.next_ready(queue)?;
         let PendingScope { key, targets } = self.take_pending(id)?;
