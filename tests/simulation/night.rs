@@ -268,9 +268,8 @@ pub fn arn(region: &str, account: &str, project: &str, version: &str, number: &s
         true => "aws-cn",
         false => "aws",
     };
-    format!(
-        "arn:{partition}:rekognition:{region}:{account}:project/{project}/version/{version}/{number}"
-    )
+    let resource = format!("project/{project}/version/{version}/{number}");
+    format!("arn:{partition}:rekognition:{region}:{account}:{resource}")
 }
 
 fn time(chance: &mut Chance) -> Duration {

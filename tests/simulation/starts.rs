@@ -40,7 +40,7 @@ struct Start {
 }
 
 impl History {
-    /// That of the night of a seed. Its draws are its own, so that the night is the same without them.
+    /// That of the night of a seed. Its draws are its own, so that a night is the same without it.
     pub fn new(seed: u64, models: &[Model]) -> Option<Self> {
         let chance = &mut Chance::new(!seed);
         if !chance.percent(30) {

@@ -166,8 +166,8 @@ impl Weather {
         troubles.map(|trouble| trouble.margin(night)).sum()
     }
 
-    /// How much longer this many calls take if some are throttled by chance: that looks like a quota,
-    /// and so there is a gap between all attempts, and those of a few calls that fare worse.
+    /// How much longer this many calls take if some are throttled by chance: that looks like a
+    /// quota, and so there is a gap between all attempts, and those of a few calls that fare worse.
     pub fn gaps(&self, calls: usize) -> Duration {
         let troubles = self.faults.iter();
         let by_chance = troubles.filter(|trouble| trouble.is_throttling_by_chance());

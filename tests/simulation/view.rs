@@ -179,11 +179,15 @@ impl<'a> View<'a> {
             .any(|lie| lie.resource.as_ref().is_none_or(on))
     }
 
-    /// Whether the program had used up its time, except for what it reserves for the report.
+    /// Whether the program had used up its time, except for what it reserves for the report: that
+    /// is more the more lines there may be.
     pub fn is_out_of_time(&self) -> bool {
-        let least = Duration::from_millis(1100 + 3 * self.rows.len() as u64);
-        let least = least.min(self.run.time / 3);
-        let kept = (self.run.time / 5).clamp(least, Duration::from_secs(10));
+        let entries = self.wanted.entries.iter();
+        let lookups: usize = entries
+            .map(|(text, _)| self.wanted.scopes(text).len())
+            .sum();
+        let lines = (self.rows.len() + lookups) as u64;
+        let kept = Duration::from_millis(1100 + 3 * lines).min(self.run.time / 3);
         self.took() + kept + Duration::from_millis(5) >= self.run.time
     }
 
