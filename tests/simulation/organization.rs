@@ -186,8 +186,8 @@ impl Organization {
     /// A region, which is mostly one that a wildcard matches.
     pub fn some_region(&self, chance: &mut Chance) -> &'static str {
         match chance.percent(85) {
-            true => *chance.one_of(&self.regions),
-            false => *chance.one_of(&DEFAULT_REGIONS[..WITH_MODELS]),
+            true => chance.one_of::<&str>(&self.regions),
+            false => chance.one_of::<&str>(&DEFAULT_REGIONS[..WITH_MODELS]),
         }
     }
 

@@ -60,7 +60,7 @@ impl History {
                 if times.insert(tenths) {
                     starts.push(Start {
                         model_arn: model.arn.clone(),
-                        user: *chance.one_of(&["alice", "bob", "carol"]),
+                        user: chance.one_of::<&str>(&["alice", "bob", "carol"]),
                         tenths,
                         is_failed: chance.percent(25),
                     });
