@@ -211,6 +211,8 @@ impl Weather {
             ..Self::default()
         };
         if chance.percent(30) {
+            // So that many accounts are known at once.
+            weather.page_size = 20;
             let operation = match chance.number(0..=9) {
                 0 => {
                     weather.connecting = chance.duration(1..=8);
