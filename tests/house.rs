@@ -2,40 +2,38 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use regex::Regex;
 
+type Sources = BTreeMap<String, String>;
+
 /// Every file of `src/`, by its path there, without comments and unit tests.
-fn sources() -> BTreeMap<String, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut sources = BTreeMap::new();
-    let mut folders = vec![root.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
-            sources.insert(name.to_owned(), code(&path));
-        }
-    }
+fn sources() -> Sources {
+    let mut sources = Sources::new();
+    add_sources("", &mut sources);
     sources
 }
 
-fn code(path: &PathBuf) -> String {
-    let text = fs::read_to_string(path).unwrap();
-    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-    let lines = code
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"));
-    lines.collect::<Vec<_>>().join("\n")
+fn add_sources(folder: &str, sources: &mut Sources) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for entry in fs::read_dir(root.join(folder)).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let path = format!("{folder}{name}");
+        if !path.ends_with(".rs") {
+            add_sources(&format!("{path}/"), sources);
+            continue;
+        }
+        let text = fs::read_to_string(root.join(&path)).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let lines = code.lines();
+        let lines = lines.filter(|line| !line.trim_start().starts_with("//"));
+        sources.insert(path, Vec::from_iter(lines).join("\n"));
+    }
 }
 
 /// The file that a path of modules leads to, such as `run::model`.
-fn file(sources: &BTreeMap<String, String>, modules: &[&str]) -> Option<String> {
+fn file(sources: &Sources, modules: &[&str]) -> Option<String> {
     (1..=modules.len()).rev().find_map(|length| {
         let path = modules[..length].join("/");
         let names = [format!("{path}.rs"), format!("{path}/mod.rs")];
@@ -43,59 +41,48 @@ fn file(sources: &BTreeMap<String, String>, modules: &[&str]) -> Option<String> 
     })
 }
 
-/// Which files each file uses.
-fn arrows(sources: &BTreeMap<String, String>) -> BTreeMap<String, BTreeSet<String>> {
-    let of_crate = Regex::new(r"\bcrate::((?:[a-z_]+::)*[a-z_]+)").unwrap();
-    let of_parent = Regex::new(r"\bsuper::((?:[a-z_]+::)*[a-z_]+)?").unwrap();
-    let of_module = Regex::new(r"(?m)^(?:pub(?:\([a-z]+\))? )?mod ([a-z_]+);").unwrap();
-    let mut arrows = BTreeMap::new();
-    for (name, code) in sources {
-        let folder: Vec<&str> = name.split('/').collect();
-        let folder = &folder[..folder.len() - 1];
-        let is_module_file = name.ends_with("mod.rs");
-        let mut used = BTreeSet::new();
-        for found in of_crate.captures_iter(code) {
-            let modules: Vec<&str> = found[1].split("::").collect();
-            used.extend(file(sources, &modules));
-        }
-        for found in of_parent.captures_iter(code) {
-            let rest = found.get(1).map_or("", |rest| rest.as_str());
-            let parent = if is_module_file {
-                &folder[..folder.len() - 1]
-            } else {
-                folder
-            };
-            let rest = rest.split("::").filter(|module| !module.is_empty());
-            let modules: Vec<&str> = parent.iter().copied().chain(rest).collect();
-            used.extend(file(sources, &modules));
-        }
-        if is_module_file {
-            for found in of_module.captures_iter(code) {
-                let modules: Vec<&str> = folder.iter().copied().chain([&found[1]]).collect();
-                used.extend(file(sources, &modules));
-            }
-        }
-        used.remove(name);
-        arrows.insert(name.clone(), used);
+/// Which files a file uses, by the paths in its code and the modules that it declares.
+fn used(sources: &Sources, name: &str) -> BTreeSet<String> {
+    let mention =
+        r"(?m)\b(crate|super)::((?:[a-z_]+::)*[a-z_]+)?|^(?:pub(?:\(\w+\))? )?(mod) (\w+);";
+    let mention = Regex::new(mention).unwrap();
+    let mut folder = Vec::from_iter(name.split('/'));
+    folder.pop();
+    let mut used = BTreeSet::new();
+    for found in mention.captures_iter(&sources[name]) {
+        let group = |number| found.get(number).map_or("", |it| it.as_str());
+        let (from, path) = match (group(1), group(3)) {
+            ("crate", _) => (&[][..], group(2)),
+            (_, "mod") => (&folder[..], group(4)),
+            // The module of a folder's `mod.rs` is the folder.
+            _ if name.ends_with("mod.rs") => (&folder[..folder.len() - 1], group(2)),
+            _ => (&folder[..], group(2)),
+        };
+        let modules = path.split("::").filter(|module| !module.is_empty());
+        let modules = Vec::from_iter(from.iter().copied().chain(modules));
+        used.extend(file(sources, &modules));
     }
-    arrows
+    used.remove(name);
+    used
 }
 
 #[test]
 fn arrows_between_files_go_one_way() {
     let sources = sources();
-    let mut arrows = arrows(&sources);
-    assert!(
-        arrows["run/mod.rs"].contains("calls/queue.rs"),
-        "{arrows:?}"
-    );
-    assert!(
-        arrows["run/scope.rs"].contains("run/model.rs"),
-        "{arrows:?}"
-    );
+    let arrows = sources
+        .keys()
+        .map(|name| (name.clone(), used(&sources, name)));
+    let mut arrows = BTreeMap::from_iter(arrows);
+    for (from, to) in [
+        ("run/mod.rs", "calls/queue.rs"),
+        ("run/mod.rs", "run/scopes.rs"),
+        ("run/scope.rs", "run/model.rs"),
+    ] {
+        assert!(arrows[from].contains(to), "{arrows:#?}");
+    }
     // What uses nothing that is left is no part of a circle.
     loop {
-        let left: BTreeSet<String> = arrows.keys().cloned().collect();
+        let left = BTreeSet::from_iter(arrows.keys().cloned());
         arrows.retain(|_, used| used.iter().any(|file| left.contains(file)));
         if arrows.len() == left.len() {
             break;
@@ -128,6 +115,6 @@ fn there_is_one_loop() {
     let loops = sources()
         .into_iter()
         .filter(|(_, code)| code.contains("select!"));
-    let files: Vec<String> = loops.map(|(name, _)| name).collect();
+    let files = Vec::from_iter(loops.map(|(name, _)| name));
     assert_eq!(files, ["run/mod.rs"]);
 }

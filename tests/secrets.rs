@@ -5,39 +5,21 @@ mod support;
 
 use std::time::Duration;
 
-use rekognition_emulator::{Emulator, Fault, Operation};
+use rekognition_emulator::{Fault, Operation};
 use serde_json::{Value, json};
 use support::runtime_api::Function;
 use support::{ACCESS_KEY, PLENTY, SECRET_KEY, SESSION_TOKEN, arns, pattern, running_emulator};
 
+const STOPS: Operation = Operation::StopProjectVersion;
 /// Part of an event that must not be logged, because an event can contain anything.
 const OF_THE_EVENT: &str = "something that only the event says";
-
-/// Words that accompany secrets: the headers of a signed request, and the parts of a signature.
-const WORDS: [&str; 6] = [
-    "authorization",
-    "signature",
-    "x-amz-security-token",
-    "aws4-hmac-sha256",
-    "credential=",
-    "canonical",
+/// Every knob for the log turned up.
+const LOUD: [(&str, &str); 4] = [
+    ("FIND_STARTS", "true"),
+    ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
+    ("RUST_LOG", "trace"),
+    ("RUST_BACKTRACE", "full"),
 ];
-
-/// The function with every knob for its log turned up.
-async fn function(emulator: &Emulator, format: &str) -> Function {
-    let url = emulator.url();
-    Function::start(&[
-        ("AWS_ENDPOINT_URL_REKOGNITION", &url),
-        ("AWS_ENDPOINT_URL_CLOUDTRAIL", &url),
-        ("FIND_STARTS", "true"),
-        ("CONFIRM_STOPPED", "false"),
-        ("AWS_LAMBDA_LOG_FORMAT", format),
-        ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
-        ("RUST_LOG", "trace"),
-        ("RUST_BACKTRACE", "full"),
-    ])
-    .await
-}
 
 /// Everything that a function wrote, after asserting that it contains no secrets.
 async fn written(function: Function) -> String {
@@ -56,21 +38,18 @@ async fn written(function: Function) -> String {
 
 #[tokio::test]
 async fn at_the_level_trace_nothing_secret_is_written() {
-    const STOPS: Operation = Operation::StopProjectVersion;
     for format in ["JSON", "Text"] {
         let arns = arns(3);
         let emulator = running_emulator(&arns).await;
-        let mut function = function(&emulator, format).await;
+        let variables = [&LOUD[..], &[("AWS_LAMBDA_LOG_FORMAT", format)]].concat();
+        let mut function = Function::against(&emulator.url(), &variables).await;
         let event = |entries: Value| {
             let detail = json!({ "model_arns": entries });
-            let event =
-                json!({"detail-type": OF_THE_EVENT, "source": "com.example", "detail": detail});
-            event.to_string()
+            json!({"detail-type": OF_THE_EVENT, "source": "shop", "detail": detail}).to_string()
         };
 
         // A run that succeeds at once, one that retries after every kind of failure, and one with
         // all kinds of status checks.
-        assert!(function.invoke(event(json!([arns[0]])), PLENTY).await.is_ok);
         let faults = [
             Fault::reset(),
             Fault::error("ThrottlingException"),
@@ -83,43 +62,46 @@ async fn at_the_level_trace_nothing_secret_is_written() {
             let fault = fault.operation(STOPS).resource(&arns[1]);
             emulator.add_fault(fault.attempts(attempt..=attempt));
         }
-        assert!(function.invoke(event(json!([arns[1]])), PLENTY).await.is_ok);
-        let all = event(json!([pattern("shelf", "*")]));
-        assert!(function.invoke(all, PLENTY).await.is_ok);
+        for entry in [&*arns[0], &arns[1], &pattern("shelf", "*")] {
+            let answer = function.invoke(event(json!([entry])), PLENTY).await;
+            assert!(answer.is_ok, "{answer:?}");
+        }
 
         // Runs that fail: refused, hanging up to the deadline, and invalid requests.
         emulator.deny("rekognition:StopProjectVersion", Some(&arns[0]));
-        assert!(!function.invoke(event(json!([arns[0]])), PLENTY).await.is_ok);
-        emulator.add_fault(Fault::hang());
+        emulator.add_fault(Fault::hang().resource(&arns[1]));
         // Nothing is begun in the last second.
-        let seconds = Duration::from_secs(2);
-        assert!(
-            !function
-                .invoke(event(json!([arns[1]])), seconds)
-                .await
-                .is_ok
-        );
-        for no_request in [
+        let limit = Duration::from_secs(2);
+        for event in [
+            event(json!([arns[0]])),
+            event(json!([arns[1]])),
             event(json!(OF_THE_EVENT)),
             json!({"model_arns": OF_THE_EVENT}).to_string(),
             format!("{{\"model_arns\": [{OF_THE_EVENT}"),
             format!("\"{OF_THE_EVENT}\""),
         ] {
-            assert!(!function.invoke(no_request, PLENTY).await.is_ok);
+            let answer = function.invoke(event, limit).await;
+            assert!(!answer.is_ok, "{answer:?}");
         }
 
         // All of them were signed with the key whose secret must not appear.
         let calls = emulator.calls();
         assert!(calls.len() > 15, "{calls:?}");
         assert_ne!(emulator.count(Operation::LookupEvents), 0);
-        assert!(
-            calls.iter().all(|call| call.access_key == ACCESS_KEY),
-            "{calls:?}"
-        );
+        assert!(calls.iter().all(|call| call.access_key == ACCESS_KEY));
         let written = written(function).await;
         assert!(written.contains("DEBUG"), "{written}");
+        // Words that accompany secrets: the headers of a signed request, and the parts of a
+        // signature.
         let written = written.to_lowercase();
-        for word in WORDS {
+        for word in [
+            "authorization",
+            "signature",
+            "x-amz-security-token",
+            "aws4-hmac-sha256",
+            "credential=",
+            "canonical",
+        ] {
             assert!(!written.contains(word), "{word}: {written}");
         }
     }
@@ -129,25 +111,22 @@ async fn at_the_level_trace_nothing_secret_is_written() {
 #[tokio::test]
 async fn an_error_that_repeats_the_requests_headers_is_written_without_their_secrets() {
     let arns = arns(1);
-    for format in ["JSON", "Text"] {
-        let emulator = running_emulator(&arns).await;
-        let message = format!(
-            "The request signature we calculated does not match the signature you provided. The Canonical String for \
-             this request should have been\n'POST\n/\n\nx-amz-date:20260102T200000Z\nx-amz-security-token:{SESSION_TOKEN}\n'"
-        );
-        let body = json!({"__type": "InvalidSignatureException", "message": message}).to_string();
-        emulator.add_fault(Fault::http_status(400, &body));
-        let mut function = function(&emulator, format).await;
-        let event = json!({ "model_arns": arns }).to_string();
-        let answer = function.invoke(event, PLENTY).await;
-        let said = answer.body["errorMessage"].as_str().unwrap();
-        assert!(
-            said.contains("InvalidSignatureException: The request signature"),
-            "{said}"
-        );
-        assert!(said.contains("x-amz-security-token:***"), "{said}");
-        assert!(!said.contains(SESSION_TOKEN), "{said}");
-        let written = written(function).await;
-        assert!(written.contains("InvalidSignatureException"), "{written}");
-    }
+    let emulator = running_emulator(&arns).await;
+    let message = format!(
+        "The request signature we calculated does not match the signature you provided. The \
+         Canonical String for this request should have been\n'POST\n/\n\n\
+         x-amz-date:20260102T200000Z\nx-amz-security-token:{SESSION_TOKEN}\n'"
+    );
+    let body = json!({"__type": "InvalidSignatureException", "message": message}).to_string();
+    emulator.add_fault(Fault::http_status(400, &body));
+    let mut function = Function::against(&emulator.url(), &LOUD).await;
+    let event = json!({ "model_arns": arns }).to_string();
+    let answer = function.invoke(event, PLENTY).await;
+    let said = answer.error("NotAllStopped");
+    let beginning = "InvalidSignatureException: The request signature";
+    assert!(said.contains(beginning), "{said}");
+    assert!(said.contains("x-amz-security-token:***"), "{said}");
+    assert!(!said.contains(SESSION_TOKEN), "{said}");
+    let written = written(function).await;
+    assert!(written.contains("InvalidSignatureException"), "{written}");
 }

@@ -59,3 +59,98 @@ fn name_in(arn: &str) -> Option<&str> {
         _ => (resource == "root").then_some(resource),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use aws_sdk_cloudtrail::primitives::DateTime;
+    use serde_json::json;
+
+    const MODEL: &str = "arn:aws:rekognition:us-east-1:123456789012:project/shelf/version/v1/17";
+
+    /// The start that an event with this user name and record tells of.
+    fn start_of(username: Option<&str>, record: &str) -> Option<Start> {
+        let event = Event::builder()
+            .set_username(username.map(str::to_owned))
+            .event_time(DateTime::from_secs(1_800_000_000))
+            .cloud_trail_event(record);
+        start(&event.build())
+    }
+
+    #[test]
+    fn a_starter_is_a_persons_name_or_else_that_of_a_role_or_a_service() {
+        let user = Some("user-name");
+        let sts = "arn:aws:sts::123456789012:assumed-role";
+        for (username, identity, starter) in [
+            (
+                user,
+                json!({"arn": "arn:aws:iam::123456789012:user/alice"}),
+                Some("alice"),
+            ),
+            (
+                user,
+                json!({"arn": "arn:aws:iam::123456789012:user/ops/night/alice"}),
+                Some("alice"),
+            ),
+            (
+                user,
+                json!({"arn": format!("{sts}/deploy/build-17")}),
+                Some("deploy/build-17"),
+            ),
+            (
+                user,
+                json!({"arn": format!("{sts}/AWSReservedSSO_Developers_01ab/bob@example.com")}),
+                Some("bob@example.com"),
+            ),
+            (
+                user,
+                json!({"arn": "arn:aws:iam::123456789012:root"}),
+                Some("root"),
+            ),
+            // Without an ARN, or with one of another form, the user name has to do.
+            (
+                user,
+                json!({"arn": "arn:aws:sts::123456789012:federated-user/carol"}),
+                user,
+            ),
+            (
+                user,
+                json!({"invokedBy": "codepipeline.amazonaws.com"}),
+                user,
+            ),
+            (
+                None,
+                json!({"invokedBy": "codepipeline.amazonaws.com"}),
+                Some("codepipeline.amazonaws.com"),
+            ),
+            (None, json!(null), None),
+        ] {
+            let record = json!({
+                "userIdentity": identity, "requestParameters": {"projectVersionArn": MODEL},
+            });
+            let start = start_of(username, &record.to_string()).unwrap();
+            assert_eq!(start.by.as_deref(), starter, "{record}");
+            assert_eq!(start.model_arn.as_str(), MODEL);
+            assert_eq!(start.at.unwrap().unix_timestamp(), 1_800_000_000);
+        }
+    }
+
+    #[test]
+    fn an_event_that_failed_or_cannot_be_read_tells_of_no_start() {
+        for record in [
+            json!({"requestParameters": {"projectVersionArn": MODEL}, "errorCode": "AccessDenied"}),
+            json!({"requestParameters": {"projectVersionArn": "arn:aws:rekognition"}}),
+            json!({"requestParameters": null}),
+            json!(null),
+        ] {
+            assert_eq!(
+                start_of(Some("alice"), &record.to_string()),
+                None,
+                "{record}"
+            );
+        }
+        assert_eq!(start_of(Some("alice"), "{\"userIdentity\": {"), None);
+        assert_eq!(start(&Event::builder().build()), None);
+    }
+}

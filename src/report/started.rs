@@ -67,3 +67,62 @@ impl fmt::Display for Started {
         f.write_str(&Vec::from_iter(parts).join(", "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_has_no_field_and_no_word() {
+        let model_arn = "arn:aws:rekognition:us-east-1:123456789012:project/shelf/version/v1/17";
+        let now = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
+        let at = Some(now - time::Duration::seconds(613 * 360 + 100));
+        let two = Some(InferenceUnits { min: 2, max: None });
+        let at_text = "\"started_at\":\"2027-01-12T18:40:20Z\"";
+        for (at, by, units, price, json, text) in [
+            (
+                at,
+                Some("alice"),
+                two,
+                Some(4.0),
+                format!(
+                    "{{{at_text},\"started_by\":\"alice\",\"hours_running\":61.3,\"cost_so_far\":490.4}}"
+                ),
+                "running for 61.3 hours, started by alice, about 490.40 so far",
+            ),
+            (
+                at,
+                None,
+                two,
+                None,
+                format!("{{{at_text},\"hours_running\":61.3}}"),
+                "running for 61.3 hours",
+            ),
+            (
+                at,
+                None,
+                None,
+                Some(4.0),
+                format!("{{{at_text},\"hours_running\":61.3}}"),
+                "running for 61.3 hours",
+            ),
+            (
+                None,
+                Some("alice"),
+                two,
+                Some(4.0),
+                "{\"started_by\":\"alice\"}".to_owned(),
+                "started by alice",
+            ),
+        ] {
+            let start = Start {
+                model_arn: model_arn.parse().unwrap(),
+                at,
+                by: by.map(str::to_owned),
+            };
+            let started = Started::new(&start, now, units, price);
+            assert_eq!(serde_json::to_string(&started).unwrap(), json);
+            assert_eq!(started.to_string(), text);
+        }
+    }
+}

@@ -89,3 +89,89 @@ impl Starts {
         self.last.get(self.sought.get(model_arn)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arn(version: &str) -> ModelArn {
+        let text =
+            format!("arn:aws:rekognition:us-east-1:123456789012:project/shelf/version/{version}/1");
+        text.parse().unwrap()
+    }
+
+    fn start(version: &str, by: &str) -> Start {
+        Start {
+            model_arn: arn(version),
+            at: None,
+            by: Some(by.to_owned()),
+        }
+    }
+
+    /// Who started a model, as far as that has been looked for.
+    fn starter<'a>(starts: &'a Starts, version: &str) -> Option<&'a str> {
+        starts.of(&arn(version))?.by.as_deref()
+    }
+
+    #[test]
+    fn pages_are_read_until_each_model_is_explained_and_four_at_most() {
+        for (pages, is_last, calls) in [
+            (vec!["v1 v2"], false, 1),
+            (vec!["v1", "v9", "v2"], false, 3),
+            (vec!["v1", "v9", "v9", "v2"], false, 4),
+            (vec!["v1", "v9", "v9", "v9", "v2"], false, 4),
+            (vec!["v1"], true, 1),
+        ] {
+            let mut starts = Starts::new(true);
+            starts.seek(&arn("v1"));
+            starts.seek(&arn("v2"));
+            let mut made = 0;
+            for page in &pages {
+                let Some(Request::LookupEvents { token }) = starts.call() else {
+                    break;
+                };
+                assert_eq!(token.is_some(), made > 0);
+                assert!(starts.call().is_none(), "two pages at once");
+                let page = page.split(' ').map(|version| start(version, "alice"));
+                starts.take(page.collect(), (!is_last).then(|| "next".to_owned()));
+                made += 1;
+            }
+            assert_eq!(made, calls, "{pages:?}");
+            assert!(
+                !starts.are_missing() && starts.call().is_none(),
+                "{pages:?}"
+            );
+            assert_eq!(starter(&starts, "v1"), Some("alice"));
+            let is_found = pages.iter().take(4).any(|page| page.contains("v2"));
+            assert_eq!(starter(&starts, "v2").is_some(), is_found, "{pages:?}");
+            assert_eq!(starter(&starts, "v9"), None);
+        }
+    }
+
+    #[test]
+    fn the_newest_start_counts_and_a_later_model_is_explained_by_what_was_read_before() {
+        let mut starts = Starts::new(true);
+        starts.seek(&arn("v1"));
+        assert!(starts.call().is_some());
+        let page = [
+            start("v1", "alice"),
+            start("v2", "bob"),
+            start("v1", "carol"),
+        ];
+        starts.take(page.to_vec(), Some("next".to_owned()));
+        starts.seek(&arn("v2"));
+        assert!(starts.call().is_none());
+        assert_eq!(starter(&starts, "v1"), Some("alice"));
+        assert_eq!(starter(&starts, "v2"), Some("bob"));
+    }
+
+    #[test]
+    fn nothing_is_read_after_it_was_given_up_or_unless_it_is_set() {
+        let mut given_up = Starts::new(true);
+        given_up.give_up();
+        for mut starts in [given_up, Starts::new(false)] {
+            starts.seek(&arn("v1"));
+            assert!(!starts.are_missing() && starts.call().is_none());
+        }
+    }
+}

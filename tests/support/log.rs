@@ -25,15 +25,11 @@ impl Log {
         let second = Dispatch::new(registry());
         let output = Output::default();
         let writer = output.clone();
-        let subscriber = log::subscriber(
-            |name| {
-                Ok(match name {
-                    "AWS_LAMBDA_LOG_FORMAT" => format.to_owned(),
-                    _ => level.to_owned(),
-                })
-            },
-            move || writer.clone(),
-        );
+        let variable = |name: &str| match name {
+            "AWS_LAMBDA_LOG_FORMAT" => Ok(format.to_owned()),
+            _ => Ok(level.to_owned()),
+        };
+        let subscriber = log::subscriber(variable, move || writer.clone());
         Self {
             output,
             _guard: tracing::subscriber::set_default(subscriber),
@@ -45,25 +41,11 @@ impl Log {
         self.output.text()
     }
 
-    /// The lines of a JSON log, each of which must be a flat object.
-    pub fn lines(&self) -> Vec<Value> {
-        self.output.lines()
-    }
-
-    /// The lines of this level, such as `WARN`.
-    pub fn of_level(&self, level: &str) -> Vec<Value> {
-        self.lines()
-            .into_iter()
-            .filter(|line| line["level"] == level)
-            .collect()
-    }
-
-    /// The lines with this message.
-    pub fn of_message(&self, message: &str) -> Vec<Value> {
-        self.lines()
-            .into_iter()
-            .filter(|line| line["message"] == message)
-            .collect()
+    /// The lines of a JSON log with this field, such as the message `run`.
+    pub fn lines_with(&self, field: &str, value: &str) -> Vec<Value> {
+        let mut lines = self.output.lines();
+        lines.retain(|line| line[field] == value);
+        lines
     }
 }
 
@@ -79,9 +61,8 @@ impl Output {
     /// The lines, each of which must be JSON.
     pub fn lines(&self) -> Vec<Value> {
         let text = self.text();
-        text.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        let lines = text.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().unwrap()
     }
 }
 

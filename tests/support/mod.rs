@@ -14,17 +14,16 @@ use std::env::VarError;
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::HttpClient;
-use lambda_runtime::{Context, LambdaEvent};
 use rekognition_emulator::{Emulator, Model};
 use rekognition_stopper::aws::Aws;
 use rekognition_stopper::handler::{Error, Response};
-use rekognition_stopper::report::{ModelReport, Outcome, Report};
+use rekognition_stopper::report::{ModelReport, Outcome, Report, Summary};
 use rekognition_stopper::request::Payload;
 use rekognition_stopper::settings::Settings;
 use rekognition_stopper::{Handler, Invocation};
@@ -37,11 +36,8 @@ pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
 pub const SECRET_KEY: &str = "wJalrXUtnFEMI-secret-key-of-a-test";
 pub const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2Vj/session+token/of+a+test==";
 
-/// The request ID of every invocation, except those by a runtime.
-pub const REQUEST_ID: &str = "request-1";
-
-/// The function, in the same account as all models.
-pub const FUNCTION_ARN: &str = "arn:aws:lambda:us-east-1:123456789012:function:nightly";
+/// The account of the function, and of every model that is in no other.
+pub const OWN: &str = "123456789012";
 
 /// More time than any test takes.
 pub const PLENTY: Duration = Duration::from_secs(60);
@@ -52,34 +48,18 @@ pub fn arn(project: &str, version: &str) -> String {
 }
 
 pub fn arn_in(region: &str, project: &str, version: &str) -> String {
-    format!(
-        "arn:aws:rekognition:{region}:123456789012:project/{project}/version/{version}/1700000000000"
-    )
+    format!("arn:aws:rekognition:{region}:{OWN}:project/{project}/version/{version}/1700000000000")
+}
+
+/// The ARNs of this many models, with names that sort like their numbers.
+pub fn arns(count: usize) -> Vec<String> {
+    let names = (0..count).map(|number| format!("v{number:04}"));
+    names.map(|name| arn("shelf", &name)).collect()
 }
 
 /// A pattern for versions of a project, or of several.
 pub fn pattern(project: &str, version: &str) -> String {
-    format!("arn:aws:rekognition:us-east-1:123456789012:project/{project}/version/{version}/*")
-}
-
-/// A model that is running.
-pub fn running(arn: &str) -> Model {
-    Model::new(arn).unwrap().status("RUNNING")
-}
-
-/// An emulator of these models, all of them running.
-pub async fn running_emulator(arns: &[String]) -> Emulator {
-    emulator(arns.iter().map(|arn| running(arn))).await
-}
-
-/// An emulator of these models.
-pub async fn emulator(models: impl IntoIterator<Item = Model>) -> Emulator {
-    Emulator::builder().models(models).start().await.unwrap()
-}
-
-/// An emulator of these models without a server, for [`handler_in_process`].
-pub fn emulator_in_process(models: impl IntoIterator<Item = Model>) -> Emulator {
-    Emulator::builder().models(models).in_process()
+    format!("arn:aws:rekognition:us-east-1:{OWN}:project/{project}/version/{version}/*")
 }
 
 /// A model with this status.
@@ -87,11 +67,24 @@ pub fn model(arn: &str, status: &str) -> Model {
     Model::new(arn).unwrap().status(status)
 }
 
-/// The ARNs of this many models, with names that sort like their numbers.
-pub fn arns(count: usize) -> Vec<String> {
-    (0..count)
-        .map(|number| arn("shelf", &format!("v{number:04}")))
-        .collect()
+/// A model that is running.
+pub fn running(arn: &str) -> Model {
+    model(arn, "RUNNING")
+}
+
+/// An emulator of these models.
+pub async fn emulator(models: impl IntoIterator<Item = Model>) -> Emulator {
+    Emulator::builder().models(models).start().await.unwrap()
+}
+
+/// An emulator of models that are all running.
+pub async fn running_emulator(arns: &[String]) -> Emulator {
+    emulator(arns.iter().map(|arn| running(arn))).await
+}
+
+/// An emulator of these models without a server, for [`handler_in_process`].
+pub fn emulator_in_process(models: impl IntoIterator<Item = Model>) -> Emulator {
+    Emulator::builder().models(models).in_process()
 }
 
 /// The function's own credentials.
@@ -109,6 +102,12 @@ pub fn sdk_config(endpoint_url: &str) -> SdkConfig {
         .build()
 }
 
+/// The SDK's configuration for a service that this HTTP client stands in for.
+pub fn in_process(http_client: impl HttpClient + 'static) -> SdkConfig {
+    let config = sdk_config("http://in-process.invalid").into_builder();
+    config.http_client(http_client).build()
+}
+
 /// The handler as the function creates it, against an emulator and with these environment
 /// variables.
 pub fn handler(emulator: &Emulator, variables: &[(&str, &str)]) -> Handler {
@@ -121,65 +120,30 @@ pub fn handler_in_process(emulator: &Emulator, variables: &[(&str, &str)]) -> Ha
     handler_with(emulator, variables, in_process(Wire::new(emulator)))
 }
 
-/// The SDK's configuration for a service that this HTTP client stands in for.
-pub fn in_process(http_client: impl HttpClient + 'static) -> SdkConfig {
-    sdk_config("http://in-process.invalid")
-        .into_builder()
-        .http_client(http_client)
-        .build()
-}
-
 /// The handler with this configuration of the SDK.
 pub fn handler_with(emulator: &Emulator, variables: &[(&str, &str)], config: SdkConfig) -> Handler {
     record(emulator);
-    let settings = Settings::read(|name| {
-        let found = variables.iter().find(|(key, _)| *key == name);
-        found
-            .map(|(_, value)| (*value).to_owned())
-            .ok_or(VarError::NotPresent)
-    });
-    Handler::new(settings, Aws::new(config), |_| ())
+    Handler::new(settings(variables), Aws::new(config), |_| ())
+}
+
+/// The settings of these environment variables.
+pub fn settings(variables: &[(&str, &str)]) -> Result<Settings, Error> {
+    Settings::read(|name| {
+        let variable = variables.iter().find(|(key, _)| *key == name);
+        let value = variable.map(|(_, value)| (*value).to_owned());
+        value.ok_or(VarError::NotPresent)
+    })
 }
 
 /// Writes the function's calls to a new file in the directory `REKOGNITION_CALLS`, if that is set:
 /// the function's permissions have to allow whatever the tests call.
 pub fn record(emulator: &Emulator) {
     static FILES: AtomicUsize = AtomicUsize::new(0);
-    let Some(directory) = std::env::var_os("REKOGNITION_CALLS") else {
-        return;
-    };
-    std::fs::create_dir_all(&directory).unwrap();
-    let number = FILES.fetch_add(1, Ordering::Relaxed);
-    let name = format!("{}-{number}.jsonl", std::process::id());
-    emulator.record_to(File::create(Path::new(&directory).join(name)).unwrap());
-}
-
-/// One invocation by the Lambda runtime, which gives the deadline in milliseconds since 1970.
-pub async fn invoke(
-    handler: &Handler,
-    event: Value,
-    time_limit: Duration,
-) -> Result<Report, Error> {
-    let mut context = Context::default();
-    context.request_id = REQUEST_ID.to_owned();
-    let deadline = SystemTime::now() + time_limit;
-    let deadline = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    context.deadline = u64::try_from(deadline.as_millis()).unwrap();
-    context.invoked_function_arn = FUNCTION_ARN.to_owned();
-    let event = LambdaEvent::new(payload(&event), context);
-    match handler.handle(event).await? {
-        Response::Report(report) => Ok(report),
-        Response::Plan(plan) => panic!("{plan:?}"),
-    }
-}
-
-/// An invocation as the handler sees it, with this much time from now on by the runtime's clock.
-pub fn invocation(time: Duration) -> Invocation {
-    Invocation {
-        request_id: REQUEST_ID.to_owned(),
-        function_name: "nightly".to_owned(),
-        function_arn: FUNCTION_ARN.to_owned(),
-        deadline: Instant::now() + time,
+    if let Some(directory) = std::env::var_os("REKOGNITION_CALLS") {
+        std::fs::create_dir_all(&directory).unwrap();
+        let number = FILES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{number}.jsonl", std::process::id());
+        emulator.record_to(File::create(Path::new(&directory).join(name)).unwrap());
     }
 }
 
@@ -188,10 +152,34 @@ pub fn payload(event: &Value) -> Payload {
     Payload(Ok(to_raw_value(event).unwrap()))
 }
 
+/// An invocation with this much time from now on by the runtime's clock.
+pub fn invocation(time: Duration) -> Invocation {
+    Invocation {
+        request_id: "request-1".to_owned(),
+        function_name: "nightly".to_owned(),
+        function_arn: format!("arn:aws:lambda:us-east-1:{OWN}:function:nightly"),
+        deadline: Instant::now() + time,
+    }
+}
+
+/// One invocation, for a report.
+pub async fn invoke(handler: &Handler, event: Value, time: Duration) -> Result<Report, Error> {
+    match handler.invoke(payload(&event), invocation(time)).await? {
+        Response::Report(report) => Ok(report),
+        Response::Plan(plan) => panic!("{plan:?}"),
+    }
+}
+
 /// One invocation for these entries, with default settings and plenty of time.
 pub async fn stop(emulator: &Emulator, entries: &[&str]) -> Result<Report, Error> {
     let handler = handler(emulator, &[]);
     invoke(&handler, json!({ "model_arns": entries }), PLENTY).await
+}
+
+/// The report of an invocation in the emulator's own task, with these variables and plenty of time.
+pub async fn run(emulator: &Emulator, variables: &[(&str, &str)], event: Value) -> Report {
+    let handler = handler_in_process(emulator, variables);
+    report(invoke(&handler, event, PLENTY).await)
 }
 
 /// The report of a run, successful or not.
@@ -200,6 +188,11 @@ pub fn report(result: Result<Report, Error>) -> Report {
         Ok(report) | Err(Error::NotAllStopped(report)) => report,
         Err(error) => panic!("{error:?}"),
     }
+}
+
+/// The ARNs and entries of a report, in order.
+pub fn reported(report: &Report) -> Vec<&str> {
+    report.models.iter().map(|it| &*it.model_arn).collect()
 }
 
 /// The outcome's name, and the failure's code if it failed.
@@ -238,13 +231,8 @@ pub fn lookups(report: &Report) -> Vec<(&str, &str)> {
 
 /// A summary that has these counts, and 0 for all others.
 pub fn summary(counts: Value) -> Value {
-    let mut summary = json!({
-        "accounts": 0, "models": 0, "stopped": 0, "stopping": 0, "already_stopped": 0, "kept": 0,
-        "would_stop": 0, "failed": 0, "failed_lookups": 0, "inference_units_stopped": 0,
-    });
-    let Value::Object(counts) = counts else {
-        panic!("{counts}");
-    };
+    let mut summary = serde_json::to_value(Summary::default()).unwrap();
+    let counts = counts.as_object().unwrap().clone();
     summary.as_object_mut().unwrap().extend(counts);
     summary
 }

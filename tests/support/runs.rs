@@ -103,7 +103,7 @@ impl Run {
 }
 
 /// A pattern as a regular expression: `*` is any run of characters, `?` any single one.
-fn wildcards(pattern: &str) -> Regex {
+pub fn wildcards(pattern: &str) -> Regex {
     let pattern = regex::escape(pattern);
     let pattern = pattern.replace(r"\*", ".*").replace(r"\?", ".");
     Regex::new(&format!("^{pattern}$")).unwrap()

@@ -2,24 +2,21 @@
 
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
-
-/// The maximum size of the event and of the response of a synchronous invocation, in bytes.
-pub const LARGEST_ANSWER: usize = 6 * 1024 * 1024;
 
 /// The function's answer to one invocation.
 #[derive(Debug)]
@@ -32,13 +29,22 @@ pub struct Answer {
     pub size: usize,
 }
 
+impl Answer {
+    /// The message of an error, which must have this type.
+    pub fn error(&self, kind: &str) -> &str {
+        assert!(!self.is_ok, "{self:?}");
+        assert_eq!(self.body["errorType"], kind, "{self:?}");
+        self.body["errorMessage"].as_str().unwrap()
+    }
+}
+
 /// How an invocation ended.
 #[derive(Debug)]
 pub enum End {
     Answer(Answer),
     /// The process ended without an answer, as one does that has used up its memory.
     Killed(ExitStatus),
-    /// There was no answer within the time limit.
+    /// There was no answer in time.
     TimedOut,
 }
 
@@ -54,9 +60,9 @@ struct Invocation {
 }
 
 struct Shared {
-    invocations: Mutex<mpsc::UnboundedReceiver<Invocation>>,
-    answers: mpsc::UnboundedSender<Answer>,
-    request_ids: AtomicU64,
+    invocations: Mutex<UnboundedReceiver<Invocation>>,
+    answers: UnboundedSender<Answer>,
+    /// How often the function has asked for an invocation.
     asked: watch::Sender<u64>,
 }
 
@@ -65,45 +71,44 @@ pub struct Function {
     process: Child,
     stdout: JoinHandle<String>,
     stderr: JoinHandle<String>,
-    invocations: mpsc::UnboundedSender<Invocation>,
-    answers: mpsc::UnboundedReceiver<Answer>,
+    invocations: UnboundedSender<Invocation>,
+    answers: UnboundedReceiver<Answer>,
     invoked: u64,
     asked: watch::Receiver<u64>,
-    server: JoinHandle<()>,
 }
 
 impl Function {
-    /// Starts the built function with these environment variables in addition to those that Lambda
-    /// sets.
-    pub async fn start(environment: &[(&str, &str)]) -> Self {
+    /// Starts the built function against services at this address, with a log in JSON and without
+    /// waiting for confirmation, unless these environment variables say otherwise.
+    pub async fn against(endpoint_url: &str, environment: &[(&str, &str)]) -> Self {
+        let defaults = [
+            ("AWS_ENDPOINT_URL", endpoint_url),
+            ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
+            ("CONFIRM_STOPPED", "false"),
+        ];
         let function = Command::new(env!("CARGO_BIN_EXE_rekognition-stopper"));
-        Self::start_program(function, environment).await
+        Self::start_program(function, &[&defaults, environment].concat()).await
     }
 
-    /// Starts another program in place of the function.
+    /// Starts a program as Lambda starts the function, with these environment variables in addition
+    /// to those that Lambda sets.
     pub async fn start_program(mut program: Command, environment: &[(&str, &str)]) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (invocations, taken) = mpsc::unbounded_channel();
-        let (answered, answers) = mpsc::unbounded_channel();
+        let (invocations, taken) = unbounded_channel();
+        let (answered, answers) = unbounded_channel();
         let (asking, asked) = watch::channel(0);
         let shared = Arc::new(Shared {
             invocations: Mutex::new(taken),
             answers: answered,
-            request_ids: AtomicU64::new(1),
             asked: asking,
         });
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
-            .route(
-                "/2018-06-01/runtime/invocation/{id}/response",
-                post(response),
-            )
-            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
-            // The size of an answer is checked where it is read.
+            .route("/2018-06-01/runtime/invocation/{id}/{kind}", post(answer))
             .layer(DefaultBodyLimit::disable())
             .with_state(shared);
-        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
 
         let mut process = program
             .env_clear()
@@ -122,40 +127,28 @@ impl Function {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let stdout = tokio::spawn(whole(process.stdout.take().unwrap()));
-        let stderr = tokio::spawn(whole(process.stderr.take().unwrap()));
         Self {
+            stdout: tokio::spawn(whole(process.stdout.take().unwrap())),
+            stderr: tokio::spawn(whole(process.stderr.take().unwrap())),
             process,
-            stdout,
-            stderr,
             invocations,
             answers,
             invoked: 0,
             asked,
-            server,
         }
     }
 
     /// Invokes the function with an event and a time limit, and waits for its answer.
     pub async fn invoke(&mut self, event: impl Into<Vec<u8>>, time_limit: Duration) -> Answer {
-        match self.invoke_to_the_end(event, time_limit).await {
+        match self.invoke_beyond(event, time_limit, Duration::ZERO).await {
             End::Answer(answer) => answer,
             End::Killed(status) => panic!("it ended without an answer: {status:?}"),
             End::TimedOut => panic!("no answer in {time_limit:?}"),
         }
     }
 
-    /// The same, where it may end without an answer. As on Lambda, there is none after the time
-    /// limit.
-    pub async fn invoke_to_the_end(
-        &mut self,
-        event: impl Into<Vec<u8>>,
-        time_limit: Duration,
-    ) -> End {
-        self.invoke_beyond(event, time_limit, Duration::ZERO).await
-    }
-
-    /// The same, and waits for so much longer, to see how late an answer comes.
+    /// The same, where it may end without an answer. Waits for so much longer than the time limit,
+    /// to see how late an answer comes.
     pub async fn invoke_beyond(
         &mut self,
         event: impl Into<Vec<u8>>,
@@ -205,7 +198,6 @@ impl Function {
     /// Ends the process and returns everything that it wrote.
     pub async fn end_with_output(mut self) -> Output {
         self.process.kill().await.unwrap();
-        self.server.abort();
         Output {
             stdout: self.stdout.await.unwrap(),
             stderr: self.stderr.await.unwrap(),
@@ -228,66 +220,37 @@ pub fn lines_of(log: &str, message: &str) -> Vec<Value> {
 }
 
 async fn next(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
-    shared.asked.send_modify(|asked| *asked += 1);
+    let mut number = 0;
+    shared.asked.send_modify(|asked| {
+        *asked += 1;
+        number = *asked;
+    });
     let Some(invocation) = shared.invocations.lock().await.recv().await else {
         return std::future::pending().await;
     };
-    let deadline = invocation
-        .deadline
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap();
-    let request_id = format!(
-        "request-{}",
-        shared.request_ids.fetch_add(1, Ordering::Relaxed)
-    );
-    let mut headers = HeaderMap::new();
-    let mut set = |name: &'static str, value: &str| {
-        headers.insert(name, HeaderValue::from_str(value).unwrap());
-    };
-    set("content-type", "application/json");
-    set("lambda-runtime-aws-request-id", &request_id);
-    set(
-        "lambda-runtime-deadline-ms",
-        &deadline.as_millis().to_string(),
-    );
-    set(
-        "lambda-runtime-invoked-function-arn",
-        "arn:aws:lambda:us-east-1:123456789012:function:nightly-stop",
-    );
+    let deadline = invocation.deadline.duration_since(SystemTime::UNIX_EPOCH);
+    let deadline = deadline.unwrap().as_millis().to_string();
+    let arn = "arn:aws:lambda:us-east-1:123456789012:function:nightly-stop";
+    let headers = [
+        ("content-type", "application/json".to_owned()),
+        ("lambda-runtime-aws-request-id", format!("request-{number}")),
+        ("lambda-runtime-deadline-ms", deadline),
+        ("lambda-runtime-invoked-function-arn", arn.to_owned()),
+    ];
     (headers, invocation.event)
 }
 
-async fn response(
+/// Takes an answer, which is a `response` or an `error`.
+async fn answer(
     State(shared): State<Arc<Shared>>,
-    Path(_): Path<String>,
+    Path((_, kind)): Path<(String, String)>,
     body: Bytes,
 ) -> StatusCode {
-    answer(&shared, true, &body)
-}
-
-async fn error(
-    State(shared): State<Arc<Shared>>,
-    Path(_): Path<String>,
-    body: Bytes,
-) -> StatusCode {
-    answer(&shared, false, &body)
-}
-
-fn answer(shared: &Shared, is_ok: bool, body: &[u8]) -> StatusCode {
-    let too_large = body.len() > LARGEST_ANSWER;
     let answer = Answer {
-        is_ok: is_ok && !too_large,
-        body: if too_large {
-            json!({"errorType": "Function.ResponseSizeTooLarge"})
-        } else {
-            serde_json::from_slice(body).unwrap()
-        },
+        is_ok: kind == "response",
+        body: serde_json::from_slice(&body).unwrap(),
         size: body.len(),
     };
     shared.answers.send(answer).unwrap();
-    if too_large {
-        StatusCode::PAYLOAD_TOO_LARGE
-    } else {
-        StatusCode::ACCEPTED
-    }
+    StatusCode::ACCEPTED
 }

@@ -1,5 +1,5 @@
 //! Certificates of a private authority, and what stands between the function and the emulator: TLS
-//! and proxies.
+//! and proxies. They last as long as the runtime that they are started in.
 
 // Each program uses only part of this.
 #![allow(dead_code)]
@@ -15,7 +15,6 @@ use rcgen::{
 };
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -78,7 +77,6 @@ impl Authority {
 /// TLS in front of a server, under the name `localhost`.
 pub struct TlsFront {
     pub url: String,
-    task: JoinHandle<()>,
 }
 
 impl TlsFront {
@@ -91,31 +89,24 @@ impl TlsFront {
     pub async fn start_slow(url: &str, authority: &Authority, pause: Duration) -> Self {
         let acceptor = TlsAcceptor::from(Arc::new(authority.server_config()));
         let behind = url.replace("http://", "");
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let url = format!("https://localhost:{}", port(&listener));
-        let task = tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                stream.set_nodelay(true).unwrap();
-                let (acceptor, behind) = (acceptor.clone(), behind.clone());
-                tokio::spawn(async move {
-                    sleep(pause).await;
-                    // A client that does not trust the certificate disconnects, and reports that
-                    // itself.
-                    let mut stream = acceptor.accept(stream).await?;
-                    let mut behind = TcpStream::connect(behind).await?;
-                    behind.set_nodelay(true)?;
-                    copy_bidirectional(&mut stream, &mut behind).await
-                });
+        let port = serve(move |stream| {
+            let (acceptor, behind) = (acceptor.clone(), behind.clone());
+            async move {
+                stream.set_nodelay(true)?;
+                sleep(pause).await;
+                // A client that does not trust the certificate disconnects, and reports that
+                // itself.
+                let mut stream = acceptor.accept(stream).await?;
+                let mut behind = TcpStream::connect(behind).await?;
+                behind.set_nodelay(true)?;
+                copy_bidirectional(&mut stream, &mut behind).await?;
+                Ok(())
             }
-        });
-        Self { url, task }
-    }
-}
-
-impl Drop for TlsFront {
-    fn drop(&mut self) {
-        self.task.abort();
+        })
+        .await;
+        Self {
+            url: format!("https://localhost:{}", port),
+        }
     }
 }
 
@@ -124,33 +115,22 @@ pub struct Proxy {
     pub url: String,
     /// The first line of each connection.
     asked: Arc<Mutex<Vec<String>>>,
-    task: JoinHandle<()>,
 }
 
 impl Proxy {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let url = format!("http://127.0.0.1:{}", port(&listener));
         let asked = Arc::<Mutex<Vec<String>>>::default();
         let record = Arc::clone(&asked);
-        let task = tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(pass_on(stream, Arc::clone(&record)));
-            }
-        });
-        Self { url, asked, task }
+        let port = serve(move |client| pass_on(client, Arc::clone(&record))).await;
+        Self {
+            url: format!("http://127.0.0.1:{port}"),
+            asked,
+        }
     }
 
     /// The first line of each connection so far, such as `CONNECT localhost:443 HTTP/1.1`.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -161,25 +141,35 @@ async fn pass_on(client: TcpStream, asked: Arc<Mutex<Vec<String>>>) -> io::Resul
     asked.lock().unwrap().push(line.trim_end().to_owned());
     let mut words = line.split(' ');
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
+    let authority = target.trim_start_matches("http://").split('/').next();
+    let mut server = TcpStream::connect(authority.unwrap()).await?;
     if method == "CONNECT" {
         let mut header = String::from("a header");
         while !header.trim_end().is_empty() {
             header.clear();
             client.read_line(&mut header).await?;
         }
-        let mut server = TcpStream::connect(target).await?;
         client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
-        copy_bidirectional(&mut client, &mut server).await?;
     } else {
-        let authority = target.strip_prefix("http://").unwrap();
-        let authority = authority.split('/').next().unwrap();
-        let mut server = TcpStream::connect(authority).await?;
         server.write_all(line.as_bytes()).await?;
-        copy_bidirectional(&mut client, &mut server).await?;
     }
+    copy_bidirectional(&mut client, &mut server).await?;
     Ok(())
 }
 
-fn port(listener: &TcpListener) -> u16 {
-    listener.local_addr().unwrap().port()
+/// Handles each connection to a new port, which is returned.
+async fn serve<H, F>(handle: H) -> u16
+where
+    H: Fn(TcpStream) -> F + Send + 'static,
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(handle(stream));
+        }
+    });
+    port
 }

@@ -85,14 +85,13 @@ impl Wire {
 
     /// A connection to the service in a region that carries no call, or a new one.
     async fn connect(&self, place: &str) -> Connection {
-        let (idle, connecting) = {
+        let connecting = {
             let mut witness = self.witness.lock().unwrap();
-            let idle = witness.idle.get_mut(place).and_then(Vec::pop);
-            (idle, witness.connecting)
+            if let Some(connection) = witness.idle.get_mut(place).and_then(Vec::pop) {
+                return connection;
+            }
+            witness.connecting
         };
-        if let Some(connection) = idle {
-            return connection;
-        }
         if !connecting.is_zero() {
             sleep(connecting).await;
         }
@@ -122,10 +121,8 @@ impl Wire {
             return Err(ConnectorError::io(reset.into()));
         }
         let (parts, body) = answer.into_parts();
-        let body = body.collect().await;
-        let body = body
-            .map_err(|broken| ConnectorError::io(broken.into()))?
-            .to_bytes();
+        let broken = |error: axum::Error| ConnectorError::io(error.into());
+        let body = body.collect().await.map_err(broken)?.to_bytes();
         let mut witness = self.witness.lock().unwrap();
         witness.idle.entry(place).or_default().push(connection);
         if parts.status == StatusCode::OK {
@@ -153,15 +150,13 @@ fn reported(asked: &[u8], answer: &[u8]) -> Vec<StatusReport> {
             status: status.as_str()?.to_owned(),
         })
     };
-    match answer["ProjectVersionDescriptions"].as_array() {
-        Some(list) => list
-            .iter()
-            .filter_map(|version| reported(&version["ProjectVersionArn"], &version["Status"]))
-            .collect(),
-        None => reported(&asked["ProjectVersionArn"], &answer["Status"])
-            .into_iter()
-            .collect(),
-    }
+    let Some(list) = answer["ProjectVersionDescriptions"].as_array() else {
+        let stopped = reported(&asked["ProjectVersionArn"], &answer["Status"]);
+        return stopped.into_iter().collect();
+    };
+    list.iter()
+        .filter_map(|version| reported(&version["ProjectVersionArn"], &version["Status"]))
+        .collect()
 }
 
 /// A call that is waited for until this is dropped, either by a response or by a caller that gave
@@ -173,17 +168,14 @@ struct Wait<'a> {
 
 impl<'a> Wait<'a> {
     fn new(witness: &'a Mutex<Witness>) -> Self {
-        let calls = {
-            let mut witness = witness.lock().unwrap();
-            witness.calls += 1;
-            witness.last_begun = Some(Instant::now());
-            witness.calls
-        };
+        let since = Instant::now();
+        let mut noted = witness.lock().unwrap();
+        noted.last_begun = Some(since);
+        noted.calls += 1;
+        let calls = noted.calls;
+        drop(noted);
         assert!(calls < MOST_CALLS, "more than {MOST_CALLS} calls");
-        Self {
-            witness,
-            since: Instant::now(),
-        }
+        Self { witness, since }
     }
 }
 
