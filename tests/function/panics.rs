@@ -4,8 +4,6 @@
 //! in a process that is otherwise set up like `main`: the same log, the same handler, the same
 //! runtime.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,9 +18,10 @@ use rekognition_stopper::aws::Aws;
 use rekognition_stopper::settings::Settings;
 use rekognition_stopper::{Handler, log};
 use serde_json::json;
-use support::runtime_api::{Function, lines_of};
-use support::{PLENTY, arns, pattern, running_emulator, sdk_config};
 use tokio::process::Command;
+
+use crate::support::runtime_api::{Function, lines_of};
+use crate::support::{PLENTY, arns, pattern, running_emulator, sdk_config};
 
 /// The variable that says which call of the process panics.
 const LAST_STRAW: &str = "LAST_STRAW";
@@ -81,7 +80,7 @@ async fn a_panic_fails_its_model_or_its_pattern_and_the_process_carries_on() {
     if let Ok(last_straw) = std::env::var(LAST_STRAW) {
         return function(last_straw.parse().unwrap()).await;
     }
-    let test = "a_panic_fails_its_model_or_its_pattern_and_the_process_carries_on";
+    let test = "panics::a_panic_fails_its_model_or_its_pattern_and_the_process_carries_on";
     let (arns, all) = (arns(5), pattern("*", "*"));
     // The first call of a pattern lists projects; those of named models stop them.
     for (entries, format, last_straw, left, message) in [
@@ -137,7 +136,7 @@ async fn a_panic_fails_its_model_or_its_pattern_and_the_process_carries_on() {
         // The log has one line for the panic, in its own format.
         let log = function.end().await;
         assert_eq!(log.matches("the last straw").count(), 1, "{log}");
-        let location = "tests/panics.rs:";
+        let location = "tests/function/panics.rs:";
         if format == "JSON" {
             let panic = &lines_of(&log, "panic")[0];
             assert_eq!(panic["level"], "ERROR");

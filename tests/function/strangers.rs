@@ -1,14 +1,12 @@
 //! Events that no one in their right mind sends: the built function refuses them or handles them
 //! completely, in bounded memory.
 
-#![cfg(target_os = "linux")]
-mod support;
-
 use rekognition_emulator::{Emulator, Fault, Operation};
 use serde_json::json;
-use support::process::Resources;
-use support::runtime_api::{Function, lines_of};
-use support::{PLENTY, arn, arns, pattern, running_emulator};
+
+use crate::support::process::Resources;
+use crate::support::runtime_api::{Function, lines_of};
+use crate::support::{PLENTY, arn, arns, pattern, running_emulator};
 
 /// The largest event that Lambda accepts.
 const LARGEST_EVENT: usize = 6 * 1024 * 1024;
@@ -105,63 +103,36 @@ async fn an_envelope_of_aws_is_an_empty_request_whatever_fills_its_six_megabytes
 }
 
 #[tokio::test]
-async fn an_entry_may_have_2048_characters_and_a_longer_one_fails_on_its_own() {
-    let arns = arns(1);
-    let emulator = running_emulator(&arns).await;
-    let mut function = function(&emulator).await;
-    // The number at the end is the only part without a maximum length.
-    let longest = |length: usize| format!("{:0<length$}", arn("shelf", "v"));
-    let endless = "x".repeat(LARGEST_EVENT - 5000);
-    let event = json!({"model_arns": [longest(2048), longest(2049), endless, arns[0]]});
-    let answer = function.invoke(event.to_string(), PLENTY).await;
-    let message = answer.error("NotAllStopped");
-    assert!(
-        message.starts_with("3 of 4 models were not stopped"),
-        "{message}"
-    );
-    assert!(message.len() <= 8 * 1024);
-    assert_ne!(emulator.status(&arns[0]).unwrap(), "RUNNING");
-
-    let log = function.end().await;
-    let models = lines_of(&log, "model");
-    let code = |arn: &str| {
-        let line = models.iter().find(|line| line["model_arn"] == arn);
-        line.unwrap()["code"].as_str().unwrap()
-    };
-    assert_eq!(code(&longest(2048)), "ResourceNotFoundException");
-    // It is cut in the message.
-    assert_eq!(code(&format!("{}...", longest(2048))), "InvalidModelArn");
-    assert!(log.lines().all(|line| line.len() < LONGEST_LINE));
-}
-
-#[tokio::test]
-async fn every_model_of_the_largest_list_that_an_event_can_hold_is_stopped() {
-    // Ten thousand entries that fill the six megabytes.
-    let arns = (0..10_000).map(|number| arn(&"p".repeat(255), &format!("{number:0>255}")));
+async fn every_model_of_a_list_that_fills_the_largest_event_is_stopped() {
+    const MODELS: usize = 5000;
+    // The number at the end of an ARN is the only part without a maximum length.
+    let arns = (0..MODELS).map(|number| {
+        let arn = arn(&"p".repeat(255), &format!("{number:0>255}"));
+        format!("{arn:0<1250}")
+    });
     let arns = Vec::from_iter(arns);
     let emulator = running_emulator(&arns).await;
     let mut function = function(&emulator).await;
     let event = json!({ "model_arns": arns }).to_string();
-    assert!((5_500_000..LARGEST_EVENT).contains(&event.len()));
+    assert!((6_000_000..LARGEST_EVENT).contains(&event.len()));
     let answer = function.invoke(event, 10 * PLENTY).await;
-    assert_memory(&function, "the largest list");
+    assert_memory(&function, "the largest event");
 
     assert!(answer.is_ok, "{answer:?}");
-    assert_eq!(answer.body["summary"]["stopping"], 10_000);
-    assert_eq!(emulator.count(Operation::StopProjectVersion), 10_000);
+    assert_eq!(answer.body["summary"]["stopping"], MODELS);
+    assert_eq!(emulator.count(Operation::StopProjectVersion), MODELS);
     assert!(emulator.statuses().values().all(|it| it != "RUNNING"));
     // What does not fit into the response is counted in it, and is in the log.
     let named = answer.body["models"].as_array().unwrap().len();
-    assert_eq!(answer.body["models_left_out"], 10_000 - named);
+    assert_eq!(answer.body["models_left_out"], MODELS - named);
     assert!(
         (190_000..=200_000).contains(&answer.size),
         "{}",
         answer.size
     );
     let message = answer.body["message"].as_str().unwrap();
-    assert!((7_000..=8 * 1024).contains(&message.len()), "{message}");
-    let log = function.end().await;
-    assert_eq!(lines_of(&log, "model").len(), 10_000);
+    assert!((6_000..=8 * 1024).contains(&message.len()), "{message}");
+    assert_eq!(lines_of(&function.end().await, "model").len(), MODELS);
 }
 
 /// Held against each other step by step, a pattern and a name would take longer than the age of the
@@ -183,15 +154,18 @@ async fn a_list_that_is_hard_to_compare_is_stopped_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_line_of_the_log_cannot_be_forged() {
+async fn a_line_of_the_log_cannot_be_forged_and_is_cut_whatever_its_length() {
     const FORGED: &str = "\nERROR run forged\r\n\u{1b}[31m{\"message\":\"run\"}\n";
-    let arns = arns(1);
+    let (arns, long) = (arns(2), FORGED.repeat(10_000));
     for format in ["JSON", "Text"] {
         let emulator = running_emulator(&arns).await;
+        let body = json!({"__type": "InvalidParameterException", "message": long});
+        let fault = Fault::http_status(400, &body.to_string());
+        emulator.add_fault(fault.resource(&arns[1]));
         let variables = [("AWS_LAMBDA_LOG_FORMAT", format)];
         let mut function = Function::against(&emulator.url(), &variables).await;
         for event in [
-            json!({"model_arns": [FORGED, arns[0]]}),
+            json!({"model_arns": [FORGED, arns[0], long, arns[1]]}),
             json!({ FORGED: 1 }),
             json!({"detail-type": "x", "source": FORGED}),
         ] {
@@ -199,29 +173,15 @@ async fn a_line_of_the_log_cannot_be_forged() {
             let message = answer.body["errorMessage"].as_str().unwrap();
             assert!(message.contains("forged"), "{message}");
             assert!(!message.contains(char::is_control), "{message}");
+            assert!(message.len() <= 8 * 1024);
         }
+        assert_ne!(emulator.status(&arns[0]).unwrap(), "RUNNING");
         let log = function.end().await;
-        // Two models, a run, its metrics, and three errors.
-        assert_eq!(log.lines().count(), 7, "{log}");
+        // Four models, a run, its metrics, and three errors.
+        assert_eq!(log.lines().count(), 9, "{log}");
         assert!(!log.contains(|character: char| character.is_control() && character != '\n'));
+        assert!(log.lines().all(|line| line.len() < LONGEST_LINE));
     }
-}
-
-#[tokio::test]
-async fn a_message_of_the_service_is_cut_whatever_its_length() {
-    let arns = arns(1);
-    let emulator = running_emulator(&arns).await;
-    let message = "\"\n".repeat(500_000);
-    let body = json!({"__type": "InvalidParameterException", "message": message}).to_string();
-    emulator.add_fault(Fault::http_status(400, &body));
-    let mut function = function(&emulator).await;
-    let event = json!({ "model_arns": arns }).to_string();
-    let answer = function.invoke(event, PLENTY).await;
-    assert!(answer.size < 3000, "{}", answer.size);
-    let log = function.end().await;
-    let code = &lines_of(&log, "model")[0]["code"];
-    assert_eq!(code, "InvalidParameterException");
-    assert!(log.lines().all(|line| line.len() < LONGEST_LINE));
 }
 
 #[tokio::test]

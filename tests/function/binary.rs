@@ -1,15 +1,14 @@
 //! The built function, as Lambda runs it.
 
-mod support;
-
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use rekognition_emulator::{Fault, Operation};
 use serde_json::{Value, json};
-use support::runtime_api::{Function, lines_of};
-use support::{PLENTY, arns, emulator, model, pattern, running, running_emulator};
 use tokio::process::Command;
+
+use crate::support::runtime_api::{Function, lines_of};
+use crate::support::{PLENTY, arns, emulator, model, pattern, running, running_emulator};
 
 /// The metric records among the lines of a log.
 fn records(log: &str) -> Vec<Value> {

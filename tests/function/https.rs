@@ -1,18 +1,15 @@
 //! Reaching the service through TLS and proxies, as configured in the environment: the built
 //! function, a private certificate authority and a proxy.
 
-mod support;
-#[path = "support/tls.rs"]
-mod tls;
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rekognition_emulator::Emulator;
 use serde_json::json;
-use support::runtime_api::{Answer, Function};
-use support::{PLENTY, arn_in, arns, running_emulator};
-use tls::{Authority, Proxy, TlsFront};
+
+use crate::support::runtime_api::{Answer, Function};
+use crate::support::{PLENTY, arn_in, arns, running_emulator};
+use crate::tls::{Authority, Proxy, TlsFront};
 
 /// What stands between the function and the service.
 struct Service {
@@ -34,7 +31,7 @@ impl Service {
         std::fs::create_dir_all(&directory).unwrap();
         let authority = Authority::new("private");
         let emulator = running_emulator(&arns(1)).await;
-        support::record(&emulator);
+        crate::support::record(&emulator);
         let proxy = Proxy::start().await;
         Self {
             front: TlsFront::start_slow(&emulator.url(), &authority, pause).await,

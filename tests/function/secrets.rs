@@ -1,14 +1,15 @@
 //! What the built function writes at the level TRACE, to standard output and to standard error,
 //! contains no secrets.
 
-mod support;
-
 use std::time::Duration;
 
 use rekognition_emulator::{Fault, Operation};
 use serde_json::{Value, json};
-use support::runtime_api::Function;
-use support::{ACCESS_KEY, PLENTY, SECRET_KEY, SESSION_TOKEN, arns, pattern, running_emulator};
+
+use crate::support::runtime_api::Function;
+use crate::support::{
+    ACCESS_KEY, PLENTY, SECRET_KEY, SESSION_TOKEN, arns, pattern, running_emulator,
+};
 
 const STOPS: Operation = Operation::StopProjectVersion;
 /// Part of an event that must not be logged, because an event can contain anything.

@@ -1,12 +1,11 @@
 //! Where credentials come from: Lambda's environment, and nowhere else.
 
-mod support;
-
 use std::path::Path;
 
 use serde_json::json;
-use support::runtime_api::Function;
-use support::{ACCESS_KEY, PLENTY, arns, running_emulator};
+
+use crate::support::runtime_api::Function;
+use crate::support::{ACCESS_KEY, PLENTY, arns, running_emulator};
 
 #[tokio::test]
 async fn credentials_are_those_of_the_environment_whatever_a_profile_says() {
