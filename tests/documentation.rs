@@ -103,12 +103,11 @@ fn links(page: &str) -> BTreeSet<String> {
 
 /// The anchors of a page's headings, as GitHub makes them.
 fn anchors(page: &str) -> BTreeSet<String> {
-    let headings = text_lines(page).filter(|line| regex("^#+ ").is_match(line));
+    let dropped = regex(r"^#+ |[^\w -]");
+    let headings = text_lines(page).filter(|line| line.starts_with('#'));
     set(headings.map(|heading| {
-        let heading = heading.trim_start_matches('#').trim().to_lowercase();
-        regex(r"[^\w -]")
-            .replace_all(&heading, "")
-            .replace(' ', "-")
+        let kept = dropped.replace_all(heading, "");
+        kept.to_lowercase().replace(' ', "-")
     }))
 }
 
@@ -337,18 +336,20 @@ fn every_figure_in_the_performance_tables_is_the_last_output_of_the_bench() {
 
 #[test]
 fn the_badges_are_true() {
-    let docs = docs();
-    let badge = r"img\.shields\.io/badge/(\w+-(?:[^-)]|--)+)-\w+\)";
-    let badges = matches(badge, &docs["README.md"]);
-    let badges = badges
-        .iter()
-        .map(|it| it.replace("--", "~").replace("%2B", "+"));
     assert!(include_str!("../Cargo.toml").contains("unsafe_code = \"forbid\""));
-    let licence = env!("CARGO_PKG_LICENSE").replace('-', "~");
-    let expected = [
-        format!("licence-{licence}"),
-        format!("rust-{}+", env!("CARGO_PKG_RUST_VERSION")),
-        "unsafe-forbidden".to_owned(),
+    let licence = env!("CARGO_PKG_LICENSE").replace('-', "--");
+    let badges = [
+        format!("licence-{licence}-"),
+        format!("rust-{}%2B-", env!("CARGO_PKG_RUST_VERSION")),
+        "unsafe-forbidden-".to_owned(),
     ];
-    assert_eq!(set(badges), set(expected));
+    let readme = &docs()["README.md"];
+    assert_eq!(
+        readme.matches("img.shields.io/badge/").count(),
+        badges.len()
+    );
+    for badge in badges {
+        let badge = format!("img.shields.io/badge/{badge}");
+        assert!(readme.contains(&badge), "{badge}");
+    }
 }

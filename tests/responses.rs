@@ -79,30 +79,32 @@ async fn a_request_is_a_dry_run_if_it_says_so_and_else_if_the_settings_do() {
 async fn a_request_or_settings_that_are_invalid_are_refused_and_nothing_is_called() {
     let list = ("MODEL_ARNS", DOCK);
     let price = ("INFERENCE_UNIT_HOUR_PRICE", "free");
-    for (variables, event, kind, part) in [
-        (&[list][..], json!([DOCK]), "InvalidRequest", "an object"),
-        (&[list], json!({"body": "{}"}), "InvalidRequest", "`body`"),
-        (&[], json!({}), "InvalidRequest", "MODEL_ARNS is not set"),
-        (&[], json!({"dry_run": 1}), "InvalidRequest", "`dry_run`"),
+    let accounts = "InvalidRequest: `accounts`";
+    for (variables, event, beginning) in [
+        (
+            &[list][..],
+            json!([DOCK]),
+            "InvalidRequest: the payload is not",
+        ),
         (
             &[list],
-            json!({"accounts": []}),
-            "InvalidRequest",
-            "`accounts`",
+            json!({"body": "{}"}),
+            "InvalidRequest: `body`: unknown",
         ),
+        (
+            &[list],
+            json!({"dry_run": 1}),
+            "InvalidRequest: `dry_run`: ",
+        ),
+        (&[], json!({}), "InvalidRequest: no models are named"),
+        (&[list], json!({"accounts": []}), accounts),
         // The list has no wildcard in an account.
-        (
-            &[list],
-            json!({"accounts": [support::OWN]}),
-            "InvalidRequest",
-            "`accounts`",
-        ),
-        (&[list, price], json!({}), "InvalidSettings", price.0),
+        (&[list], json!({"accounts": [support::OWN]}), accounts),
+        (&[list, price], json!({}), "InvalidSettings: INFERENCE"),
     ] {
         let (emulator, result) = respond(variables, event).await;
-        let error = result.unwrap_err();
-        assert_eq!(error.error_type(), kind, "{error}");
-        assert!(error.to_string().contains(part), "{error}");
+        let error = format!("{:?}", result.unwrap_err());
+        assert!(error.starts_with(beginning), "{error}");
         assert!(emulator.calls().is_empty());
     }
 }

@@ -8,11 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
-    SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use rekognition_stopper::aws::Aws;
 use rekognition_stopper::settings::Settings;
@@ -26,33 +24,19 @@ use crate::support::{PLENTY, arns, pattern, running_emulator, sdk_config};
 /// The variable that says which call of the process panics.
 const LAST_STRAW: &str = "LAST_STRAW";
 
-/// An HTTP client that panics once.
-#[derive(Clone, Debug)]
+/// A connector that panics at one call.
+#[derive(Debug)]
 struct PanicsOnce {
-    http_client: SharedHttpClient,
+    connector: SharedHttpConnector,
     calls: Arc<AtomicUsize>,
     last_straw: usize,
 }
 
-impl HttpClient for PanicsOnce {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let connector = self.http_client.http_connector(settings, components);
-        SharedHttpConnector::new(PanicsOnceConnector(connector, self.clone()))
-    }
-}
-
-#[derive(Debug)]
-struct PanicsOnceConnector(SharedHttpConnector, PanicsOnce);
-
-impl HttpConnector for PanicsOnceConnector {
+impl HttpConnector for PanicsOnce {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let call = self.1.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        assert_ne!(call, self.1.last_straw, "the last straw");
-        self.0.call(request)
+        let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        assert_ne!(call, self.last_straw, "the last straw");
+        self.connector.call(request)
     }
 }
 
@@ -61,11 +45,15 @@ async fn function(last_straw: usize) {
     let subscriber = log::subscriber(|name| std::env::var(name), std::io::stdout);
     tracing::subscriber::set_global_default(subscriber).unwrap();
     log::log_panics();
-    let http_client = PanicsOnce {
-        http_client: aws_smithy_http_client::Builder::new().build_http(),
-        calls: Arc::default(),
-        last_straw,
-    };
+    let whole = aws_smithy_http_client::Builder::new().build_http();
+    let calls = Arc::<AtomicUsize>::default();
+    let http_client = http_client_fn(move |settings, components| {
+        SharedHttpConnector::new(PanicsOnce {
+            connector: whole.http_connector(settings, components),
+            calls: Arc::clone(&calls),
+            last_straw,
+        })
+    });
     let config = sdk_config(&std::env::var("AWS_ENDPOINT_URL").unwrap());
     let config = config.into_builder().http_client(http_client).build();
     let settings = Settings::read(|name| std::env::var(name));
