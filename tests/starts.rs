@@ -130,7 +130,9 @@ async fn whatever_becomes_of_lookups_no_outcome_changes_and_one_warning_is_enoug
             model(&arns[1], "STARTING").start_takes(Duration::from_secs(30)),
             running(&arn_in("eu-west-1", "shelf", "v1")),
         ]);
-        fault.map(|it| emulator.add_fault(it.clone().operation(LOOKUP)));
+        if let Some(fault) = fault {
+            emulator.add_fault(fault.clone().operation(LOOKUP));
+        }
         let handler = handler_in_process(&emulator, variables);
         let everywhere = pattern("*", "*").replace("us-east-1", "*");
         Run::new(
@@ -198,7 +200,9 @@ async fn stops_of_many_models_come_when_they_would_without_lookups() {
         ] {
             emulator.set_operation_quota(operation, Some(Quota::per_second(calls)));
         }
-        fault.map(|it| emulator.add_fault(it.operation(LOOKUP)));
+        if let Some(fault) = fault {
+            emulator.add_fault(fault.operation(LOOKUP));
+        }
         // The same chance in the pace of each.
         fastrand::seed(7);
         let handler = handler_in_process(&emulator, variables);
