@@ -153,7 +153,10 @@ async fn a_plan_is_requests_that_together_make_up_this_one() {
     let [one, two, three] = MEMBERS;
     let some = "arn:aws:rekognition:*:?2*:project/*";
     let named = arn(one, "us-east-1");
-    let of = |accounts: &[&str], entry: &str| json!({"model_arns": [entry], "dry_run": true, "accounts": accounts});
+    let of = |accounts: &[&str], entry: &str| {
+        let entries = [entry];
+        json!({"model_arns": entries, "dry_run": true, "accounts": accounts})
+    };
     let literal = json!({"model_arns": [named, "nonsense"], "dry_run": true});
     for (mut event, accounts_per_run, runs) in [
         (

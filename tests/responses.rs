@@ -132,7 +132,7 @@ async fn the_response_has_each_model_and_adds_them_up() {
     let arns = arns(4);
     let emulator = emulator_in_process([
         running(&arns[0]).inference_units(2),
-        model(&arns[1], "TRAINING_COMPLETED"),
+        model(&arns[1], "EXPIRED"),
         running(&arns[2]).tag("keep-running", "2999-12-24"),
         model(&arns[3], "STOPPING").stop_takes(Duration::from_secs(3)),
     ]);
@@ -152,7 +152,7 @@ async fn the_response_has_each_model_and_adds_them_up() {
             })),
             "models": [
                 {"model_arn": arns[0], "outcome": "stopped", "status": "STOPPED"},
-                {"model_arn": arns[1], "outcome": "already_stopped", "status": "TRAINING_COMPLETED"},
+                {"model_arn": arns[1], "outcome": "already_stopped", "status": "EXPIRED"},
                 {"model_arn": arns[2], "outcome": "kept", "status": "RUNNING",
                  "reason": "tag keep-running=2999-12-24"},
                 {"model_arn": arns[3], "outcome": "stopped", "status": "STOPPED"}

@@ -86,7 +86,8 @@ mod tests {
                 two,
                 Some(4.0),
                 format!(
-                    "{{{at_text},\"started_by\":\"alice\",\"hours_running\":61.3,\"cost_so_far\":490.4}}"
+                    "{{{at_text},\"started_by\":\"alice\",\"hours_running\":61.3,\
+                     \"cost_so_far\":490.4}}"
                 ),
                 "running for 61.3 hours, started by alice, about 490.40 so far",
             ),

@@ -138,32 +138,6 @@ async fn a_failed_run_is_an_error_of_the_function_with_a_metric_record() {
 }
 
 #[tokio::test]
-async fn only_a_run_of_the_configured_list_counts_as_succeeded_or_not() {
-    let arns = arns(1);
-    let emulator = emulator([running(&arns[0]).inference_units(2)]).await;
-    let variables = [("MODEL_ARNS", &*arns[0])];
-    let mut function = Function::against(&emulator.url(), &variables).await;
-    for event in [
-        json!({"dry_run": true}),
-        json!({}),
-        json!({"model_arns": arns}),
-    ] {
-        assert!(function.invoke(event.to_string(), PLENTY).await.is_ok);
-    }
-    emulator.deny("rekognition:StopProjectVersion", None);
-    function.invoke("{}", PLENTY).await.error("NotAllStopped");
-    let records = records(&function.end().await);
-    let metrics = records.iter().map(|record| {
-        let [succeeded, units] =
-            ["RunsSucceeded", "InferenceUnitsStopped"].map(|name| record[name].as_u64());
-        (succeeded, units.unwrap())
-    });
-    // What a dry run would stop is no saving.
-    let expected = [(None, 0), (Some(1), 0), (None, 0), (Some(0), 0)];
-    assert_eq!(Vec::from_iter(metrics), expected);
-}
-
-#[tokio::test]
 async fn outside_lambda_it_prints_one_line_on_what_it_is_and_how_to_run_it() {
     let output = Command::new(env!("CARGO_BIN_EXE_rekognition-stopper"))
         .env_clear()

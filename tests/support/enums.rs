@@ -1,5 +1,5 @@
-//! Every outcome, code, error and operation of the program, from the `match` that names them, for tests
-//! that hold lists against them.
+//! Every outcome, code, error and operation of the program, from the `match` that names them, for
+//! tests that hold lists against them.
 
 use std::collections::BTreeSet;
 
