@@ -61,7 +61,7 @@ pub(crate) fn record(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Code, Failure, ModelReport};
+    use crate::report::{Code, Failure, InferenceUnits, ModelReport, Outcome};
 
     fn runs_succeeded(
         models: Vec<ModelReport>,
@@ -89,5 +89,18 @@ mod tests {
         assert_eq!(runs_succeeded(failed, true, true), None);
         assert_eq!(runs_succeeded(Vec::new(), true, true), None);
         assert_eq!(runs_succeeded(Vec::new(), false, false), None);
+    }
+
+    #[test]
+    fn what_a_dry_run_would_stop_is_no_saving() {
+        for (dry_run, units) in [(false, 2), (true, 0)] {
+            let mut model = ModelReport::failed("a", Failure::new(Code::Panicked, ""));
+            model.outcome = Outcome::Stopping;
+            model.inference_units = Some(InferenceUnits { min: 2, max: None });
+            let report = Report::new(vec![model], Vec::new(), Vec::new(), 1, dry_run, None);
+            let record = record("nightly", &report, true, Duration::ZERO);
+            let record: Value = serde_json::from_str(&record).unwrap();
+            assert_eq!(record["InferenceUnitsStopped"], units);
+        }
     }
 }
