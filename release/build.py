@@ -33,8 +33,9 @@ TARGETS = {"arm64": "aarch64-unknown-linux-gnu", "x86_64": "x86_64-unknown-linux
 # lead to.
 CONTENTS = [
     "member-account.yaml", "dashboard.yaml", "state-machine.asl.json", "samconfig.toml", "events/*",
-    "tests/aws/run", "docs/deploying.md", "docs/organization.md", "docs/morning-after.md",
-    "docs/reference.md", "docs/design.md", "docs/performance.md", "docs/plots/*", "SECURITY.md",
+    "tests/aws/run", "docs/deploying.md", "docs/cargo-lambda.md", "docs/organization.md",
+    "docs/large-organizations.md", "docs/morning-after.md", "docs/upgrading.md", "docs/reference.md",
+    "docs/security.md", "docs/design.md", "docs/performance.md", "docs/plots/*", "SECURITY.md",
     "CHANGELOG.md", "LICENSE",
 ]
 # What cargo installs for the build: one writes the list of crates into the function, the other into
