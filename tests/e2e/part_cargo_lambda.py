@@ -9,7 +9,7 @@ from stack import Stack
 from tools import ARCHITECTURE, ROOT, WORK, blocks, check, check_equal, section, wait_until
 
 FUNCTION = "rekognition-stopper"
-DEPLOYING = ROOT / "docs" / "deploying.md"
+PAGE = ROOT / "docs" / "cargo-lambda.md"
 REFERENCE = ROOT / "docs" / "reference.md"
 
 
@@ -17,8 +17,8 @@ def the_commands_of_the_documentation_deploy_the_function_and_schedule_it(sessio
     begin(session)
     session.topic = session.aws.client("sns").create_topic(Name="on-call")["TopicArn"]
     subscribe(session, session.topic)
-    deploying, found, removing = section(DEPLOYING, "## With cargo-lambda").partition("**Removing:")
-    check(found, f"{DEPLOYING.name} does not say how to remove what cargo-lambda deployed")
+    deploying, found, removing = PAGE.read_text().partition("**Removing:")
+    check(found, f"{PAGE.name} does not say how to remove what cargo-lambda deployed")
     session.removing = "".join(blocks(removing))
     # The policy under "Permissions" in the reference.
     (policy,) = blocks(section(REFERENCE, "## Permissions"), "json")
@@ -31,7 +31,7 @@ def the_commands_of_the_documentation_deploy_the_function_and_schedule_it(sessio
         # The processor of this machine, so that the function can run here.
         "--arm64": release.option(ARCHITECTURE),
     }.items():
-        check(written in commands, f"{DEPLOYING.name} no longer says {written}")
+        check(written in commands, f"{PAGE.name} no longer says {written}")
         commands = commands.replace(written, here)
     session.aws.shell("documented-deploying", commands, **release.variables())
 

@@ -25,6 +25,7 @@ from tools import (
 )
 
 ORGANIZATION = ROOT / "docs" / "organization.md"
+LARGE = ROOT / "docs" / "large-organizations.md"
 MEMBER_ROLE = "rekognition-stopper-member"
 ELSEWHERE = "eu-west-1"
 
@@ -212,7 +213,7 @@ def a_run_that_fails_with_an_error_that_is_no_json_is_told_as_well(session):
 
 
 def the_documented_look_at_a_failed_execution_shows_its_messages(session):
-    (block,) = [it for it in blocks(ORGANIZATION.read_text()) if "get-execution-history" in it]
+    (block,) = [it for it in blocks(LARGE.read_text()) if "get-execution-history" in it]
     command = block.replace(f":{STACK}:NAME", f":{STACK}:{session.failed['name']}")
     left = json.loads(session.aws.shell("machine-history", command))
     check_equal((left["runs"], len(left["failures"])), (3, 1), "runs and failures")
