@@ -345,7 +345,8 @@ async fn failures_of_a_hundred(fault: Fault) -> Vec<[bool; 4]> {
 
 #[tokio::test]
 async fn a_share_of_attempts_calls_or_connections_is_the_same_every_time() {
-    let shares: [(fn(Fault, u64) -> Fault, bool); 3] = [
+    type Share = fn(Fault, u64) -> Fault;
+    let shares: [(Share, bool); 3] = [
         (|it, seed| it.share_of_attempts(30, seed), false),
         (|it, seed| it.share_of_calls(30, seed), true),
         (|it, seed| it.share_of_connections(30, seed), true),
