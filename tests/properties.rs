@@ -1,6 +1,5 @@
 //! Properties that hold for every input: ARNs and patterns follow the rules of the service and of
-//! IAM, and any event, bytes or environment leads to a response or a clear error, and never to a
-//! panic.
+//! IAM, and any event or environment leads to a response or a clear error, and never to a panic.
 
 mod support;
 
@@ -15,7 +14,7 @@ use regex::Regex;
 use rekognition_stopper::arn::{ModelArn, ModelPattern, Target};
 use rekognition_stopper::handler::{Error, Response};
 use rekognition_stopper::log;
-use rekognition_stopper::request::{Payload, Request};
+use rekognition_stopper::request::Payload;
 use rekognition_stopper::settings::Settings;
 use serde::Deserialize;
 use serde_json::json;
@@ -179,18 +178,19 @@ fn near_events() -> impl Strategy<Value = String> {
         "é{1000,1500}".prop_map(String::from)
     ];
     let token = prop_oneof![
-        3 => r#"null|true|[{]"x":1[}]|[{][}]|\[\]|"x"|"[{][}]"|-?[0-9]{1,30}([.]5)?|[]\[{}:,]"#,
+        1 => r#"null|true|[{]"x":1[}]|[{][}]|\[\]|-?[0-9]{1,30}([.]5)?|[]\[{}:,]"#,
         2 => text.prop_map(|text| json!(text).to_string()),
         2 => r#""(model_arns|dry_run|accounts|accounts_per_run|source|detail|aws.events|Records)""#,
     ];
-    let edits = prop::collection::vec((any::<prop::sample::Index>(), token), 0..4);
-    let end = prop_oneof![4 => Just(1.0), 1 => 0.0..1.0];
+    let edits = prop::collection::vec((any::<prop::sample::Index>(), token), 0..3);
+    let end = prop_oneof![9 => Just(1.0), 1 => 0.0..1.0];
     (events, edits, end).prop_map(|(event, edits, end)| {
         let token = Regex::new(r#""[^"]*"|[\w.]+|."#).unwrap();
         let mut tokens = Vec::from_iter(token.find_iter(&event).map(|it| it.as_str()));
+        let is_value = |at: &usize| tokens[*at].starts_with(['"', 'n', 't', '0', '2']);
+        let values = Vec::from_iter((0..tokens.len()).filter(is_value));
         for (at, token) in &edits {
-            let at = at.index(tokens.len());
-            tokens[at] = token;
+            tokens[values[at.index(values.len())]] = token;
         }
         let kept = tokens.len() as f64 * end;
         tokens[..kept as usize].concat()
@@ -201,11 +201,6 @@ fn near_events() -> impl Strategy<Value = String> {
 fn is_plain(error: &Error) -> bool {
     let spoils = |character: char| character.is_control() || matches!(character, '"' | '\\');
     !error.to_string().contains(spoils)
-}
-
-/// A payload, parsed as the runtime does.
-fn payload(bytes: &[u8]) -> Payload {
-    Payload::deserialize(&mut serde_json::Deserializer::from_slice(bytes)).unwrap()
 }
 
 proptest! {
@@ -327,11 +322,6 @@ proptest! {
         }
         drop(log::subscriber(variable, std::io::sink));
     }
-
-    #[test]
-    fn any_bytes_are_a_payload(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        prop_assert!(Request::read(&payload(&bytes)).is_err());
-    }
 }
 
 proptest! {
@@ -341,7 +331,9 @@ proptest! {
     fn any_event_gets_a_response_or_a_clear_error(event in near_events()) {
         let runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = { runtime }.enable_time().start_paused(true).build().unwrap();
-        let payload = payload(event.as_bytes());
+        // Parsed as the runtime does.
+        let mut parser = serde_json::Deserializer::from_str(&event);
+        let payload = Payload::deserialize(&mut parser).unwrap();
         let is_json = payload.0.is_ok();
         let (response, calls) = runtime.block_on(async {
             let models = [(RUNNING, "RUNNING"), (STARTING, "STARTING")];
