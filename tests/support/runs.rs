@@ -86,20 +86,6 @@ impl Run {
         let last = self.stops.values().copied().reduce(f64::max);
         last.unwrap_or(f64::INFINITY)
     }
-
-    /// When the last of these models' stops was accepted; after all time if one of them was not.
-    pub fn last_stop_of(&self, arns: &[String]) -> f64 {
-        let stops = arns.iter().map(|arn| self.stops.get(arn).copied());
-        stops
-            .map(|stop| stop.unwrap_or(f64::INFINITY))
-            .fold(0.0, f64::max)
-    }
-
-    /// Asserts that no model is running and that the last stop was accepted by then.
-    pub fn assert_all_stopped_within(&self, seconds: f64, case: &str) {
-        assert!(self.left.is_empty(), "{case}: {self}");
-        assert!(self.last_stop() <= seconds, "{case}: {self}");
-    }
 }
 
 /// A pattern as a regular expression: `*` is any run of characters, `?` any single one.
