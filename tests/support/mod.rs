@@ -108,19 +108,13 @@ pub fn in_process(http_client: impl HttpClient + 'static) -> SdkConfig {
     config.http_client(http_client).build()
 }
 
-/// The handler as the function creates it, against an emulator and with these environment
-/// variables.
-pub fn handler(emulator: &Emulator, variables: &[(&str, &str)]) -> Handler {
-    handler_with(emulator, variables, sdk_config(&emulator.url()))
-}
-
 /// The handler against an emulator in the same task, without a socket: a paused clock only advances
 /// when something waits for it, so the duration of a run can be measured.
 pub fn handler_in_process(emulator: &Emulator, variables: &[(&str, &str)]) -> Handler {
     handler_with(emulator, variables, in_process(Wire::new(emulator)))
 }
 
-/// The handler with this configuration of the SDK.
+/// The handler as the function creates it, with this configuration of the SDK.
 pub fn handler_with(emulator: &Emulator, variables: &[(&str, &str)], config: SdkConfig) -> Handler {
     record(emulator);
     Handler::new(settings(variables), Aws::new(config), |_| ())
@@ -170,9 +164,9 @@ pub async fn invoke(handler: &Handler, event: Value, time: Duration) -> Result<R
     }
 }
 
-/// One invocation for these entries, with default settings and plenty of time.
+/// One invocation over a socket for these entries, with default settings and plenty of time.
 pub async fn stop(emulator: &Emulator, entries: &[&str]) -> Result<Report, Error> {
-    let handler = handler(emulator, &[]);
+    let handler = handler_with(emulator, &[], sdk_config(&emulator.url()));
     invoke(&handler, json!({ "model_arns": entries }), PLENTY).await
 }
 
