@@ -32,13 +32,22 @@ impl Role {
     }
 
     pub(crate) fn admits(&self, caller: &Identity, external_id: Option<&str>) -> bool {
-        self.principals.contains(&caller.role_arn)
+        let root = format!(":iam::{}:root", caller.account);
+        let is_caller = |principal: &String| {
+            principal == "*"
+                || *principal == caller.account
+                || *principal == caller.role_arn
+                || *principal == caller.arn
+                || principal.ends_with(&root)
+        };
+        self.principals.iter().any(is_caller)
             && (self.external_id.as_deref()).is_none_or(|it| external_id == Some(it))
     }
 }
 
 setters!(Role {
-    /// Trusts another role, by its ARN: every session of that role.
+    /// Trusts a principal too: an account, as its ID or as `arn:aws:iam::ID:root`; a role, by its
+    /// ARN; one session of a role, by its ARN; or everyone, as `*`.
     trusts(role, principal: &str) => role.principals.push(principal.to_owned());
     /// Trusts only those who give this external ID.
     external_id(role, external_id: &str) => role.external_id = Some(external_id.to_owned());
