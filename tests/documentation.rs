@@ -347,14 +347,9 @@ fn the_badges_are_true() {
     let docs = docs();
     let badge = r"img\.shields\.io/badge/(\w+-(?:[^-)]|--)+)-\w+\)";
     let badges = matches(badge, &docs["README.md"]);
-    assert!(!badges.is_empty());
-    assert!(include_str!("../Cargo.toml").contains("unsafe_code = \"forbid\""));
     let right = [
         format!("licence-{}", env!("CARGO_PKG_LICENSE").replace('-', "--")),
         format!("release-{}", env!("CARGO_PKG_VERSION")),
-        format!("rust-{}%2B", env!("CARGO_PKG_RUST_VERSION")),
-        "unsafe-forbidden".to_owned(),
     ];
-    let wrong = Vec::from_iter(badges.difference(&set(right)).cloned());
-    assert!(wrong.is_empty(), "{wrong:?}");
+    assert_eq!(badges, set(right));
 }
