@@ -8,8 +8,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::process::Command;
 
-use crate::program::ProcessorTime;
-
 const ROOT: &str = "/sys/fs/cgroup";
 const MEMORY: u64 = 128 * 1024 * 1024;
 /// The period of the processor's share, in microseconds.
@@ -86,26 +84,20 @@ impl LambdaBox {
         }
     }
 
-    /// What all in the box have used of a processor.
-    pub fn processor_time(&self) -> ProcessorTime {
+    /// The seconds of a processor that the program has used.
+    pub fn processor_seconds(&self) -> f64 {
         let [.., directory] = &self.directories[..] else {
             unreachable!("a box has directories");
         };
-        let number = |file: &str, name: &str| -> f64 {
-            let text = fs::read_to_string(directory.join(file)).unwrap();
-            let number = text.lines().find_map(|line| line.strip_prefix(name));
-            number.unwrap().parse().unwrap()
-        };
         if self.is_version_2 {
-            ProcessorTime {
-                seconds: number("cpu.stat", "usage_usec ") * 1e-6,
-                system_seconds: number("cpu.stat", "system_usec ") * 1e-6,
-            }
+            let stat = fs::read_to_string(directory.join("cpu.stat")).unwrap();
+            let usage = stat
+                .lines()
+                .find_map(|line| line.strip_prefix("usage_usec "));
+            usage.unwrap().parse::<f64>().unwrap() * 1e-6
         } else {
-            ProcessorTime {
-                seconds: number("cpuacct.usage", "") * 1e-9,
-                system_seconds: number("cpuacct.usage_sys", "") * 1e-9,
-            }
+            let usage = fs::read_to_string(directory.join("cpuacct.usage")).unwrap();
+            usage.trim().parse::<f64>().unwrap() * 1e-9
         }
     }
 }

@@ -1,17 +1,12 @@
-//! Speed, memory and size of the function, as it is deployed and invoked, compared with its peers:
-//! `cargo bench`.
+//! The function as it is deployed and invoked, beside its peers: `cargo bench`.
 //!
 //! Every measurement is a new process that Lambda's Runtime API, here a stand-in, invokes once. The
-//! service is the emulator, over plain HTTP or behind TLS. The peers (see `benches/peers`) are
-//! measured where `benches/peers/install` has installed them.
+//! service is the emulator. `cargo bench -- SECTION` measures one section alone, of [`SECTIONS`],
+//! and fails where a bar is missed. With `--docs` the tables are written into
+//! `docs/performance.md`, and the plots into `docs/plots`.
 //!
-//! `cargo bench -- cold` measures one section alone: `cold`, `instructions`, `quotas`, `many`,
-//! `box`, `trouble` or `starts`. It fails where an answer in the box comes late, or a bar in
-//! trouble is missed. A whole run writes its tables to `target/performance.md` and its plots to
-//! `target/plots`; `cargo bench -- --docs` writes them to `benches/measured.md`,
-//! `docs/performance.md` and `docs/plots`. `cargo bench -- costs` is no part of that: it compares
-//! with `benches/costs.json`, and `cargo bench -- costs --accept` writes that file. `PROGRAM=PATH`
-//! before each measures another build of the function, of an earlier commit perhaps.
+//! `cargo bench -- costs` compares with `benches/costs.json`, and with `--accept` writes that file.
+//! `PROGRAM=PATH` before each measures another build of the function.
 
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -19,96 +14,89 @@ mod support;
 mod tls;
 
 mod cgroup;
-mod cold;
 mod costs;
-mod front;
-mod instructions;
-mod many;
+mod first;
+mod large;
+mod late;
 mod output;
 mod plots;
 mod program;
 mod quotas;
-mod smallest_box;
-mod starts;
-mod trouble;
+mod run;
 mod work;
 
 use std::path::Path;
 use std::process::ExitCode;
 
+use cgroup::LambdaBox;
 use output::{Output, progress};
-use program::{Program, target_directory};
+use program::{Program, build_stopper};
+
+const COSTS: &str = "costs";
+/// What is measured if nothing is named, and what of it is in Lambda's smallest size.
+const SECTIONS: [&str; 4] = ["quotas", "first", "large", "late"];
+const IN_THE_BOX: [&str; 3] = ["first", "large", "late"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has_flag = |flag: &str| arguments.iter().any(|argument| argument == flag);
-    let sections: Vec<&str> = arguments
-        .iter()
-        .map(String::as_str)
-        .filter(|argument| !argument.starts_with("--"))
-        .collect();
-    let is_wanted = |section: &str| sections.is_empty() || sections.contains(&section);
+    // cargo adds `--bench`.
+    let arguments = std::env::args().skip(1).filter(|it| it != "--bench");
+    let (flags, mut sections): (Vec<String>, Vec<String>) =
+        arguments.partition(|argument| argument.starts_with("--"));
+    let has_flag = |name: &str| flags.iter().any(|flag| flag == name);
+    let is_known = |it: &String| it == COSTS || SECTIONS.contains(&it.as_str());
+    if let Some(unknown) = sections.iter().find(|it| !is_known(it)) {
+        eprintln!("{unknown} is no section: {COSTS}, {}", SECTIONS.join(", "));
+        return ExitCode::FAILURE;
+    }
 
     progress("building what is deployed");
-    let programs = Program::all();
-    if sections.contains(&"costs") {
+    build_stopper();
+    if sections.iter().any(|section| section == COSTS) {
         return costs::compare(has_flag("--accept")).await;
     }
-    let mut output = Output::default();
-    if is_wanted("cold") {
-        cold::measure(&programs, &mut output).await;
+    if sections.is_empty() {
+        sections = SECTIONS.map(str::to_owned).to_vec();
     }
-    if is_wanted("instructions") {
-        instructions::measure(&programs, &mut output).await;
+    let (programs, missing): (Vec<_>, Vec<_>) =
+        Program::ALL.into_iter().partition(|it| it.is_installed());
+    for program in &missing {
+        let name = program.name();
+        eprintln!("not measured, since benches/peers/install has not installed it: {name}");
     }
-    let mut left_running = vec![];
-    if is_wanted("quotas") {
-        left_running = quotas::measure(&programs, &mut output).await;
+    let has_box = match LambdaBox::new() {
+        Ok(_) => true,
+        Err(error) => {
+            eprintln!("not measured, since no cgroup can be made here ({error}): {IN_THE_BOX:?}");
+            false
+        }
+    };
+    let is_for_docs = has_flag("--docs");
+    if is_for_docs && !(missing.is_empty() && has_box) {
+        eprintln!("--docs needs all of that");
+        return ExitCode::FAILURE;
     }
-    if is_wanted("many") {
-        many::measure(&mut output).await;
-    }
-    let mut figures = smallest_box::Figures::default();
-    if is_wanted("box") {
-        figures = smallest_box::measure(&programs, &mut output).await;
-    }
-    let mut missed = std::mem::take(&mut figures.late);
-    if is_wanted("trouble") {
-        missed.extend(trouble::measure(&mut output).await);
-    }
-    if is_wanted("starts") {
-        missed.extend(starts::measure(&mut output).await);
+    if !has_box {
+        sections.retain(|section| !IN_THE_BOX.contains(&section.as_str()));
     }
 
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let docs = root.join("docs");
-    let is_for_docs = sections.is_empty() && has_flag("--docs");
-    let plots = if is_for_docs {
-        docs.join("plots")
-    } else {
-        target_directory().join("plots")
-    };
-    std::fs::create_dir_all(&plots).unwrap();
-    if !left_running.is_empty() {
-        plots::left_running(&plots.join("left-running.svg"), &left_running).unwrap();
-    }
-    if !figures.first.is_empty() {
-        plots::first_invocation(&plots.join("first-invocation.svg"), &figures.first).unwrap();
-        plots::organizations(&plots.join("organizations.svg"), &figures.organizations).unwrap();
-    }
-    if sections.is_empty() {
-        output.write_to(&target_directory().join("performance.md"));
+    let mut output = Output::default();
+    for section in &sections {
+        match section.as_str() {
+            "quotas" => quotas::measure(&programs, &mut output).await,
+            "first" => first::measure(&programs, &mut output).await,
+            "large" => large::measure(&mut output).await,
+            "late" => late::measure(&mut output).await,
+            other => unreachable!("{other} is known"),
+        }
     }
     if is_for_docs {
-        // The test of the documentation holds its figures against this one.
-        output.write_to(&root.join("benches/measured.md"));
-        output.write_into(&docs.join("performance.md"));
+        output.write_to(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs"));
     }
-    for work in &missed {
-        eprintln!("a bar was missed: {work}");
+    for failure in &output.failures {
+        eprintln!("a bar was missed: {failure}");
     }
-    match missed[..] {
+    match output.failures[..] {
         [] => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }

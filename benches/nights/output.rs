@@ -1,55 +1,93 @@
-//! Tables, on the terminal and for the documentation; medians; and progress.
+//! Tables, plots and progress, on the terminal and in the documentation; and medians.
 
+use std::fs;
 use std::io::{IsTerminal, Write, stderr};
 use std::path::Path;
 
-/// The documentation has the tables between these lines.
-const BEGIN: &str = "<!-- Written by cargo bench -- --docs. -->";
-const END: &str = "<!-- End of what cargo bench wrote. -->";
+use crate::plots::{THEMES, Theme};
 
-/// What was measured, as Markdown.
+/// The documentation has each section's table under such a line.
+const WRITTEN: &str = "<!-- Written by cargo bench -- --docs: ";
+
+/// What was measured.
 #[derive(Default)]
 pub struct Output {
-    text: String,
+    sections: Vec<Section>,
+    plots: Vec<PlotFile>,
+    /// What did not come out as it has to.
+    pub failures: Vec<String>,
+}
+
+struct Section {
+    name: &'static str,
+    table: String,
+}
+
+struct PlotFile {
+    name: String,
+    svg: String,
 }
 
 impl Output {
-    /// Adds a paragraph or a row, and shows it.
-    pub fn line(&mut self, line: &str) {
-        if stderr().is_terminal() {
-            eprint!("\r\x1b[K");
-        }
-        println!("{line}");
-        self.text.push_str(line);
-        self.text.push('\n');
-    }
-
-    /// Begins a table.
-    pub fn table(&mut self, heading: &str, columns: &[&str]) {
-        self.line("");
-        self.line(heading);
-        self.line("");
+    /// Begins the table of a section.
+    pub fn table(&mut self, section: &'static str, columns: &[&str]) {
+        self.sections.push(Section {
+            name: section,
+            table: String::new(),
+        });
+        show(&format!("\n{section}"));
         self.line(&format!("| {} |", columns.join(" | ")));
         self.line(&format!("|{}", "---|".repeat(columns.len())));
     }
 
-    /// Adds a row to the table.
+    /// Adds a row to the last table.
     pub fn row(&mut self, cells: &[String]) {
         self.line(&format!("| {} |", cells.join(" | ")));
     }
 
-    pub fn write_to(&self, file: &Path) {
-        std::fs::write(file, &self.text).unwrap();
+    fn line(&mut self, line: &str) {
+        show(line);
+        let table = &mut self.sections.last_mut().unwrap().table;
+        table.push_str(line);
+        table.push('\n');
     }
 
-    /// Replaces the tables in the file.
-    pub fn write_into(&self, file: &Path) {
-        let text = std::fs::read_to_string(file).unwrap();
-        let (before, rest) = text.split_once(BEGIN).unwrap();
-        let (_, after) = rest.split_once(END).unwrap();
-        let tables = &self.text;
-        std::fs::write(file, format!("{before}{BEGIN}\n{tables}\n{END}{after}")).unwrap();
+    /// Adds a plot, drawn in each theme.
+    pub fn plot(&mut self, name: &str, draw: impl Fn(&Theme) -> String) {
+        self.plots.extend(THEMES.iter().map(|theme| PlotFile {
+            name: format!("{name}-{}.svg", theme.name),
+            svg: draw(theme),
+        }));
     }
+
+    /// Writes the tables into the page `performance.md` of the documentation, and the plots beside
+    /// it.
+    pub fn write_to(&self, docs: &Path) {
+        let page = docs.join("performance.md");
+        let mut text = fs::read_to_string(&page).unwrap();
+        for Section { name, table } in &self.sections {
+            let line = format!("{WRITTEN}{name} -->\n");
+            let (before, rest) = text.split_once(&line).unwrap();
+            let old: usize = rest
+                .split_inclusive('\n')
+                .take_while(|row| row.starts_with('|'))
+                .map(str::len)
+                .sum();
+            text = format!("{before}{line}{table}{}", &rest[old..]);
+        }
+        fs::write(page, text).unwrap();
+        for PlotFile { name, svg } in &self.plots {
+            fs::write(docs.join("plots").join(name), svg).unwrap();
+        }
+    }
+}
+
+/// Prints a line in place of the progress.
+fn show(line: &str) {
+    if stderr().is_terminal() {
+        eprint!("\r\x1b[K");
+    }
+    println!("{line}");
 }
 
 /// Reports progress.
@@ -60,6 +98,23 @@ pub fn progress(what: &str) {
         terminal.flush().unwrap();
     } else {
         eprintln!("{what} ...");
+    }
+}
+
+/// A number below a million, as the documentation has it.
+pub fn number(number: usize) -> String {
+    match number {
+        0..1000 => number.to_string(),
+        _ => format!("{},{:03}", number / 1000, number % 1000),
+    }
+}
+
+/// Seconds, as a table has them.
+pub fn seconds(seconds: f64) -> String {
+    if seconds < 1.0 {
+        format!("{:.1} ms", 1000.0 * seconds)
+    } else {
+        format!("{seconds:.1} s")
     }
 }
 

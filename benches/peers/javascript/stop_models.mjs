@@ -1,5 +1,5 @@
-// What a sample does: StopProjectVersion for each model, eight at a time, with the SDK as it comes. A model whose call
-// fails is left out.
+// A typical sample: StopProjectVersion for each model, eight at a time, with the defaults of the
+// SDK. A model whose call fails is left running.
 
 import { RekognitionClient, StopProjectVersionCommand } from "@aws-sdk/client-rekognition";
 
@@ -29,12 +29,12 @@ async function handler(event) {
   return { stopped };
 }
 
-// Lambda's own client of the Runtime API is part of its Node.js image and not of any package that installs without a
-// compiler. This is all that it does here.
+// Lambda's own client of the Runtime API is part of its Node.js image and not of any package that
+// installs without a compiler. This is all that it does here.
 const runtime = `http://${process.env.AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime/invocation`;
 for (;;) {
   const invocation = await fetch(`${runtime}/next`);
   const requestId = invocation.headers.get("lambda-runtime-aws-request-id");
-  const answer = await handler(await invocation.json());
-  await fetch(`${runtime}/${requestId}/response`, { method: "POST", body: JSON.stringify(answer) });
+  const body = JSON.stringify(await handler(await invocation.json()));
+  await fetch(`${runtime}/${requestId}/response`, { method: "POST", body });
 }

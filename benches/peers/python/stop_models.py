@@ -1,6 +1,7 @@
-"""What a sample does: StopProjectVersion for each model, with the SDK as it comes.
+"""A typical sample: StopProjectVersion for each model, with the defaults of the SDK.
 
-`loop` calls one after the other, `threads` eight at a time. A model whose call fails is left out.
+`loop` stops one after the other, `threads` eight at a time. A model whose call fails is left
+running.
 """
 
 from concurrent.futures import ThreadPoolExecutor
