@@ -13,8 +13,8 @@ import boto3
 import botocore.exceptions
 from botocore.config import Config
 
-from services import target_directory
-from tools import ACCOUNT, REGION, ROOT, Failure, check, check_equal, free_port, listens, run
+from services import emulator
+from tools import ACCOUNT, REGION, ROOT, Failure, check, check_equal, free_port, listens
 
 PROJECT = f"arn:aws:rekognition:{REGION}:{ACCOUNT}:project"
 ROOT_ID, UNIT = "r-emul", "ou-emul-11111111"
@@ -178,15 +178,6 @@ def every_denied_or_throttled_call_is_an_error_of_its_operation(session):
         client.fail(operation, "AccessDeniedException", **parameters)
 
 
-STEPS = [
-    the_emulator_runs_with_a_model_in_every_status,
-    every_response_has_the_shape_of_its_operation,
-    every_error_of_the_models_is_raised_as_its_exception,
-    every_refusal_is_an_error_of_its_operation,
-    every_denied_or_throttled_call_is_an_error_of_its_operation,
-]
-
-
 def version(name, status):
     """The ARN of a model that `models` adds."""
     return f"{PROJECT}/cats/version/{name}-{status}/1700000000000"
@@ -222,8 +213,7 @@ class Emulators:
     """The emulator's program, as often as a step needs it."""
 
     def __init__(self, processes):
-        run("build-emulator", "cargo", "build", "--locked", "--package", "rekognition-emulator")
-        self.program = target_directory() / "debug" / "rekognition-emulator"
+        self.program = emulator()
         self.processes = processes
         self.count = 0
 
