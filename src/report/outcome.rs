@@ -69,14 +69,21 @@ impl Outcome {
 
     /// Whether it ends what is billed for the model, or would.
     pub(crate) fn saves_units(&self) -> bool {
-        matches!(self, Self::Stopped | Self::Stopping | Self::WouldStop)
+        match self {
+            Self::Stopped | Self::Stopping | Self::WouldStop => true,
+            Self::AlreadyStopped | Self::Kept { .. } | Self::Failed(_) => false,
+        }
     }
 
     /// Why the model was kept running.
     pub(crate) fn reason(&self) -> Option<&str> {
         match self {
             Self::Kept { reason } => Some(reason),
-            _ => None,
+            Self::Stopped
+            | Self::Stopping
+            | Self::AlreadyStopped
+            | Self::WouldStop
+            | Self::Failed(_) => None,
         }
     }
 
@@ -84,7 +91,11 @@ impl Outcome {
     pub(crate) fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Failed(failure) => Some(failure),
-            _ => None,
+            Self::Stopped
+            | Self::Stopping
+            | Self::AlreadyStopped
+            | Self::Kept { .. }
+            | Self::WouldStop => None,
         }
     }
 }

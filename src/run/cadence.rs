@@ -14,8 +14,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long before the deadline the last round is.
 const LAST_ROUND: Duration = Duration::from_secs(5);
-/// The pause for each call of the round before, if that is longer, so that polling uses at most two
-/// fifths of the smallest default quota, 5 calls a second.
+/// The pause for each call of the round before, if that is longer and no more than the longest: so
+/// polling uses two fifths of the smallest default quota, 5 calls a second, for up to 60 calls a
+/// round, which are 600 models.
 const PAUSE_PER_CALL: Duration = Duration::from_millis(500);
 
 /// The timing of the rounds.
