@@ -10,6 +10,7 @@ from services import LocalAws, Rekognition
 from stack import Stack
 from tools import ACCOUNT, LOGS, REGION, ROOT, check, check_equal, run, wait_until
 
+DEPLOYING = ROOT / "docs" / "deploying.md"
 STACK = "rekognition-stopper"
 LOG_GROUP = f"/aws/lambda/{STACK}"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:{STACK}-Topic"

@@ -18,9 +18,8 @@ import hcl2
 import release
 import tools
 from operated import (
-    STACK, begin, check_nothing_is_left, check_real, inventory, outputs,
+    DEPLOYING, STACK, begin, check_nothing_is_left, check_real, inventory, outputs,
 )
-from part_cargo_lambda import DEPLOYING
 from release import BUNDLE
 from stack import Stack
 from tools import (

@@ -10,8 +10,7 @@ import zipfile
 
 import release
 import tools
-from operated import AT_ONCE, STACK, begin, check_nothing_is_left, run_lines
-from part_cargo_lambda import DEPLOYING
+from operated import AT_ONCE, DEPLOYING, STACK, begin, check_nothing_is_left, run_lines
 from release import NAME, VERSION
 from services import MODEL_ARNS, WELD_SEAMS
 from stack import template

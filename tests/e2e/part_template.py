@@ -10,8 +10,7 @@ import boto3
 from ministack.services import stepfunctions
 
 import tools
-from operated import MACHINE, TOPIC, machine_definition, mails, published
-from part_cargo_lambda import DEPLOYING
+from operated import DEPLOYING, MACHINE, TOPIC, machine_definition, mails, published
 from stack import (
     DASHBOARD_TEMPLATE, MEMBER_TEMPLATE, SAME_ORGANIZATION, TEMPLATE, Stack, allows, as_list,
     template,
