@@ -4,6 +4,9 @@
 //! Run it with `cargo run --example nightly`. It needs no AWS account, no Docker and no network. It
 //! prints the function's log as it is written, and then what happened to each model.
 
+#[path = "../cli/src/table.rs"]
+mod table;
+
 use std::env::VarError;
 use std::error::Error;
 use std::io;
@@ -19,6 +22,8 @@ use rekognition_stopper::request::Payload;
 use rekognition_stopper::settings::Settings;
 use rekognition_stopper::{Handler, Invocation, log};
 use tokio::time::Instant;
+
+use table::{ModelName, Table};
 
 /// The event of an EventBridge schedule. It names no models, so `MODEL_ARNS` does.
 const EVENT: &str = include_str!("../events/schedule-scheduler.json");
@@ -107,18 +112,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
 
     let after = emulator.statuses();
-    println!("\nregion    model              before    outcome          after");
+    let mut table = Table::new(["region", "model", "before", "outcome", "after"]);
     for ((arn, before), after) in before.iter().zip(after.values()) {
-        let region = arn.split(':').nth(3).unwrap_or_default();
-        let names = arn.split('/').skip(1).step_by(2).collect::<Vec<_>>();
+        let ModelName { region, name, .. } = ModelName::new(arn);
         let reported = report.models.iter().find(|model| *model.model_arn == **arn);
         // A pattern does not find a version that is not running.
-        let outcome = reported.map_or("-", |model| model.outcome.name());
-        println!(
-            "{region:<10}{:<19}{before:<10}{outcome:<17}{after}",
-            names.join(" ")
-        );
+        let outcome = reported.map(|model| model.outcome.name());
+        let outcome = outcome.unwrap_or_default().to_owned();
+        table.add([region, name, before.clone(), outcome, after.clone()]);
     }
+    println!("\n{}", table.lines().join("\n"));
     let summary = &report.summary;
     println!(
         "\n{} models with {} inference units were stopped, which saves {:.2} an hour.",

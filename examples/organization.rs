@@ -4,7 +4,9 @@
 //! Run it with `cargo run --example organization`. It needs no AWS account, no Docker and no
 //! network. It shows the function's progress, and then what happened in each account.
 
-use std::collections::BTreeMap;
+#[path = "../cli/src/table.rs"]
+mod table;
+
 use std::env::VarError;
 use std::error::Error;
 use std::io;
@@ -16,11 +18,13 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use rekognition_emulator::{Account, Emulator, Model, Operation, Quota, Role};
 use rekognition_stopper::aws::Aws;
 use rekognition_stopper::handler;
-use rekognition_stopper::report::{ModelReport, Report};
+use rekognition_stopper::report::Report;
 use rekognition_stopper::request::Payload;
 use rekognition_stopper::settings::Settings;
 use rekognition_stopper::{Handler, Invocation, log};
 use tokio::time::{Instant, sleep};
+
+use table::{ModelName, Table};
 
 /// The event of an EventBridge schedule. It names no models, so `MODEL_ARNS` does.
 const EVENT: &str = include_str!("../events/schedule-scheduler.json");
@@ -174,41 +178,40 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Prints what happened in each account.
 fn print_table(emulator: &Emulator, report: &Report) {
-    let account_of = |arn: &str| arn.split(':').nth(4).unwrap_or_default().to_owned();
-    let mut by_account: BTreeMap<String, Vec<&ModelReport>> = BTreeMap::new();
-    for model in &report.models {
-        by_account
-            .entry(account_of(&model.model_arn))
-            .or_default()
-            .push(model);
-    }
-    println!("\naccount       name         stopped  failed  still running");
+    let is_in = |arn: &str, account: &str| ModelName::new(arn).account == account;
+    let mut table = Table::new([
+        "account",
+        "name",
+        "stopped",
+        "failed",
+        "still running",
+        "note",
+    ]);
+    let statuses = emulator.statuses();
     for (account, name, _) in ACCOUNTS {
-        let models = by_account.remove(account).unwrap_or_default();
-        let count = |outcome| {
-            models
-                .iter()
-                .filter(|it| it.outcome.name() == outcome)
-                .count()
-        };
+        let models = report.models.iter();
+        let models = models.filter(|model| is_in(&model.model_arn, account));
+        let outcomes: Vec<&str> = models.map(|model| model.outcome.name()).collect();
+        let count = |name| outcomes.iter().filter(|outcome| **outcome == name).count();
         let lookups = report.lookups.iter();
-        let lookups = lookups.filter(|it| account_of(&it.pattern) == account);
-        let statuses = emulator.statuses();
-        let running = statuses
-            .iter()
-            .filter(|(arn, status)| account_of(arn) == account && *status == "RUNNING");
-        let running = running.count();
+        let lookups = lookups.filter(|lookup| is_in(&lookup.pattern, account));
+        let running = statuses.iter();
+        let running = running.filter(|(arn, status)| is_in(arn, account) && *status == "RUNNING");
         let note = match account {
-            WITHOUT_ROLE => "  (its role cannot be assumed)",
-            SUSPENDED => "  (suspended, so it is skipped)",
+            WITHOUT_ROLE => "its role cannot be assumed",
+            SUSPENDED => "suspended, so it is skipped",
             _ => "",
         };
-        println!(
-            "{account}  {name:<12} {:<8} {:<7} {running}{note}",
-            count("stopped"),
-            count("failed") + lookups.count()
-        );
+        table.add([
+            account.to_owned(),
+            name.to_owned(),
+            count("stopped").to_string(),
+            (count("failed") + lookups.count()).to_string(),
+            running.count().to_string(),
+            note.to_owned(),
+        ]);
     }
+    println!("\n{}", table.lines().join("\n"));
     let summary = &report.summary;
     println!(
         "\n{} models with {} inference units were stopped in {} accounts, which saves {:.2} an hour.",

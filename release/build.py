@@ -286,8 +286,8 @@ def bill_of_materials(processor):
     # It writes beside the manifest of each crate of the workspace.
     written = ROOT / f"{stem}.json"
     text = written.read_text().replace(ROOT.as_uri(), f"file:///{NAME}")
-    for file in [written, ROOT / "tests" / "emulator" / f"{stem}.json"]:
-        file.unlink()
+    for crate in [ROOT, ROOT / "cli", ROOT / "tests" / "emulator"]:
+        (crate / f"{stem}.json").unlink()
     return text
 
 
