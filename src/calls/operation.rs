@@ -111,3 +111,23 @@ impl Service {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_is_permitted_by_its_services_action() {
+        for (operation, action) in [
+            (
+                Operation::StopProjectVersion,
+                "rekognition:StopProjectVersion",
+            ),
+            (Operation::AssumeRole, "sts:AssumeRole"),
+            (Operation::ListAccounts, "organizations:ListAccounts"),
+            (Operation::LookupEvents, "cloudtrail:LookupEvents"),
+        ] {
+            assert_eq!(operation.action(), action);
+        }
+    }
+}

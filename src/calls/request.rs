@@ -104,3 +104,49 @@ impl Request {
         matches!(self, Self::DescribeProjectVersions { models, .. } if !models.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calls::response::ProjectState;
+
+    fn model(version: &str) -> ModelArn {
+        let text =
+            format!("arn:aws:rekognition:us-east-1:123456789012:project/shelf/version/{version}/1");
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_call_says_what_it_concerns_and_whether_it_can_be_taken_apart() {
+        let project = Project {
+            name: "shelf".to_owned(),
+            arn: "arn:aws:rekognition:us-east-1:123456789012:project/shelf/2".to_owned(),
+            state: ProjectState::Created,
+        };
+        let projects = |names: &[&str]| Request::DescribeProjects {
+            names: names.iter().map(|&name| name.to_owned()).collect(),
+        };
+        let versions = |models: &[&str]| Request::DescribeProjectVersions {
+            project: project.clone(),
+            models: models.iter().map(|version| model(version)).collect(),
+        };
+        let stop = Request::StopProjectVersion {
+            model_arn: model("v1"),
+        };
+        let (batch, single) = (true, false);
+        let (check, other) = (true, false);
+        for (request, subject, is_batch, is_check) in [
+            (projects(&[]), "all projects", single, other),
+            (projects(&["shelf"]), "shelf", single, other),
+            (projects(&["shelf", "caps"]), "shelf,caps", batch, other),
+            (versions(&[]), &*project.arn, single, other),
+            (versions(&["v1"]), &*project.arn, single, check),
+            (versions(&["v1", "v2"]), &*project.arn, batch, check),
+            (stop, model("v1").as_str(), single, other),
+        ] {
+            assert_eq!(request.subject(), subject);
+            assert_eq!(request.is_batch(), is_batch, "{request:?}");
+            assert_eq!(request.is_status_check(), is_check, "{request:?}");
+        }
+    }
+}
