@@ -22,6 +22,11 @@
                 let status = status.as_ref().map_or("", Status::as_str);
                 self.refusal = Some(format!("StopProjectVersion returned the status `{status}`"));
             }
+            // Only what is not running can be deleted.
+            Err(error) if error.is_not_found() && self.is_accepted => {
+                self.outcome = Some(Outcome::Stopped);
+                return;
+            }
             Err(CallError::Unreadable { .. }) => {
                 self.outcome = Some(Outcome::Stopped);
                 return;
