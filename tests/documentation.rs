@@ -227,6 +227,8 @@ fn the_version_is_the_first_release_of_the_changelog_and_the_one_that_is_named()
     let named = docs.iter().filter(|(name, _)| *name != "CHANGELOG.md");
     let named = named.flat_map(|(_, page)| matches(files, page));
     assert_eq!(set(named), set([version]));
+    let command_line = include_str!("../cli/Cargo.toml");
+    assert!(command_line.contains(&format!("\nversion = \"{version}\"\n")));
 }
 
 #[test]

@@ -46,7 +46,8 @@ use tally::Tally;
 
 /// The time that one line of the report takes, with the share of a processor that comes with the
 /// smallest memory: most of it goes into the line in the log. A failed lookup takes 0.9 ms there,
-/// with what has to be given up for it, and a model a tenth of that (`cargo bench -- trouble box`).
+/// with what has to be given up for it, and a model a tenth of that. `cargo bench -- late` fails if
+/// that is too little.
 const TIME_PER_LINE: Duration = Duration::from_micros(1250);
 /// The time that everything else takes after the calls have ended.
 const TIME_PER_RUN: Duration = Duration::from_secs(1);
