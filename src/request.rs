@@ -65,8 +65,8 @@ pub struct Request {
     pub accounts_per_run: Option<usize>,
 }
 
-/// The fields by which an event that is no direct request is known. What they hold stays text, so it
-/// may be nested to any depth.
+/// The fields that show that an event is not a direct request. Their contents stay text, and may be
+/// nested to any depth.
 #[derive(Deserialize)]
 struct Envelope<'event> {
     #[serde(default, rename = "detail-type", deserialize_with = "present")]
@@ -80,7 +80,7 @@ struct Envelope<'event> {
     records: Option<&'event RawValue>,
 }
 
-/// What a message of SNS is known by.
+/// The field that shows that a record is a message of SNS.
 #[derive(Deserialize)]
 struct Record {
     #[serde(rename = "EventSource")]
@@ -132,8 +132,8 @@ impl Request {
         }
     }
 
-    /// Validates what can only be validated together with the list of the run, which is the
-    /// request's own or that of the settings.
+    /// Validates what can only be validated together with the list of the run, which comes from the
+    /// request or from the settings.
     ///
     /// # Errors
     /// `accounts` that have nothing to narrow.
@@ -169,9 +169,9 @@ fn read_object<'event, T: Deserialize<'event>>(
     })
 }
 
-/// Serde's reason, without two things: the line and the column, because the field's path says
-/// better where it is; and a string that was found in place of something else, because it could be
-/// anything, and the message is logged.
+/// Serde's reason without two things: the line and the column, because the field's path is better;
+/// and a string that was found in place of something else, because it could be anything, and the
+/// message is logged.
 fn reason(error: &serde_json::Error) -> String {
     const STRING: &str = "invalid type: string";
     let reason = error.to_string();

@@ -1,7 +1,8 @@
-//! What people read of a run: one paragraph of plain sentences, written from its report. It is the
-//! `message` of a run in which nothing failed, and the error message of any other.
+//! The text of a run for people: one paragraph of plain sentences, written from its report. It is
+//! the `message` of a run in which nothing failed, and the error message of any other.
 //!
-//! Whatever passes it on can put it into an email as it is, and needs to know nothing of reports.
+//! Whatever passes it on can put it into an email as it is, and needs to know nothing about
+//! reports.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -13,7 +14,8 @@ use crate::report::{FailedLookup, Failure, ModelReport, Outcome, Report};
 /// The maximum length of the text, in bytes. Lambda passes it on in full, but not every destination
 /// does.
 const LONGEST_TEXT: usize = 8 * 1024;
-/// So much of it is for what comes after a list, so that no list hides that there is more.
+/// This much of it is reserved for what comes after a list, so that no list hides that there is
+/// more.
 const AFTER_A_LIST: usize = 300;
 /// The maximum length of a reason in it, in bytes.
 const LONGEST_REASON: usize = 512;
@@ -198,8 +200,8 @@ fn savings(report: &Report) -> String {
     format!("That is {least}{units} inference {noun}{amount}")
 }
 
-/// Lookups of one entry are one item if they failed alike, but for what each error says about its
-/// own account and region: a denial names the session.
+/// Lookups of one entry are one item if they failed alike, apart from what each error says about
+/// its own account and region: a denial names the session.
 fn lookups(lookups: &[FailedLookup]) -> Vec<Item<'_>> {
     let mut items: Vec<Item> = Vec::new();
     let mut known: HashMap<(usize, &str, String), usize> = HashMap::new();
@@ -219,8 +221,7 @@ fn lookups(lookups: &[FailedLookup]) -> Vec<Item<'_>> {
     items
 }
 
-/// What to do about regions that a policy denies in many accounts. Other errors say themselves what
-/// is to be done.
+/// What to do about regions that a policy denies in many accounts. All other errors say what to do.
 fn next_step(lookups: &[FailedLookup]) -> Option<String> {
     let mut accounts: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for lookup in lookups {

@@ -1,4 +1,4 @@
-//! What a start, a call and the program's size cost, beside what the repository says that they do.
+//! The costs of a start and a call, and the program's size, compared with those in the repository.
 //! Instructions are counted by callgrind: they hardly depend on what else the machine does.
 
 use std::path::Path;
@@ -21,7 +21,7 @@ const FILE: &str = "benches/costs.json";
 const MANY: usize = 300;
 const TIME_LIMIT: Duration = Duration::from_secs(300);
 
-/// The costs as they are now: instructions, but for the size.
+/// The costs as they are now: instructions, except for the size.
 async fn measure() -> [(&'static str, f64); 4] {
     progress("costs: a start");
     let start = instructions(0).await;
@@ -85,8 +85,8 @@ pub async fn compare(accept: bool) -> ExitCode {
     code
 }
 
-/// The instructions of the whole process, from its start, through the stops of so many models over
-/// TLS, until it asks for the next event.
+/// The instructions of the whole process, from its start, through the stops of this many models
+/// over TLS, until it asks for the next event.
 async fn instructions(models: usize) -> f64 {
     let arns = arns(models);
     let emulator = running_emulator(&arns).await;

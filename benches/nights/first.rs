@@ -1,4 +1,4 @@
-//! The first night of a process in Lambda's smallest size, beside peers.
+//! The first night of a process in Lambda's smallest size, compared with peers.
 
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ async fn run(program: Program, work: Work) -> Run {
     run
 }
 
-/// The time, the processor's and the memory: medians.
+/// The medians of the time, the processor time and the memory.
 fn cells(runs: &[Run]) -> [String; 3] {
     let middle = |of: fn(&Run) -> f64| median(runs.iter().map(of));
     [

@@ -1,4 +1,4 @@
-//! The function as it is deployed and invoked, beside its peers: `cargo bench`.
+//! The function as it is deployed and invoked, compared with its peers: `cargo bench`.
 //!
 //! Every measurement is a new process that Lambda's Runtime API, here a stand-in, invokes once. The
 //! service is the emulator. `cargo bench -- SECTION` measures one section alone, of [`SECTIONS`],

@@ -14,7 +14,7 @@ const WRITTEN: &str = "<!-- Written by cargo bench -- --docs: ";
 pub struct Output {
     sections: Vec<Section>,
     plots: Vec<PlotFile>,
-    /// What did not come out as it has to.
+    /// The bars that were missed.
     pub failures: Vec<String>,
 }
 
@@ -60,7 +60,7 @@ impl Output {
         }));
     }
 
-    /// Writes the tables into the page `performance.md` of the documentation, and the plots beside
+    /// Writes the tables into the page `performance.md` of the documentation, and the plots next to
     /// it.
     pub fn write_to(&self, docs: &Path) {
         let page = docs.join("performance.md");

@@ -36,7 +36,7 @@ pub const THEMES: [Theme; 2] = [
     },
 ];
 
-/// Bars that are shown beside each other, one for each program.
+/// Bars that are shown side by side, one for each program.
 pub struct Group {
     pub name: [String; 2],
     pub percentages: Vec<f64>,

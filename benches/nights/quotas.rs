@@ -1,4 +1,4 @@
-//! Whole nights under a quota, beside peers: the time, and the models that are left running.
+//! Whole nights under a quota, compared with peers: the time, and the models that are left running.
 
 use std::time::Duration;
 

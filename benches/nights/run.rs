@@ -16,8 +16,7 @@ use crate::work::{Work, left};
 /// How long a response that is late is waited for.
 const LATEST: Duration = Duration::from_secs(15);
 
-/// How many programs are run in a box of their own at the same time: each has a fourteenth of a
-/// processor.
+/// How many programs run at the same time, each in its own box with a fourteenth of a processor.
 pub const SIDE_BY_SIDE: usize = 3;
 
 /// Where a program runs.
@@ -28,8 +27,8 @@ pub enum Place {
     SmallestBox,
 }
 
-/// TLS in front of the services. CloudTrail is at another address than the others, so that lookups
-/// have connections of their own, as they have at AWS.
+/// TLS in front of the services. CloudTrail is at a different address, so that lookups have
+/// separate connections, as they have on AWS.
 pub struct Tls {
     front: TlsFront,
     cloudtrail: TlsFront,

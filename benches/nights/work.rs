@@ -1,4 +1,4 @@
-//! What a program is asked to do, and the services that it does it at.
+//! The work of a program, and the services that it calls.
 
 use std::env::VarError;
 use std::time::Duration;
@@ -71,7 +71,7 @@ impl Work {
         Self::new(format!("{} models, named", number(models)), arns, event)
     }
 
-    /// A single model. Calls take no time, so that what the program itself takes is seen.
+    /// A single model. Calls take no time, which shows the time of the program itself.
     pub fn one() -> Self {
         let mut work = Self::named(1);
         work.name = "1 model".to_owned();
@@ -86,7 +86,7 @@ impl Work {
         Self::new(name, arns(models), event)
     }
 
-    /// The same, and to see them stopped.
+    /// The same, until they are seen stopped.
     pub fn confirmed(models: usize) -> Self {
         let mut work = Self::found(models);
         work.name.push_str(" and seen stopped a minute later");
@@ -194,7 +194,7 @@ impl Work {
         work
     }
 
-    /// With a look at who started the models.
+    /// With lookups of who started the models.
     pub fn with_starts(mut self) -> Self {
         let by = Starter::session("deploy", "build-17");
         let starts = self.models.iter();
@@ -210,7 +210,7 @@ impl Work {
         self.called("with `FIND_STARTS`")
     }
 
-    /// With so many calls of each operation a second.
+    /// With a quota of this many calls of each operation a second.
     pub fn with_quota(mut self, calls_a_second: f64) -> Self {
         self.emulator = self
             .emulator
@@ -239,7 +239,7 @@ impl Work {
     }
 }
 
-/// So many calls a second, and as many at once after a pause.
+/// This many calls a second, and as many at once after a pause.
 pub fn quota(calls_a_second: f64) -> Quota {
     Quota::per_second(calls_a_second).burst(calls_a_second as u32)
 }
@@ -261,7 +261,7 @@ fn member_arn(region: &str, account: &str, version: &str) -> String {
     format!("arn:aws:rekognition:{region}:{account}:project/shelf/version/{version}/1700000000000")
 }
 
-/// The accounts of an organization of this many, but the one that the function is in.
+/// The accounts of an organization of this many, except the one that the function is in.
 fn members(accounts: usize) -> impl Iterator<Item = String> {
     (1..accounts).map(|number| format!("{:012}", 200_000_000_000 + number))
 }

@@ -1,4 +1,4 @@
-//! Credentials: those that the AWS CLI would take, and whose they are.
+//! Credentials: found as the AWS CLI finds them, and whose they are.
 
 use std::error::Error;
 
@@ -35,8 +35,8 @@ pub async fn resolve(profile: Option<&str>) -> Result<Caller, String> {
     let region = region.build().region().await.unwrap_or(REGION);
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(region.clone());
     if let Some(profile) = profile {
-        // In the default chain, credentials in the environment come before any profile. Whoever
-        // names one means no other account.
+        // In the default chain, credentials in the environment come before any profile. If a
+        // profile is named, no other account is meant.
         let provider = ProfileFileCredentialsProvider::builder()
             .configure(&ProviderConfig::without_region().with_region(Some(region)))
             .profile_name(profile)

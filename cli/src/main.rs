@@ -1,4 +1,4 @@
-//! Shows which models run in an account, with the credentials of whoever looks, and stops them.
+//! Shows which models run in an account, with the user's own credentials, and stops them.
 //!
 //! It is the function's own handler, with dry runs: what this prints is what the function would do.
 
@@ -36,7 +36,7 @@ use progress::Progress;
 /// A run has as much time as the function has.
 const TIME: Duration = Duration::from_secs(15 * 60);
 
-/// How a command ended that has printed all that it found.
+/// How a command ended that printed everything it found.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Ending {
     Successful,
@@ -116,7 +116,7 @@ async fn run(arguments: &Arguments) -> Result<Ending, Failure> {
     Ok(command.tell(&stopped)?.max(told))
 }
 
-/// The function's settings, but for what the arguments say, and with a look at who started what.
+/// The function's settings, except for what the arguments say. Starts are looked up by default.
 fn settings(arguments: &Arguments) -> Result<Settings, Error> {
     Settings::read(|name| match (name, env::var(name)) {
         ("MODEL_ARNS" | "DRY_RUN", _) => Err(VarError::NotPresent),

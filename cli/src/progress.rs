@@ -1,5 +1,5 @@
-//! What is told on standard error while a run goes on: how far it is, in a terminal, and the
-//! warnings in the function's log.
+//! The output to standard error during a run: its progress, in a terminal, and the warnings in the
+//! function's log.
 
 use std::fmt::{self, Write as _};
 use std::io::{IsTerminal, stderr};
@@ -30,7 +30,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// No progress yet, and none is shown but in a terminal.
+    /// No progress yet. It is shown only in a terminal.
     pub fn new() -> Self {
         Self {
             is_shown: stderr().is_terminal(),

@@ -57,7 +57,7 @@ pub struct ModelName {
 }
 
 impl ModelName {
-    /// The names in this ARN. A text that is none is a name without an account and a region.
+    /// The names in this ARN. A text that is not an ARN is a name without an account and a region.
     pub fn new(arn: &str) -> Self {
         let fields: Vec<&str> = arn.splitn(6, ':').collect();
         match fields.as_slice() {

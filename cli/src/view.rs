@@ -1,4 +1,4 @@
-//! What people read of a report.
+//! A report as text for people.
 
 use std::collections::BTreeSet;
 

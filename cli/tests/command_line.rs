@@ -1,4 +1,4 @@
-//! The command line as somebody runs it, against the emulator, with the credentials of a profile.
+//! The command line as a user runs it, against the emulator, with the credentials of a profile.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -19,7 +19,7 @@ const SEAMS: &str =
     "arn:aws:rekognition:eu-west-1:123456789012:project/weld-seams/version/v1/1787209319000";
 const CALLER: &str = "arn:aws:sts::123456789012:assumed-role/Developer/alice";
 
-/// What a look at them prints, but for the time of a start.
+/// What is printed about them, except for the time of a start.
 const TABLE: &str = include_str!("table.txt");
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -70,7 +70,7 @@ fn sts() -> String {
 /// A home directory with the files of the AWS CLI: a profile with keys, and one of an SSO session
 /// that nobody has logged in to.
 fn home(test: &str) -> PathBuf {
-    // The directory is that of the whole workspace.
+    // The whole workspace shares this directory.
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("command-line");
     let home = home.join(test);
     std::fs::create_dir_all(home.join(".aws")).unwrap();

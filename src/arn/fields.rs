@@ -12,7 +12,8 @@ pub(super) const LONGEST_NAME: usize = 255;
 pub(super) const WILDCARDS: [char; 2] = ['*', '?'];
 
 /// The text of an ARN or a pattern, and where its fields are in it.
-// The text comes first, so the derived order is that of the text, which the parts follow from.
+// The text comes first, so the derived order is the order of the texts, and the parts follow from
+// these.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Fields {
     pub(super) text: Arc<str>,
@@ -118,7 +119,7 @@ impl InvalidModelArn {
         Self(format!("the {what} {} should be {right}", quoted(found)))
     }
 
-    /// The error of a resource, with the pattern that was meant if it is that of a project.
+    /// The error of a resource; if it is a project's, with the pattern that was meant.
     pub(super) fn of_resource(found: &str) -> Self {
         let project = found.split('/').nth(1).filter(|name| is_name(name));
         let right = format!(

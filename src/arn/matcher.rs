@@ -1,7 +1,7 @@
 //! Matches a pattern as IAM does: `*` is any run of characters, including none, and `?` any single
 //! one.
 
-/// A piece of the text that a pattern is held against.
+/// A piece of the text that a pattern is compared with.
 #[derive(Clone, Copy)]
 pub(super) enum Piece {
     Byte(u8),

@@ -109,8 +109,8 @@ impl FromStr for ModelPattern {
     }
 }
 
-/// Whether this matches the resource of a model, if all is forgotten after its first wildcard. What
-/// is there is at worst unmatched.
+/// Whether this matches the resource of a model, if everything after its first wildcard is ignored.
+/// That part is at worst unmatched.
 fn can_be_of_model(resource: &str) -> bool {
     let (beginning, wild) = split(resource);
     let kept = if wild.is_empty() { "" } else { "*" };

@@ -1,6 +1,6 @@
 //! The operation of CloudTrail.
 //!
-//! How an event spells what it says is AWS's convention, so what is missing there is left out.
+//! How an event is spelled is AWS's convention, so what is missing there is left out.
 
 use aws_sdk_cloudtrail::Client;
 use aws_sdk_cloudtrail::types::{Event, LookupAttribute, LookupAttributeKey};
@@ -11,7 +11,7 @@ use super::attempt::{Attempt, attempt};
 use crate::calls::operation::Operation;
 use crate::calls::response::{Content, Start};
 
-/// What the names of the roles begin with that IAM Identity Center makes. Their sessions have the
+/// The beginning of the names of roles that IAM Identity Center creates. Their sessions have the
 /// names of people.
 const ROLE_OF_PEOPLE: &str = "AWSReservedSSO_";
 
@@ -31,7 +31,7 @@ pub(super) fn lookup_events(client: &Client, token: Option<String>) -> Attempt {
     })
 }
 
-/// The start that an event tells of, unless it failed.
+/// The start that an event records, unless it failed.
 fn start(event: &Event) -> Option<Start> {
     let record: Value = serde_json::from_str(event.cloud_trail_event()?).ok()?;
     let text = |pointer| record.pointer(pointer).and_then(Value::as_str);

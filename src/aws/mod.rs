@@ -1,8 +1,8 @@
 //! One attempt at a call: the only place that knows the AWS SDK. It knows neither retries nor what
 //! a call is for.
 //!
-//! - [`Aws`] is what the process keeps: the configuration and the HTTP client, of which there is
-//!   one. `Clients` are those of a run, one for each account and region.
+//! - [`Aws`] is what the process keeps: the configuration and its only HTTP client. `Clients` are
+//!   those of a run, one for each account and region.
 //! - `rekognition`, `organizations`, `sts` and `cloudtrail` have the operations, and `attempt` what
 //!   their attempts have in common.
 //! - `failure` turns the SDK's errors into ours, and `http` adds what the SDK's client lacks.
@@ -81,8 +81,8 @@ impl Aws {
     }
 }
 
-/// No retries of the SDK's own. A connection that has brought an error is used again: most of a
-/// night in which a service responds with errors would go into new ones.
+/// No retries of the SDK's own. A connection over which an error came is used again: if a service
+/// responds with errors, most of the night would otherwise go into new connections.
 fn one_attempt() -> RetryConfig {
     RetryConfig::disabled().with_reconnect_mode(ReconnectMode::ReuseAllConnections)
 }

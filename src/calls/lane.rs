@@ -1,4 +1,4 @@
-//! A lane: the calls of one operation in one account and region, which is what quotas are for.
+//! A lane: the calls of one operation in one account and region, to which quotas apply.
 
 use std::collections::VecDeque;
 
@@ -46,8 +46,8 @@ pub(super) struct LaneId {
 #[derive(Debug)]
 pub(super) struct Lane {
     waiting: VecDeque<Call>,
-    /// The status checks among the calls, which wait in a line of their own, and how many others
-    /// have had their turn since the last.
+    /// The status checks among the calls, which wait in a separate line, and how many others have
+    /// had their turn since the last.
     checks: VecDeque<Call>,
     since_check: u32,
     /// The calls whose last attempt hung, and may hang again, in the same way.

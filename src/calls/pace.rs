@@ -106,7 +106,7 @@ mod tests {
     }
 
     /// How long it takes until the service has let `calls` through, eight of them in flight and
-    /// each answered after 20 ms; and the share of attempts that were throttled.
+    /// each with a response after 20 ms; and the share of attempts that were throttled.
     fn simulate(calls: usize, service: &Service) -> (f64, f64) {
         const LATENCY: Duration = Duration::from_millis(20);
         let start = Instant::now();

@@ -1,7 +1,7 @@
 //! Whose turn it is: every call that is to be made, until it needs no further attempt.
 //!
-//! Calls of one operation in one account and region wait in a lane of their own, since that is what
-//! the service's quotas are for. No lane waits for another. A lane is in one of four places:
+//! Calls of one operation in one account and region wait in their own lane, since the service's
+//! quotas apply to exactly these. No lane waits for another. A lane is in one of four places:
 //!
 //! - idle, if it has no call that could be made, or `MAX_CONCURRENCY` in flight;
 //! - ready, in the pool of its service, where turns go round;
@@ -83,7 +83,7 @@ pub(crate) struct Retried {
     pub(crate) subject: String,
     /// How many attempts have been made.
     pub(crate) attempts: u32,
-    /// Why it will be.
+    /// Why it will be made again.
     pub(crate) reason: String,
 }
 
@@ -520,7 +520,7 @@ impl Queue {
 }
 
 impl Call {
-    /// What is told of it when it will be made again.
+    /// What is reported when it will be made again.
     fn retried(&self, error: &CallError) -> Retried {
         Retried {
             operation: self.request.operation(),

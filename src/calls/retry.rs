@@ -75,7 +75,7 @@ pub(crate) enum Verdict {
     Final,
     /// The call is retried when the pace of its operation allows.
     Throttled,
-    /// The call is retried after a pause of its own.
+    /// The call is retried after its own pause.
     Retry,
     /// The call is retried at once, but only once.
     RetryOnce,

@@ -49,7 +49,7 @@ pub enum Code {
     ConstructionFailure,
     /// A bug in this program.
     Panicked,
-    /// The service refused the call, with this code of its own.
+    /// The service refused the call, with its own code.
     #[serde(untagged)]
     Service(String),
 }

@@ -27,7 +27,7 @@ const SUMMARY_SIZE: usize = 1_000;
 /// The report of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// What people read of the run: of one that failed, the error message.
+    /// The text of the run for people; if it failed, the error message.
     pub message: String,
     /// The totals of the run.
     pub summary: Summary,
@@ -55,7 +55,8 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// The totals of a run. All but the last are counts, and those of the outcomes add up to `models`.
+/// The totals of a run. All but the last are counts, and the counts of the outcomes add up to
+/// `models`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
     /// The accounts that the entries lead to.

@@ -11,7 +11,7 @@ use crate::calls::response::{Description, InferenceUnits};
 use crate::calls::status::Status;
 use crate::excerpt::cut;
 
-/// The maximum length of an entry, in bytes, which is that of an ARN.
+/// The maximum length of an entry, in bytes: no ARN is longer.
 const LONGEST_ENTRY: usize = 2048;
 
 /// The result for one model, or for an invalid entry.

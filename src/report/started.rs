@@ -12,13 +12,13 @@ use crate::excerpt::cut;
 /// The maximum length of a name, in bytes. IAM's are shorter.
 const LONGEST_NAME: usize = 256;
 
-/// The last start of a model, as far as it is known. Its `Display` form is what people read of it.
+/// The last start of a model, as far as it is known. Its `Display` form is the text for people.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Started {
-    /// When it was, in RFC 3339 and UTC.
+    /// When the model was started, in RFC 3339 and UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,
-    /// Who it was by.
+    /// Who started it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_by: Option<String>,
     /// How many hours before the run it was, with one decimal.

@@ -21,7 +21,7 @@ pub(super) struct FoundAccount<'a> {
     pub(super) patterns: Vec<Pattern<'a>>,
 }
 
-/// The patterns of which not all accounts are known, and why.
+/// The patterns for which not all accounts are known, and why.
 #[derive(Debug)]
 pub(super) struct Unlisted<'a> {
     pub(super) patterns: Vec<Pattern<'a>>,
@@ -44,7 +44,7 @@ pub(super) struct AccountList<'a> {
 }
 
 impl<'a> AccountList<'a> {
-    /// The accounts that the wildcards of an assignment match, of which none is known yet.
+    /// The accounts that the wildcards of an assignment match. None is known yet.
     pub(super) fn new(assignment: Assignment<'a>) -> Self {
         Self {
             patterns: assignment.wildcards(),

@@ -148,8 +148,8 @@ impl Checks {
             .sort_by_key(|known| known.state != ProjectState::Created);
     }
 
-    /// Handles the end of a call that looked up projects by name, whoever asked. Returns the models
-    /// whose projects are not there, or could not be looked up.
+    /// Handles the end of a call that looked up projects by name, whoever asked for it. Returns the
+    /// models whose projects are not there, or could not be looked up.
     pub(super) fn end_lookup(
         &mut self,
         names: Vec<String>,
@@ -671,7 +671,7 @@ mod tests {
         checks.check_now(model("shelf", 4));
         let several = status_checks(checks.calls()).pop().unwrap();
         assert_eq!(several.models.len(), 2);
-        // Its end is not that of the check of several.
+        // Its end is not the end of the check of several.
         let seen = Ok(versions(&alone.models));
         take_versions(&mut checks, alone, seen, Last);
         checks.check_now(model("shelf", 0));

@@ -1,4 +1,4 @@
-//! The models of one account in one region: how each is found, and seen stopped.
+//! The models of one account in one region, from their discovery to the confirmation.
 
 use std::collections::HashMap;
 
@@ -54,7 +54,7 @@ pub(super) struct Scope<'a> {
     calls: usize,
     /// When it is woken next.
     wakes_at: Option<Instant>,
-    /// Why the calls for these models had not succeeded that did not end in time.
+    /// For each model whose last call did not end in time, why that had not succeeded.
     last_failures: HashMap<ModelArn, String>,
 }
 
@@ -484,7 +484,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Does without who started the models. It is no failure.
+    /// Goes on without knowing who started the models, which is not a failure.
     fn give_up_starts(&mut self, failure: &Failure) {
         tracing::warn!(
             requestId = self.assignment.request_id,

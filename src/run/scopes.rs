@@ -30,7 +30,7 @@ pub(super) struct EndedScope<'a> {
     pub(super) report: ScopeReport<'a>,
 }
 
-/// What the failed lookups of a scope stand for.
+/// How much the failed lookups of a scope cover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
     /// The whole account, whatever the region.
@@ -38,7 +38,7 @@ pub(super) enum Extent {
     Region,
 }
 
-/// An account, which is one of its partition.
+/// An account of a partition.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct AccountKey {
     partition: Arc<str>,

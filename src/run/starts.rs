@@ -1,4 +1,4 @@
-//! Who started the models of an account and region that run: a courtesy, on which no outcome
+//! Who started the running models of an account and region: a courtesy, on which no outcome
 //! depends.
 
 use std::collections::{HashMap, HashSet};
