@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn units_that_nobody_knows_may_be_more() {
+    fn unknown_units_may_be_more() {
         let mut unknown = model(WELD, Outcome::Stopping, 0);
         unknown.inference_units = None;
         let text = of(&report(vec![model(SHELF, Outcome::Stopping, 1), unknown]));

@@ -1,5 +1,5 @@
-//! The documentation, held against the files that it leads to and against the code that it is
-//! about. A table or section is found by its heading, on whatever page.
+//! The documentation, compared with the files that it leads to and with the code that it describes.
+//! A table or section is found by its heading, on whatever page.
 
 mod support;
 
@@ -93,8 +93,8 @@ fn text_lines(page: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What the links of a page lead to, but those that lead to other hosts, or to what GitHub has
-/// beside the files of the repository.
+/// What the links of a page lead to, without those to other hosts, and to pages of GitHub that are
+/// not files of the repository.
 fn links(page: &str) -> BTreeSet<String> {
     let text = Vec::from_iter(text_lines(page)).join("\n");
     let mut links = matches(r"\]\(([^)\s]+)\)", &text);

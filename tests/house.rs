@@ -1,4 +1,4 @@
-//! The house: which files may know of which, and what stands once.
+//! The house: which files may use which, and what exists only once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

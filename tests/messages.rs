@@ -1,5 +1,5 @@
-//! What people read of a run, as it comes out of the function: `message` and `errorMessage`. How
-//! they are put together of a report, `src/text.rs` tests.
+//! The texts of a run for people, as the function returns them: `message` and `errorMessage`.
+//! `src/text.rs` tests how they are made from a report.
 
 mod support;
 
@@ -39,7 +39,7 @@ async fn check(emulator: &Emulator, list: &[&str], variables: &[(&str, &str)], e
     assert!(form.is_match(&text), "{text}\n\n{expected}");
 }
 
-/// An organization of accounts with these numbers beside the function's own.
+/// An organization of accounts with these numbers besides the function's own.
 fn organization(accounts: std::ops::Range<usize>) -> Builder {
     let own = Emulator::builder().organization_account(Account::new(OWN));
     accounts.fold(own, |organization, number| {

@@ -1,6 +1,6 @@
 //! Many accounts and regions: what wildcards match, in which role calls are made in each account,
-//! what an account's failure means, and plans. Whatever may go wrong, the nights over organizations
-//! try.
+//! what an account's failure means, and plans. The nights over organizations try whatever may go
+//! wrong.
 
 mod support;
 
@@ -187,7 +187,7 @@ async fn a_plan_is_requests_that_together_make_up_this_one() {
         event["accounts_per_run"] = accounts_per_run.into();
         let plan = plan(&emulator, &event).await.unwrap();
         assert_eq!(plan, json!({ "runs": runs }));
-        // No model is looked at, and no role is assumed.
+        // No model is checked, and no role is assumed.
         let calls = emulator.calls().split_off(calls);
         let mut operations = calls.iter().map(|call| call.operation);
         assert!(

@@ -1,6 +1,6 @@
-//! The examples of what the program prints: in the documentation, what follows a mark
-//! `<!-- output: NAME -->` is what comes out of a run, but for white space. Of an email it is the
-//! function's own text, and the end-to-end test holds what the template puts around it.
+//! The examples of what the program prints: in the documentation, what follows a mark `<!-- output:
+//! NAME -->` is the output of a run, except for white space. Of an email, that is the function's
+//! own text; the end-to-end test compares what the template puts around it.
 
 mod support;
 
@@ -82,7 +82,7 @@ async fn run(
     }
 }
 
-/// What people read of it.
+/// The text of such a run.
 async fn text(emulator: &Emulator, variables: &[(&str, &str)], entries: &[&str]) -> String {
     match run(emulator, variables, entries).await {
         Ok(report) => report["message"].as_str().unwrap().to_owned(),
@@ -129,7 +129,7 @@ async fn an_email_that_is_shown_has_the_text_of_a_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_text_that_is_shown_is_that_of_a_run() {
+async fn a_text_that_is_shown_comes_from_a_run() {
     let emulator = started([running(SHELF)]);
     let found = text(&emulator, &[STARTS, PRICE], &[AUDITS]).await;
     assert_eq!(
@@ -157,7 +157,7 @@ async fn a_text_that_is_shown_is_that_of_a_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_report_that_is_shown_is_that_of_a_run() {
+async fn the_report_that_is_shown_comes_from_a_run() {
     let emulator = emulator_in_process([running(WELD).inference_units(2), kept()]);
     let report = run(&emulator, &[PRICE], &[WELD, AUDITS, TYPO]).await;
     let shown: Value = serde_json::from_str(&example("report")).unwrap();
@@ -165,7 +165,7 @@ async fn the_report_that_is_shown_is_that_of_a_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_log_that_is_shown_is_that_of_a_run() {
+async fn the_log_that_is_shown_comes_from_a_run() {
     let emulator = emulator_in_process([running(SHELF).inference_units(2)]);
     let shown = example("log-json");
     let lookup: Value = serde_json::from_str(shown.lines().next().unwrap()).unwrap();
@@ -191,7 +191,7 @@ async fn the_log_that_is_shown_is_that_of_a_run() {
 }
 
 #[test]
-fn what_is_shown_of_the_examples_is_what_they_print() {
+fn the_examples_print_what_is_shown_of_them() {
     for name in ["nightly", "organization"] {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["run", "--quiet", "--locked", "--example", name]);

@@ -1,5 +1,5 @@
 //! Patterns: which models they find, which of those are kept by their tags, and what a dry run
-//! shows. What a pattern matches, `src/arn/pattern.rs` and `properties.rs` test.
+//! shows. `src/arn/pattern.rs` and `properties.rs` test what a pattern matches.
 
 mod support;
 
@@ -25,7 +25,7 @@ fn shelf(statuses: &[&str]) -> (Emulator, Vec<String>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pattern_finds_the_models_that_are_running_starting_or_stopping_or_nobody_knows() {
+async fn a_pattern_finds_models_that_are_running_starting_stopping_or_in_an_unknown_status() {
     let statuses = "RUNNING STARTING STOPPING HIBERNATING STOPPED TRAINING_IN_PROGRESS \
                     TRAINING_COMPLETED TRAINING_FAILED FAILED DELETING COPYING_IN_PROGRESS \
                     COPYING_COMPLETED COPYING_FAILED DEPRECATED EXPIRED";
@@ -71,7 +71,7 @@ async fn overlapping_entries_report_each_model_once_at_its_own_arn_or_at_the_fir
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pattern_is_unmatched_and_a_warning_if_there_is_no_such_model_running_or_not() {
+async fn a_pattern_that_matches_no_model_in_any_status_is_unmatched_and_a_warning() {
     let (emulator, arns) = shelf(&["STOPPED"]);
     let log = Log::new("JSON", "INFO");
     let (found, nothing) = (pattern("shelf", "*"), pattern("dock", "*"));

@@ -1,6 +1,6 @@
 //! Progress: whatever fails, hangs or is throttled, a model that a plain client would have stopped
 //! is stopped, and about as soon. A row is a run with one trouble, and the seconds by which the
-//! models have to be stopped that can be.
+//! models that can be stopped have to be.
 //!
 //! The clock is paused and the services are in the same process, so the times depend on what the
 //! services do and on the program's own pauses alone. A bar allows for the pauses of a client that
@@ -52,11 +52,11 @@ const REGIONS: [&str; 11] = [
 #[derive(Clone)]
 struct World {
     models: Vec<String>,
-    /// Of these models, the ones of which nothing is asked but that they are told of.
+    /// The models that only have to be reported.
     hopeless: Vec<String>,
     entries: Vec<String>,
     variables: Vec<(&'static str, &'static str)>,
-    /// The accounts of the organization beside the function's own, if there is one.
+    /// The accounts of the organization besides the function's own, if there is one.
     members: usize,
 }
 
@@ -207,7 +207,7 @@ fn in_accounts(accounts: impl IntoIterator<Item = usize>, fault: Fault) -> Vec<F
     faults.collect()
 }
 
-/// The first so many models, and the seconds by which something has to be true of them.
+/// The number of first models, and the seconds by which something has to be true of them.
 #[derive(Clone, Copy)]
 struct Bar(usize, f64);
 

@@ -246,7 +246,7 @@ proptest! {
     }
 
     #[test]
-    fn a_pattern_matches_what_iam_matches_and_the_projects_of_which_it_can_match_a_version(
+    fn a_pattern_matches_what_iam_matches_and_projects_that_can_have_such_a_version(
         (model, resource) in model_and_wild_resource(),
         place in place(),
     ) {

@@ -140,7 +140,7 @@ async fn the_response_has_each_model_and_adds_them_up() {
     let event = json!({"model_arns": [arns[0], arns[1], pattern("shelf", "*")]});
     let response = invoke(&handler, event, PLENTY).await.unwrap();
     let mut response = serde_json::to_value(response).unwrap();
-    // What people read of it is in `messages.rs`.
+    // Its text is tested in `messages.rs`.
     assert!(response["message"].take().is_string());
     assert_eq!(
         response,

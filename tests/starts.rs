@@ -1,5 +1,5 @@
-//! Who started the models that run, and when: what CloudTrail's event history says of them. Whom an
-//! event names, `src/aws/cloudtrail.rs` tests; which pages are read, `src/run/starts.rs`.
+//! Who started the models that run, and when: what CloudTrail's event history says about them.
+//! `src/aws/cloudtrail.rs` tests whom an event names, and `src/run/starts.rs` which pages are read.
 
 mod support;
 

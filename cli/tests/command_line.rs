@@ -114,7 +114,7 @@ fn stderr(output: &Output) -> &str {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_look_prints_what_runs_and_stops_nothing() {
+async fn a_dry_run_prints_what_is_running_and_stops_nothing() {
     let emulator = emulator().await;
     let price = [("INFERENCE_UNIT_HOUR_PRICE", "4.00")];
     let json = run("look", &emulator, &["--profile=vision", "--json"], &price).await;
@@ -162,7 +162,7 @@ async fn columns_about_which_nothing_is_known_are_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stop_stops_what_a_look_would_stop() {
+async fn stop_stops_what_a_dry_run_shows() {
     let emulator = emulator().await;
     emulator.set_status(SEAMS, "RUNNING");
     let arguments = ["--profile=vision", "--stop", "--yes"];
@@ -219,7 +219,7 @@ async fn what_is_not_valid_ends_with_2_before_anything_is_called() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_that_are_missing_or_expired_are_told_plainly() {
+async fn missing_or_expired_credentials_have_a_plain_error() {
     let emulator = emulator().await;
     let keys = [
         ("AWS_ACCESS_KEY_ID", "AKIDOTHER"),

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_starter_is_a_persons_name_or_else_that_of_a_role_or_a_service() {
+    fn a_starter_is_the_name_of_a_person_or_else_of_a_role_or_a_service() {
         let user = Some("user-name");
         let sts = "arn:aws:sts::123456789012:assumed-role";
         for (username, identity, starter) in [
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_failed_or_cannot_be_read_tells_of_no_start() {
+    fn an_event_that_failed_or_cannot_be_read_records_no_start() {
         for record in [
             json!({"requestParameters": {"projectVersionArn": MODEL}, "errorCode": "AccessDenied"}),
             json!({"requestParameters": {"projectVersionArn": "arn:aws:rekognition"}}),

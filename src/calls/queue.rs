@@ -1035,7 +1035,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_become_of_a_call_is_told_with_what_it_concerns() {
+    fn the_end_of_a_call_is_reported_with_what_it_concerns() {
         let mut calls = Calls::responding(1, &[EAST]);
         let (scope, request) = (ScopeId(1), versions(1));
         let id = calls.queue.push(scope, request.clone(), None);

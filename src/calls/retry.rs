@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_cannot_be_read_is_asked_for_again_except_that_to_a_stop() {
+    fn an_unreadable_response_is_asked_for_again_except_to_a_stop() {
         for operation in Operation::ALL {
             let verdict = match operation {
                 StopProjectVersion => Final,

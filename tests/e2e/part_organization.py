@@ -4,7 +4,7 @@ What the local AWS does not carry, and what is done about it:
 - StackSets: member-account.yaml is deployed in each account as docs/organization.md does it in one;
   that AWS CLI 2 takes the commands for StackSets is seen in part `template`;
 - the path of a role, and which role of an account calls: the trust is read in part `template`;
-- permissions: part `permissions` holds every call that is recorded here against both templates;
+- permissions: part `permissions` compares every call that is recorded here with both templates;
 - the distributed mode of a Map, which it runs as an inline one, fields that it does not know, the
   256 KB of a state's data, the end of an execution as an event, and a cause that is computed: part
   `template` reads the definition and the rule;
@@ -45,7 +45,7 @@ STOPPED = [
     model(ACCOUNT), model(VISION), model(VISION, ELSEWHERE), model(RETAIL, ELSEWHERE), NAMED,
 ]
 LEFT = [model(STRANGE), model(CLOSED), model(SANDBOX, ELSEWHERE), model(VISION, "ap-south-1")]
-# What is said of the account that cannot be entered.
+# What is said of the account whose role cannot be assumed.
 UNREACHABLE = f"arn:aws:rekognition:*:{STRANGE}:project/*/version/*/*"
 
 PARAMETERS = {

@@ -1,4 +1,4 @@
-"""The permissions: what was called, held against what the templates allow.
+"""The permissions: what was called, compared with what the templates allow.
 
 The emulator records every call to Rekognition, and the local AWS the function's calls to STS and
 Organizations: in `target/e2e/calls` for the other parts of this test, and in the directory that

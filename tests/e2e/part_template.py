@@ -36,7 +36,7 @@ OF_MEMBER = {"path": MEMBER_TEMPLATE, "account": MEMBER, "FunctionRoleArn": ROLE
 
 ENTRIES = f"{ARN},{PATTERN}"
 EXTERNAL_ID = (["none", "a1", "stopper:2026/x"], ["a", "two words", "x" * 257])
-# Parameter with a pattern: what it has to take, and what it has to refuse beside nothing. Single
+# Parameter with a pattern: what it has to take, and what it has to refuse besides nothing. Single
 # entries of ModelArns are in tests/properties.rs.
 VALUES = {
     "ModelArns": (["all", ENTRIES], ["All", f"all,{ARN}", f"{ARN},", f",{ARN}", f"{ARN}, {ARN}"]),
@@ -116,8 +116,8 @@ RULES = [
     (WITH_MACHINE, {"FailureRule", "ReportRule", "ExecutionRule"}),
 ]
 
-# Role, parameters, and what it may do and may not; part `permissions` holds every call against the
-# policies, and every action. An action without a service is Rekognition's.
+# Role, parameters, and what it may do and may not; part `permissions` compares every call, and
+# every action, with the policies. An action without a service is Rekognition's.
 OTHER = f"{PROJECT}/bottle-caps/version/bottle-caps.1/1789404005000"
 OF_MEMBER_ACCOUNT = f"arn:aws:rekognition:eu-west-1:{MEMBER}:project/p/version/v/1"
 EXECUTION = f"arn:aws:states:{REGION}:{ACCOUNT}:execution:rekognition-stopper"

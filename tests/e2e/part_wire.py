@@ -1,4 +1,4 @@
-"""The emulator's wire, held against the models of the services that botocore has from AWS.
+"""The emulator's wire, compared with the models of the services that botocore has from AWS.
 
 Every response is read twice: by botocore's client, and from the bytes of its body, since botocore
 ignores what its model does not have.

@@ -8,7 +8,7 @@ use crate::support::runtime_api::Function;
 use crate::support::{ACCESS_KEY, PLENTY, arns, running_emulator};
 
 #[tokio::test]
-async fn credentials_are_those_of_the_environment_whatever_a_profile_says() {
+async fn credentials_come_from_the_environment_whatever_a_profile_says() {
     // The AWS configuration of a developer's machine.
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("credentials");
     let text = "[default]\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = any\n";

@@ -135,8 +135,8 @@ async fn every_model_of_a_list_that_fills_the_largest_event_is_stopped() {
     assert_eq!(lines_of(&function.end().await, "model").len(), MODELS);
 }
 
-/// Held against each other step by step, a pattern and a name would take longer than the age of the
-/// universe; and each pattern against each entry, minutes.
+/// Compared step by step, a pattern and a name would take longer than the age of the universe; and
+/// each pattern against each entry, minutes.
 #[tokio::test]
 async fn a_list_that_is_hard_to_compare_is_stopped_all_the_same() {
     let hard = "*a".repeat(100);
@@ -193,7 +193,7 @@ async fn a_response_of_200_megabytes_is_not_read_to_its_end_and_its_model_is_not
         Operation::ListTagsForResource,
     ] {
         let emulator = running_emulator(&arns(1)).await;
-        let large = Fault::large_answer(200 * 1024 * 1024).operation(operation);
+        let large = Fault::large_response(200 * 1024 * 1024).operation(operation);
         emulator.add_fault(large.attempts(..=1));
         let mut function = function(&emulator).await;
         let event = json!({ "model_arns": [pattern("shelf", "*")] }).to_string();

@@ -1,7 +1,7 @@
 //! What a plain client does in the same night: one that makes each call as soon as it can, gives an
 //! attempt up after ten seconds, and retries after at most five. It has the limits that the
-//! contract names, takes no other care of anything, and speaks to the service without the SDK. What
-//! it gets done, and when, is what the program is held against.
+//! contract names, takes no other care of anything, and speaks to the service without the SDK. The
+//! program is compared with what it gets done, and when.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ use crate::support::wire::Wire;
 const ATTEMPT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// The pause between two looks at a model that is changing.
+/// The pause between two polls of a model that is changing.
 const POLL: Duration = Duration::from_secs(10);
 
 /// When it got what done, since the beginning of its run.
@@ -311,8 +311,8 @@ impl Client<'_> {
         self.deal_with(scope, arn, status == "RUNNING").await;
     }
 
-    /// A model that may be running is stopped without a look at it, and looked at then until it is
-    /// known what has become of it.
+    /// A model that may be running is stopped without a check, and then checked until it is known
+    /// what has become of it.
     async fn deal_with(&self, scope: &Scope<'_>, arn: &str, may_be_running: bool) {
         let night = self.view.night;
         let confirms = night.settings.confirm_stopped;

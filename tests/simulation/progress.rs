@@ -1,5 +1,5 @@
-//! What a plain client would have done, the program does, in at most a multiple of the time: it
-//! stops as many models, tells as much, and looks up the same patterns.
+//! The program does what a plain client would have done, in at most a multiple of the time: it
+//! stops as many models, reports as much, and looks up the same patterns.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,7 +35,7 @@ fn allowed(view: &View, account: &str, region: &str, plain: Duration) -> Option<
 /// The same without what the calls for all models may cost if they are throttled by chance.
 fn without_gaps(view: &View, account: &str, region: &str, plain: Duration) -> Duration {
     let weather = &view.run.weather;
-    // Under a quota it depends on the order which of the accounts is entered last.
+    // Under a quota it depends on the order in which account the role is assumed last.
     let is_entered = account != ACCOUNT && weather.own_quota(Operation::AssumeRole).is_some();
     let entered = &view.plain().entered;
     let last = entered.values().max().filter(|_| is_entered);
@@ -207,7 +207,7 @@ fn first_list(view: &View, account: &str, region: &str) -> Option<Duration> {
     lists.next().map(|call| call.at - view.run.begun)
 }
 
-/// When a plain client has entered an account for a pattern, or knows that it cannot.
+/// When a plain client has assumed the role in an account for a pattern, or knows that it cannot.
 fn entered(view: &View, pattern: &str, account: &str) -> Option<Duration> {
     let entered = *view.plain().entered.get(account)?;
     match is_wild(account_of(pattern)) {
@@ -268,7 +268,7 @@ fn is_time_for(view: &View, arn: &str, takes_itself: Duration) -> bool {
     told.contains_key(arn) && by.is_some()
 }
 
-/// How long the model itself takes, and the looks at it.
+/// How long the model itself takes, and its polls.
 fn takes(view: &View, arn: &str) -> (Duration, Duration) {
     let Some(model) = view.night.model(arn) else {
         return (Duration::ZERO, Duration::ZERO);

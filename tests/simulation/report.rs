@@ -124,8 +124,8 @@ fn order(view: &View, wrong: &mut Vec<String>) {
     }
 }
 
-/// The entries of which a row may be: its own; or the first pattern that matches the model, and the
-/// next ones if the lookup of that has failed; or those of which it is the failure.
+/// The entries that a row may belong to: its own; or the first pattern that matches the model, and
+/// the next ones if the lookup of that has failed; or those that have failed with it.
 fn places(view: &View, row: &Row) -> Vec<usize> {
     let text = &row.model_arn;
     if row.is_lookup {

@@ -67,7 +67,7 @@ pub struct Run {
 pub struct Left {
     pub calls_in_flight: usize,
     pub tasks: usize,
-    /// Connections to the service other than those of the process.
+    /// Connections to the service that the process did not have before.
     pub connections: usize,
     /// Calls that are made after the response.
     pub later_calls: usize,

@@ -40,7 +40,8 @@ struct Start {
 }
 
 impl History {
-    /// That of the night of a seed. Its draws are its own, so that a night is the same without it.
+    /// The history of the night with this seed. Its draws are separate, so that a night is the same
+    /// without it.
     pub fn new(seed: u64, models: &[Model]) -> Option<Self> {
         let chance = &mut Chance::new(!seed);
         if !chance.percent(30) {

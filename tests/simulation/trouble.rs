@@ -137,7 +137,7 @@ impl Weather {
         })
     }
 
-    /// Whether models may never be looked at, so that one that is starting may never be stopped.
+    /// Whether models may never be checked, so that one that is starting may never be stopped.
     pub fn bars_looks(&self) -> bool {
         let is_endless = |struck| matches!(struck, Struck::Calls(..));
         let mut troubles = self.list_troubles();

@@ -127,8 +127,8 @@ fn failure_is_true(view: &View, row: &Row) -> Result<(), &'static str> {
         "InvalidModelArn" => entry.is_some_and(|(_, kind)| *kind == Kind::Invalid),
         "StillStarting" => status == Some("STARTING") && out_of_time,
         "NotConfirmed" => status.is_none_or(|status| status == "STOPPING") && out_of_time,
-        // Models that were starting or stopping have codes of their own, unless it was unknown
-        // whether to stop them.
+        // Models that were starting or stopping have their own codes, unless it was unknown whether
+        // to stop them.
         "DeadlineExceeded" if row.message.starts_with("its tags ") => out_of_time,
         "DeadlineExceeded" => out_of_time && !matches!(status, Some("STARTING" | "STOPPING")),
         "UnexpectedStatus" => status.map(phase) == Some(Phase::Unknown),

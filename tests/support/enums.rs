@@ -1,5 +1,5 @@
 //! Every outcome, code, error and operation of the program, from the `match` that names them, for
-//! tests that hold lists against them.
+//! tests that compare lists with them.
 
 use std::collections::BTreeSet;
 

@@ -14,7 +14,7 @@ pub struct Log {
     output: Output,
     _guard: DefaultGuard,
     /// With a single subscriber, `tracing` asks the thread that reaches a line first whether the
-    /// line is enabled, and caches the answer for all threads: another test, which has no log,
+    /// line is enabled, and caches the result for all threads: another test, which has no log,
     /// would silence this one's.
     _second: Dispatch,
 }

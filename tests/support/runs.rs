@@ -23,7 +23,7 @@ pub struct Run {
     pub took: f64,
     /// When each model's stop was accepted.
     pub stops: BTreeMap<String, f64>,
-    /// The models that are running, whoever left them so.
+    /// The models that are running.
     pub left: Vec<String>,
 }
 
@@ -64,8 +64,8 @@ impl Run {
         run
     }
 
-    /// Asserts that each model that is running is told of, in its own line of the report or by a
-    /// lookup that failed, and that none of them is said to be stopped.
+    /// Asserts that each running model is reported, in its own line or by a lookup that failed, and
+    /// that none of them is said to be stopped.
     fn assert_told_truly(&self) {
         let rows = self.report.models.iter();
         let names = rows.map(|row| (&*row.model_arn, row.outcome.name()));

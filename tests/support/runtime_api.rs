@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
-/// The function's answer to one invocation.
+/// The function's response or error of one invocation.
 #[derive(Debug)]
 pub struct Answer {
     /// Whether it is a response rather than an error.
@@ -42,9 +42,9 @@ impl Answer {
 #[derive(Debug)]
 pub enum End {
     Answer(Answer),
-    /// The process ended without an answer, as one does that has used up its memory.
+    /// The process ended without a response, as one does that has used up its memory.
     Killed(ExitStatus),
-    /// There was no answer in time.
+    /// There was no response in time.
     TimedOut,
 }
 
@@ -138,8 +138,8 @@ impl Function {
         }
     }
 
-    /// Invokes the function with an event and a time limit, and waits for its answer. On a machine
-    /// that is busy that may come late: how late, `cargo bench` measures.
+    /// Invokes the function with an event and a time limit, and waits for its response. On a busy
+    /// machine that may come late; `cargo bench` measures how late.
     pub async fn invoke(&mut self, event: impl Into<Vec<u8>>, time_limit: Duration) -> Answer {
         match self.invoke_beyond(event, time_limit, super::PLENTY).await {
             End::Answer(answer) => answer,
@@ -148,7 +148,7 @@ impl Function {
         }
     }
 
-    /// The same, where it may end without an answer. Waits for so much longer than the time limit.
+    /// The same, where it may end without a response. Waits this much longer than the time limit.
     pub async fn invoke_beyond(
         &mut self,
         event: impl Into<Vec<u8>>,
@@ -240,7 +240,7 @@ async fn next(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     (headers, invocation.event)
 }
 
-/// Takes an answer, which is a `response` or an `error`.
+/// Takes a `response` or an `error`.
 async fn answer(
     State(shared): State<Arc<Shared>>,
     Path((_, kind)): Path<(String, String)>,

@@ -24,7 +24,7 @@ use tower::ServiceExt;
 /// More calls than any night needs: a program that makes calls without end would hang the test.
 const MOST_CALLS: usize = 60_000;
 
-/// An HTTP client whose calls the emulator answers in the caller's own task.
+/// An HTTP client whose calls the emulator handles in the caller's own task.
 #[derive(Clone, Debug)]
 pub struct Wire {
     router: Router,
@@ -66,12 +66,12 @@ impl Wire {
         std::mem::take(&mut self.witness.lock().unwrap().reported)
     }
 
-    /// The longest time that a call was waited for, answered or not.
+    /// The longest time that a call was waited for, with or without a response.
     pub fn longest_wait(&self) -> Duration {
         self.witness.lock().unwrap().longest_wait
     }
 
-    /// When the last attempt began, answered or not.
+    /// When the last attempt began, with or without a response.
     pub fn last_begun(&self) -> Option<Instant> {
         self.witness.lock().unwrap().last_begun
     }

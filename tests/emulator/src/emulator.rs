@@ -1,4 +1,4 @@
-//! The emulator as a test holds it.
+//! The emulator, as a test uses it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};

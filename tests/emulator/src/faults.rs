@@ -61,8 +61,8 @@ impl FaultKind {
 /// A fault, and the calls that it affects: by default every call.
 ///
 /// Each fault counts the calls that match it, also those that another fault takes; a fault of each
-/// call or of a share counts the attempts of each call apart. Of the faults that are due, the first
-/// in the list is the one that happens. Throttled calls never get as far as a fault.
+/// call or of a share counts the attempts of each call separately. Of the faults that are due, the
+/// first in the list is the one that happens. Throttled calls never get as far as a fault.
 #[derive(Debug, Clone)]
 pub struct Fault {
     pub(crate) kind: FaultKind,
@@ -145,7 +145,7 @@ impl Fault {
 
     /// The normal response, with white space after its body until it has so many bytes, which
     /// leaves JSON as good as it was.
-    pub fn large_answer(bytes: u64) -> Self {
+    pub fn large_response(bytes: u64) -> Self {
         let mut fault = Self::delay(Duration::ZERO);
         fault.padded_to = Some(bytes);
         fault
@@ -246,8 +246,8 @@ setters!(Fault {
     /// Only calls for this page of a list, counted from 1: the second is the first with a
     /// `NextToken`.
     page(fault, page: u32) => fault.page = Some(page);
-    /// [`Fault::attempts`] are counted for each call apart: for each operation on a resource, and
-    /// page of it, by an account in a region. `attempts(1..=2)` of each call are its first two.
+    /// [`Fault::attempts`] are counted for each call separately: for each operation on a resource,
+    /// and page of it, by an account in a region. `attempts(1..=2)` of each call are its first two.
     of_each_call(fault) => fault.is_of_each_call = true;
     /// The operation takes effect, and only its response goes wrong.
     after_effect(fault) => fault.after_effect = true;

@@ -107,7 +107,7 @@ pub(crate) struct Project {
     pub(crate) versions: Vec<(u64, String)>,
 }
 
-/// A model version that exists: as it was described, but for what has changed since.
+/// A model version that exists: as it was described, except for what has changed since.
 #[derive(Debug)]
 pub(crate) struct LiveModel {
     pub(crate) model: Model,

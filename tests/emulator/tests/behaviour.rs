@@ -222,7 +222,7 @@ async fn a_quota_lets_a_burst_and_then_the_rate_through() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quota_is_of_a_region_and_where_it_says_so_of_an_operation() {
+async fn a_quota_applies_to_a_region_and_if_asked_to_each_operation() {
     let (throttled, once) = ("ThrottlingException", Quota::per_second(1.0));
     for (quota, of_lists, stop_code) in [
         (Some(once), None, throttled),
@@ -258,7 +258,7 @@ async fn each_kind_of_fault_has_its_response_its_record_and_its_effect() {
     let gateway = Fault::http_status(502, "<html>");
     let unknown = Fault::status_override("HIBERNATING");
     let late = Fault::delay(3 * SECOND);
-    let padded = Fault::large_answer(65_000);
+    let padded = Fault::large_response(65_000);
     for (fault, outcome, text) in [
         (failure, "500 InternalServerError RUNNING", &*failed),
         (slow_down, "503 SlowDown STOPPED", &*slow),

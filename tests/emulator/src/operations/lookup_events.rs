@@ -75,7 +75,7 @@ impl Starter {
     }
 }
 
-/// A StartProjectVersion that somebody called before, as an event to add to the history.
+/// An earlier call of StartProjectVersion, as an event to add to the history.
 #[derive(Debug, Clone)]
 pub struct StartEvent {
     arn: VersionArn,
