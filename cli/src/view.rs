@@ -135,9 +135,33 @@ fn totals(report: &Report) -> String {
         1 => "1 inference unit".to_owned(),
         units => format!("{units} inference units"),
     };
+    let saves = if summary.would_stop > 0 {
+        "would save"
+    } else {
+        "saves"
+    };
+    let least = if report.models.iter().any(may_save_more) {
+        "at least "
+    } else {
+        ""
+    };
     let savings = summary.estimated_savings_per_hour;
     let savings = savings
-        .map(|it| format!(", {it:.2} an hour"))
+        .map(|it| format!(", or {least}{it:.2} an hour"))
         .unwrap_or_default();
-    format!("{}. That saves {units}{savings}.", counts.join(", "))
+    format!(
+        "{}. That {saves} {least}{units}{savings}.",
+        counts.join(", ")
+    )
+}
+
+/// Whether more units may be billed for a model than the least, which are no longer, or would not
+/// be.
+fn may_save_more(model: &ModelReport) -> bool {
+    let units = model.inference_units;
+    let is_saving = match model.outcome {
+        Outcome::Stopped | Outcome::Stopping | Outcome::WouldStop => true,
+        Outcome::AlreadyStopped | Outcome::Kept { .. } | Outcome::Failed(_) => false,
+    };
+    is_saving && units.is_none_or(|units| units.max > Some(units.min))
 }

@@ -151,7 +151,7 @@ async fn columns_about_which_nothing_is_known_are_left_out() {
         "region     model          status    units  outcome\n\
          eu-west-1  weld-seams v1  STARTING  1      would stop\n\
          \n\
-         1 would stop. That saves 1 inference unit.\n"
+         1 would stop. That would save 1 inference unit.\n"
     );
     let calls = emulator.calls().into_iter();
     let regions = calls
@@ -170,7 +170,7 @@ async fn stop_stops_what_a_dry_run_shows() {
     assert_eq!(stopped.status.code(), Some(0), "{stopped:?}");
     let table = stdout(&stopped);
     assert!(
-        table.ends_with("\n\n2 stopped, 1 kept. That saves 3 inference units.\n"),
+        table.ends_with("\n\n2 stopped, 1 kept. That saves at least 3 inference units.\n"),
         "{table}"
     );
     let statuses = emulator.statuses();
@@ -269,7 +269,7 @@ async fn a_denied_lookup_fails_and_hides_nothing_of_the_others() {
     let table = stdout(&failed);
     assert!(table.contains("bottle-caps v1  RUNNING"), "{table}");
     assert!(
-        table.contains("\n1 would stop, 1 kept, 1 lookup failed. That saves"),
+        table.contains("\n1 would stop, 1 kept, 1 lookup failed. That would save"),
         "{table}"
     );
     let warnings = stderr(&failed);
