@@ -58,7 +58,7 @@ struct Verdict {
 
 impl Nights {
     /// Lives through the nights that the environment names, or the first. Fails with everything
-    /// that is wrong, or that should be met in so many nights and is not.
+    /// that is wrong, or that should be met in this many nights and is not.
     pub fn live_through(&self) {
         let first = number("SEED").unwrap_or(1);
         let count = number("NIGHTS").unwrap_or(self.count);

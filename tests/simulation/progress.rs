@@ -300,7 +300,7 @@ fn right(view: &View, model: &Model) -> Vec<Option<&'static str>> {
         Phase::Billed if view.night.settings.confirm_stopped => vec![Some("stopped")],
         Phase::Billed => vec![Some("stopping")],
     };
-    // If the response to a stop was lost, or cannot be read, it is open who stopped the model. A
+    // If the response to a stop was lost, or cannot be read, it is unknown who stopped the model. A
     // model that is being stopped may be seen before or after it has stopped.
     let is_stopped = ["already_stopped", "stopped", "stopping"].map(Some);
     let is_open = before == "STOPPING" || !view.run.weather.faults.is_empty();

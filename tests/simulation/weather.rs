@@ -291,9 +291,9 @@ impl Weather {
         own.find(|(it, _)| *it == operation).map(|(_, limit)| limit)
     }
 
-    /// As much time as a night with so many models or accounts may have, where one of which all
-    /// calls fail may take this many seconds. What fails for ever is retried for ever: without
-    /// this, a few nights would take most of the time.
+    /// The most time that a night with this many models or accounts may have: this many seconds,
+    /// divided by how many of them may fail in all their calls. What fails for ever is retried for
+    /// ever: without this, a few nights would take most of the time.
     pub fn affordable(&self, subjects: usize, seconds: f64) -> Duration {
         let endless = self.faults.iter().filter(|trouble| trouble.is_permanent());
         let troubled = endless.map(|trouble| match &trouble.resource {

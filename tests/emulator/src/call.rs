@@ -62,7 +62,7 @@ pub(crate) struct ServiceState {
 }
 
 impl ServiceState {
-    /// The organization, which comes into being when it is first spoken of.
+    /// The organization, which is created when it is first used.
     pub(crate) fn organization(&mut self) -> &mut Organization {
         let account = &self.identities.account;
         self.organization

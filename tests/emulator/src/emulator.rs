@@ -198,7 +198,7 @@ impl Emulator {
         });
     }
 
-    /// Takes back every [`Emulator::deny`].
+    /// Lifts every [`Emulator::deny`].
     pub fn allow_all(&self) {
         self.shared.state().denials.clear();
     }

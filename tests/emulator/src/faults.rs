@@ -143,8 +143,8 @@ impl Fault {
         })
     }
 
-    /// The normal response, with white space after its body until it has so many bytes, which
-    /// leaves JSON as good as it was.
+    /// The normal response, with white space after its body until it has this many bytes, which
+    /// leaves the JSON valid.
     pub fn large_response(bytes: u64) -> Self {
         let mut fault = Self::delay(Duration::ZERO);
         fault.padded_to = Some(bytes);

@@ -64,15 +64,16 @@ setters!(Model {
     start_takes(model, duration: Duration) => model.start_takes = Some(duration);
     /// How long this model stays STOPPING before it is STOPPED; `Duration::MAX` means forever.
     stop_takes(model, duration: Duration) => model.stop_takes = Some(duration);
-    /// Goes to `status` by itself, `after` that time since it was added. May be given many times.
+    /// Changes to `status` by itself, `after` this time since it was added. May be used several
+    /// times.
     becomes(model, after: Duration, status: &str) => model.becomes.push((after, status.to_owned()));
-    /// Somebody deletes it as soon as it has stopped.
+    /// It is deleted as soon as it has stopped.
     deleted_once_stopped(model) => model.is_deleted_once_stopped = true;
     /// `CUSTOM_LABELS`, which is the default for a new project, or `CONTENT_MODERATION`. The model
     /// that brings its project into being decides the project's feature.
     feature(model, feature: &str) => model.feature = Some(feature.to_owned());
-    /// Gives the description what training leaves in one, results and manifests, with so many
-    /// manifests that it has about this many bytes of JSON. Real ones have about 2,500.
+    /// Gives the description what training leaves in it, results and manifests, with enough
+    /// manifests for about this many bytes of JSON. Real ones have about 2,500.
     description_bytes(model, bytes: usize) => model.description_bytes = bytes;
 });
 
@@ -154,7 +155,7 @@ impl CustomLabels {
         self.projects.get_mut(position)
     }
 
-    /// Adds a project, also one that has the name of another and never a model. Gives its ARN.
+    /// Adds a project, even one that has the name of another and never a model. Returns its ARN.
     pub(crate) fn push_project(&mut self, home: Home, feature: &str, status: &str) -> String {
         let number = FIRST_PROJECT_NUMBER + PROJECT_NUMBER_STEP * self.projects.len() as u64;
         let arn = format!("{}/{number}", home.project_key());

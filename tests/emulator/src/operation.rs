@@ -38,8 +38,8 @@ impl Service {
         Self::ALL.into_iter().find(|service| service.name() == name)
     }
 
-    /// What stands before the operation's name in `X-Amz-Target`; none where the operation is the
-    /// form's `Action`.
+    /// What precedes the operation's name in `X-Amz-Target`; none if the operation is the form's
+    /// `Action`.
     pub(crate) fn target_prefix(self) -> Option<&'static str> {
         match self {
             Service::Rekognition => Some("RekognitionService."),
@@ -103,7 +103,7 @@ operations! {
     DescribeProjectVersions: Rekognition,
     /// The tags of a model version.
     ListTagsForResource: Rekognition,
-    /// Gives a session of a role.
+    /// Returns a session of a role.
     AssumeRole: Sts,
     /// Lists the organization's accounts, page by page.
     ListAccounts: Organizations,

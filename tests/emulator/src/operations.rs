@@ -1,5 +1,5 @@
 //! What each operation does, and its response. Each checks its parameters first, then the
-//! permission, and takes effect then.
+//! permission, and then takes effect.
 
 mod assume_role;
 mod describe_project_versions;
@@ -20,7 +20,7 @@ use crate::models::{CustomLabels, LiveModel};
 use crate::operation::Operation;
 use crate::request::Request;
 
-/// Carries the operation out, at this moment.
+/// Carries out the operation at this moment.
 pub(crate) fn perform(state: &mut ServiceState, request: &Request) -> Result<Value, ServiceError> {
     match request.operation {
         Operation::StopProjectVersion => stop_project_version::perform(state, request),
@@ -46,8 +46,7 @@ fn version_arn(request: &Request, member: &str) -> Result<VersionArn, ServiceErr
     VersionArn::parse(text).ok_or_else(|| ServiceError::pattern(text, member, PATTERN))
 }
 
-/// The model that the request names, where it is one of the request's region and of the caller's
-/// account.
+/// The model that the request names, if it is in the request's region and in the caller's account.
 fn model_in_reach<'a>(
     models: &'a mut CustomLabels,
     request: &Request,

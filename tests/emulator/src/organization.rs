@@ -34,7 +34,7 @@ impl Account {
     }
 
     /// `State`: `PENDING_ACTIVATION`, `ACTIVE`, `SUSPENDED`, `PENDING_CLOSURE`, `CLOSED`, or any
-    /// other text. The older `Status` says the same, but `SUSPENDED` of a closed account.
+    /// other text. The older `Status` says the same, except `SUSPENDED` for a closed account.
     pub fn state(mut self, state: &str) -> Self {
         self.state = Some(state.to_owned());
         self.status(if state == "CLOSED" {

@@ -15,7 +15,7 @@ pub enum ListEnd {
     /// None, as is documented.
     #[default]
     NoToken,
-    /// An empty text. Who asks for the page of an empty token is given the first.
+    /// An empty text. A request with an empty token gets the first page.
     EmptyToken,
     /// The token of this same page, which returns it again, forever.
     RepeatedToken,

@@ -97,7 +97,7 @@ impl Request {
         Err(ServiceError::constraint(&number, member, &constraint))
     }
 
-    /// A member that is a list of 1 to so many strings, each of which is allowed, if it is there.
+    /// An optional member that is a list of 1 to this many strings, each of which is allowed.
     pub(crate) fn strings(
         &self,
         member: &str,

@@ -193,7 +193,7 @@ async fn only_a_running_model_is_stopped_and_may_be_deleted_then() {
     assert_eq!(emulator.statuses()[&cats()], "STOPPED");
 }
 
-/// The codes of so many lists, one after the other.
+/// The codes of this many lists, one after the other.
 async fn codes(caller: &Caller, count: usize) -> Vec<String> {
     let mut codes = Vec::new();
     for _ in 0..count {

@@ -1,4 +1,4 @@
-//! AssumeRole: a session of a role, for whom the role trusts.
+//! AssumeRole: a session of a role, for callers that the role trusts.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use crate::error::ServiceError;
 use crate::identity::Identity;
 use crate::request::Request;
 
-/// Seconds of a session when the request does not say, and the most where one role's session
-/// assumes another, which is what every caller is.
+/// The seconds of a session if the request does not say, and the most for a caller that is itself a
+/// session of a role, as every caller is.
 const ONE_HOUR: i64 = 3600;
 
 pub(super) fn perform(state: &mut ServiceState, request: &Request) -> Result<Value, ServiceError> {
@@ -75,7 +75,7 @@ pub(super) fn perform(state: &mut ServiceState, request: &Request) -> Result<Val
     }))
 }
 
-/// A text of two to so many letters, digits and these signs.
+/// A text of two to this many letters, digits and these signs.
 fn check(member: &str, text: &str, most: usize, signs: &str) -> Result<(), ServiceError> {
     let known = |c: char| c.is_ascii_alphanumeric() || signs.contains(c);
     match (2..=most).contains(&text.len()) && text.chars().all(known) {

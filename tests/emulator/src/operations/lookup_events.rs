@@ -64,7 +64,7 @@ impl Starter {
         }
     }
 
-    /// `Username`, which an event of a service has not.
+    /// `Username`, which an event of a service does not have.
     fn username(&self) -> Option<&str> {
         match self {
             Self::User(path) => path.rsplit('/').next(),
@@ -193,7 +193,7 @@ pub(super) fn perform(state: &mut ServiceState, request: &Request) -> Result<Val
 }
 
 /// The name of the events that are asked for. There may be one attribute, and the emulator knows
-/// the name alone.
+/// only the name.
 fn event_name(request: &Request) -> Result<Option<&str>, ServiceError> {
     let attributes = match request.members.get("LookupAttributes") {
         None | Some(Value::Null) => return Ok(None),
