@@ -8,8 +8,8 @@ const FONT_SIZE: f64 = 15.0;
 /// The most seconds that Lambda gives a run.
 const LONGEST_RUN: f64 = 900.0;
 
-/// The colours for a page. The contrast to the background is at least 4.5 for text, and 3 for what a
-/// program is drawn in.
+/// The colours for a page. The contrast to the background is at least 4.5 for text, and 3 for what
+/// a program is drawn in.
 pub struct Theme {
     pub name: &'static str,
     background: &'static str,

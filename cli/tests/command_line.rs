@@ -40,8 +40,8 @@ async fn emulator() -> Emulator {
         .unwrap()
 }
 
-/// An STS that tells every caller that it is [`CALLER`], which the emulator does not do. Returns its
-/// address.
+/// An STS that tells every caller that it is [`CALLER`], which the emulator does not do. Returns
+/// its address.
 fn sts() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
