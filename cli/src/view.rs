@@ -155,8 +155,8 @@ fn totals(report: &Report) -> String {
     )
 }
 
-/// Whether more units may be billed for a model than the least, which are no longer, or would not
-/// be.
+/// Whether more than the least units of this model are saved, perhaps: it has auto scaling, or was
+/// never described.
 fn may_save_more(model: &ModelReport) -> bool {
     let units = model.inference_units;
     let is_saving = match model.outcome {
