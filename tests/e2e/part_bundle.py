@@ -10,12 +10,16 @@ import zipfile
 
 import release
 import tools
-from operated import AT_ONCE, DEPLOYING, STACK, begin, check_nothing_is_left, run_lines
+from operated import (
+    AT_ONCE, DEPLOYING, STACK, begin, check_fields, check_nothing_is_left, described, mails,
+    next_mail, outputs, run_lines, sam_delete, subscribe,
+)
 from release import NAME, VERSION
-from services import MODEL_ARNS, WELD_SEAMS
+from services import BOTTLE_CAPS, MODEL_ARNS, WELD_SEAMS
 from stack import template
 from tools import ARCHITECTURE, REGION, ROOT, WORK, check, check_equal, run, wait_until
 
+README = ROOT / "README.md"
 USER = WORK / "without-rust"
 # What the user has, and nothing else.
 TOOLS = ["sh", "unzip", "sam", "aws", "sha256sum"]
@@ -77,6 +81,25 @@ def a_scheduled_run_stops_the_models(session):
 def sam_delete_leaves_nothing_behind(session):
     user(session, "delete", f"sam delete --no-prompts --region {REGION} --stack-name {STACK}")
     check_nothing_is_left(session)
+
+
+def the_quick_start_of_the_readme_leads_to_the_mail_of_a_dry_run(session):
+    start = tools.blocks(tools.section(README, "## Quick start"))
+    deploy, dry_run, stop = [here(block) for block in start]
+    place = USER / "quick-start"
+    place.mkdir()
+    shutil.copy(USER / f"{NAME}.zip", place)
+    user(session, "quick-deploy", deploy, cwd=place, answers=["y"])
+    subscribe(session, outputs(session)["TopicArn"])
+    user(session, "quick-dry-run", dry_run, cwd=place / NAME)
+    said = next_mail(session, mails()["ReportRule"])["message"]
+    check(BOTTLE_CAPS in said and "nothing was stopped" in said, f"the mail says: {said}")
+    check_equal(session.rekognition.status(BOTTLE_CAPS), "RUNNING", "a model after a dry run")
+    user(session, "quick-stop", stop, cwd=place / NAME, answers=["y"])
+    given = {it["ParameterKey"]: it["ParameterValue"] for it in described(session)["Parameters"]}
+    wanted = {"ModelArns": "all", "AlarmEmail": "you@example.com", "DryRun": "false"}
+    check_fields(given, wanted, "parameters")
+    sam_delete(session)
 
 
 def check_bundle(files, processor):
