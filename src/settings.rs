@@ -251,7 +251,7 @@ mod tests {
     fn an_empty_environment_gives_the_documented_defaults() {
         let settings = read(&[]).unwrap();
         assert!(settings.model_arns.is_empty());
-        assert!(!settings.dry_run);
+        assert!(!settings.dry_run && !settings.find_starts);
         assert_eq!(settings.member_role, None);
         assert_eq!(settings.member_external_id, None);
         assert_eq!(settings.regions, CUSTOM_LABELS_REGIONS);
@@ -272,6 +272,7 @@ mod tests {
             ("KEEP_RUNNING_TAG", ""),
             ("INFERENCE_UNIT_HOUR_PRICE", " 4.00 "),
             ("DRY_RUN", "TRUE"),
+            ("FIND_STARTS", "true"),
             ("MEMBER_ROLE", " ops/rekognition-stopper "),
             ("MEMBER_EXTERNAL_ID", "a:b/c"),
             ("REGIONS", "eu-west-1, us-gov-west-1\n eu-west-1,"),
@@ -279,7 +280,7 @@ mod tests {
             ("EXCLUDED_ACCOUNTS", "111111111111,222222222222"),
         ])
         .unwrap();
-        assert!(settings.dry_run);
+        assert!(settings.dry_run && settings.find_starts);
         assert_eq!(
             settings.member_role.as_deref(),
             Some("ops/rekognition-stopper")
@@ -342,6 +343,19 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_that_is_no_text_is_named() {
+        let error = Settings::read(|name| match name {
+            "REGIONS" | "DRY_RUN" => Err(VarError::NotUnicode("\u{1}".into())),
+            _ => Err(VarError::NotPresent),
+        });
+        let message = error.unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "DRY_RUN is not UTF-8 text; REGIONS is not UTF-8 text."
+        );
+    }
+
+    #[test]
     fn numbers_out_of_range_are_refused() {
         for value in ["65", "-1", "8.0", "eight"] {
             assert!(read(&[("MAX_CONCURRENCY", value)]).is_err(), "{value}");
@@ -362,6 +376,7 @@ mod tests {
             "MAX_CONCURRENCY",
             "CONFIRM_STOPPED",
             "DRY_RUN",
+            "FIND_STARTS",
             "INFERENCE_UNIT_HOUR_PRICE",
             "MEMBER_ROLE",
             "MEMBER_EXTERNAL_ID",

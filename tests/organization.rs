@@ -6,13 +6,18 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use rekognition_emulator::{Account, Builder, Emulator, Operation, Role};
+use aws_sdk_rekognition::config::Region;
+use rekognition_emulator::{Account, Builder, Emulator, Fault, Operation, Role};
+use rekognition_stopper::Handler;
+use rekognition_stopper::aws::Aws;
 use rekognition_stopper::handler::{Error, Response};
 use rekognition_stopper::report::Report;
 use serde_json::{Value, json};
 use support::log::Log;
+use support::wire::Wire;
 use support::{
-    OWN, PLENTY, handler_in_process, invocation, lookups, outcomes, payload, reported, run, running,
+    OWN, PLENTY, handler_with, in_process, invocation, invoke, lookups, outcomes, payload,
+    reported, run, running, settings,
 };
 
 const MEMBERS: [&str; 3] = ["111111111111", "222222222222", "333333333333"];
@@ -72,6 +77,21 @@ async fn a_pattern_matches_every_account_and_region_and_one_role_serves_an_accou
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_role_is_assumed_in_the_functions_own_region_wherever_the_models_are() {
+    let emulator = organization().in_process();
+    let config = in_process(Wire::new(&emulator)).into_builder();
+    let config = config.region(Region::new("eu-central-1")).build();
+    let handler = handler_with(&emulator, &[ROLE, REGIONS], config);
+    let event = json!({"model_arns": [EVERYTHING]});
+    let report = invoke(&handler, event, PLENTY).await.unwrap();
+    assert_eq!(report.summary.stopped, 8);
+    let mut calls = emulator.calls();
+    calls.retain(|call| call.operation == Operation::AssumeRole);
+    assert_eq!(calls.len(), MEMBERS.len());
+    assert!(calls.iter().all(|call| call.region == "eu-central-1"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_account_whose_role_cannot_be_assumed_is_one_failure_and_the_others_are_swept() {
     let closed = MEMBERS[1];
     let trusts_another = Role::new(&role_arn(closed)).unwrap();
@@ -92,19 +112,23 @@ async fn accounts_that_are_excluded_or_not_active_are_skipped_and_logged() {
     let emulator = organization().in_process();
     let log = Log::new("JSON", "INFO");
     let named = arn(MEMBERS[0], "us-east-1");
+    let elsewhere = arn(MEMBERS[1], "eu-west-2");
+    emulator.add_model(running(&elsewhere));
+    let literal = format!("arn:aws:rekognition:eu-west-2:{}:project/*", MEMBERS[1]);
     let variables = [("EXCLUDED_ACCOUNTS", "111111111111 222222222222")];
-    let event = json!({"model_arns": [EVERYTHING, named]});
+    let event = json!({"model_arns": [EVERYTHING, named, literal]});
     let report = sweep(&emulator, &variables, event).await;
-    // Exclusions apply to wildcards only.
+    // Exclusions, and REGIONS, apply to wildcards only.
     let expected = [
         arn(OWN, "eu-west-1"),
         arn(MEMBERS[2], "eu-west-1"),
         arn(OWN, "us-east-1"),
         arn(MEMBERS[2], "us-east-1"),
         named,
+        elsewhere,
     ];
     assert_eq!(reported(&report), expected);
-    assert_eq!(outcomes(&report), ["stopped"; 5]);
+    assert_eq!(outcomes(&report), ["stopped"; 6]);
     let skipped = log.lines_with("message", "account skipped");
     let skipped = skipped
         .iter()
@@ -140,9 +164,10 @@ async fn accounts_of_the_request_narrow_the_wildcard_and_unknown_ones_are_a_warn
     assert_eq!(warnings[0]["account"], "999999999999");
 }
 
-/// The response to a request for a plan, or its error.
+/// The response to a request for a plan, or its error. A plan has no metrics.
 async fn plan(emulator: &Emulator, event: &Value) -> Result<Value, Error> {
-    let handler = handler_in_process(emulator, &[ROLE, REGIONS]);
+    let aws = Aws::new(in_process(Wire::new(emulator)));
+    let handler = Handler::new(settings(&[ROLE, REGIONS]), aws, |it| panic!("{it}"));
     let response = handler.invoke(payload(event), invocation(PLENTY)).await?;
     assert!(matches!(response, Response::Plan(_)));
     Ok(serde_json::to_value(response).unwrap())
@@ -185,8 +210,8 @@ async fn a_plan_is_requests_that_together_make_up_this_one() {
         let whole = sweep(&emulator, &[], event.clone()).await;
         let calls = emulator.calls().len();
         event["accounts_per_run"] = accounts_per_run.into();
-        let plan = plan(&emulator, &event).await.unwrap();
-        assert_eq!(plan, json!({ "runs": runs }));
+        let planned = plan(&emulator, &event).await.unwrap();
+        assert_eq!(planned, json!({ "runs": runs }));
         // No model is checked, and no role is assumed.
         let calls = emulator.calls().split_off(calls);
         let mut operations = calls.iter().map(|call| call.operation);
@@ -194,6 +219,10 @@ async fn a_plan_is_requests_that_together_make_up_this_one() {
             operations.all(|it| it == Operation::ListAccounts),
             "{calls:?}"
         );
+        // Each part is a dry run exactly if the whole is one.
+        event["dry_run"] = false.into();
+        let wet = plan(&emulator, &event).await.unwrap().to_string();
+        assert_eq!(wet, planned.to_string().replace("true", "false"));
 
         let mut parts = BTreeSet::new();
         for run in runs {
@@ -211,8 +240,14 @@ async fn a_plan_is_requests_that_together_make_up_this_one() {
 async fn a_plan_that_cannot_be_made_is_an_error_that_says_why() {
     let nowhere = EVERYTHING.replace("*:*", "*:99*");
     let alone = Emulator::builder().in_process();
+    // What was listed by the deadline is not taken for all.
+    let slow = organization().in_process();
+    slow.set_page_size(2);
+    let hangs = Fault::hang().operation(Operation::ListAccounts);
+    slow.add_fault(hangs.page(2));
     for (emulator, pattern, why) in [
         (alone, EVERYTHING, "AWSOrganizationsNotInUseException"),
+        (slow, EVERYTHING, "could not be listed: DeadlineExceeded"),
         (
             organization().in_process(),
             &nowhere,

@@ -155,6 +155,12 @@ async fn a_tag_keeps_a_model_running_as_its_value_says_unless_it_is_named_by_its
         model(&arns[6], "STOPPED").tag(KEEP, "true"),
     ]);
     emulator.deny("rekognition:ListTagsForResource", Some(&arns[3]));
+    // A response without tags is that of a model without tags.
+    let without = Fault::garbage("{}").operation(Operation::ListTagsForResource);
+    emulator.add_fault(without.resource(&arns[1]));
+    // One without a body is none.
+    let empty = Fault::empty_body().operation(Operation::ListTagsForResource);
+    emulator.add_fault(empty.resource(&arns[0]).attempts(..=1));
     let log = Log::new("JSON", "INFO");
     let event = json!({"model_arns": [pattern("shelf", "*"), arns[5]]});
     let report = run(&emulator, &[], event).await;
@@ -163,7 +169,7 @@ async fn a_tag_keeps_a_model_running_as_its_value_says_unless_it_is_named_by_its
     assert_eq!(outcomes(&report), expected);
     assert!(failure(&report).contains("its tags could not be read"));
     assert_eq!(emulator.status(&arns[3]).unwrap(), "RUNNING");
-    assert_eq!(emulator.count(Operation::ListTagsForResource), 5);
+    assert_eq!(emulator.count(Operation::ListTagsForResource), 6);
     let reason = "tag keep-running=until further notice".to_owned();
     let warnings = log.lines_with("level", "WARN");
     assert_eq!(warnings.len(), 1, "{warnings:?}");

@@ -23,6 +23,13 @@ const BOTTLE_CAPS: &str = "arn:aws:rekognition:us-east-1:123456789012:project/bo
 const DOCK: &str =
     "arn:aws:rekognition:us-east-1:123456789012:project/dock/version/v1/1700000000000";
 
+/// The calls for a model that is named, in their order.
+const STEPS: [Operation; 3] = [
+    Operation::StopProjectVersion,
+    Operation::DescribeProjects,
+    Operation::DescribeProjectVersions,
+];
+
 /// One invocation with these settings, for models that are all running and stop at once.
 async fn respond(variables: &[(&str, &str)], event: Value) -> (Emulator, Result<Report, Error>) {
     let models = [SHELF_AUDIT, WELD_SEAMS, BOTTLE_CAPS, DOCK];
@@ -233,6 +240,31 @@ async fn the_log_has_a_line_for_each_model_for_each_failed_lookup_and_for_the_ru
     lines.sort_by_key(Value::to_string);
     expected.sort_by_key(Value::to_string);
     assert_eq!(lines, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_is_a_line_at_the_level_debug_with_the_operation_and_its_subject() {
+    let arn = &arns(1)[0];
+    let throttled = Fault::error("ThrottlingException").attempts(..=1);
+    for (level, lines) in [("DEBUG", 3), ("INFO", 0)] {
+        let emulator = emulator_in_process([running(arn)]);
+        for operation in STEPS {
+            emulator.add_fault(throttled.clone().operation(operation));
+        }
+        let log = Log::new("JSON", level);
+        let event = json!({"model_arns": [arn]});
+        let handler = handler_in_process(&emulator, &[]);
+        invoke(&handler, event, PLENTY).await.unwrap();
+        let retries = log.lines_with("message", "retry");
+        assert_eq!(retries.len(), lines);
+        for (line, operation) in retries.iter().zip(STEPS) {
+            assert_eq!(line["level"], "DEBUG");
+            assert_eq!(line["operation"], operation.name());
+            assert_eq!(line["attempt"], 1);
+            let subject = line["subject"].as_str().unwrap();
+            assert!(subject.contains("shelf"), "{line}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -78,24 +78,33 @@ async fn a_row_its_line_and_the_text_say_who_started_it_when_and_what_it_has_cos
 
 #[tokio::test(start_paused = true)]
 async fn what_is_kept_or_would_be_stopped_or_fails_is_explained_as_well_and_nothing_else() {
-    let arns = arns(4);
+    let arns = arns(5);
     let models = || {
         [
             running(&arns[0]).tag("keep-running", "true"),
             running(&arns[1]),
             model(&arns[2], "STARTING").start_takes(Duration::MAX),
             model(&arns[3], "STOPPED"),
+            model(&arns[4], "STOPPING").stop_takes(Duration::MAX),
         ]
     };
     let emulator = started(models());
+    // The history has three pages.
+    emulator.set_page_size(2);
     emulator.deny("rekognition:StopProjectVersion", None);
     let dry = run(&emulator, &[ON], all(true)).await;
-    assert_eq!(outcomes(&dry), ["kept", "would_stop", "would_stop"]);
+    let expected = ["kept", "would_stop", "would_stop", "would_stop"];
+    assert_eq!(outcomes(&dry), expected);
     let wet = run(&emulator, &[ON], all(false)).await;
-    let expected = ["kept", "AccessDeniedException", "StillStarting"];
+    let expected = [
+        "kept",
+        "AccessDeniedException",
+        "StillStarting",
+        "NotConfirmed",
+    ];
     assert_eq!(outcomes(&wet), expected);
     for report in [&dry, &wet] {
-        assert_eq!(explained(report), [true; 3]);
+        assert_eq!(explained(report), [true, true, true, false]);
     }
     let kept = "(tag keep-running=true; running for 61.3 hours, started by alice)";
     assert!(dry.message.contains(kept), "{}", dry.message);

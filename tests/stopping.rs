@@ -14,11 +14,12 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use rekognition_emulator::{Emulator, Fault, Model, Operation};
+use rekognition_emulator::{Account, Emulator, Fault, Model, Operation, Role};
 use serde_json::json;
+use support::log::Log;
 use support::wire::Wire;
 use support::{
-    PLENTY, arn, emulator_in_process, failure, handler_in_process, handler_with, in_process,
+    OWN, PLENTY, arn, emulator_in_process, failure, handler_in_process, handler_with, in_process,
     invoke, model, outcomes, report, running, stop, summary,
 };
 use tokio::time::Instant;
@@ -29,6 +30,8 @@ const VERSIONS: Operation = Operation::DescribeProjectVersions;
 
 /// Settings under which an accepted stop is enough.
 const UNCONFIRMED: (&str, &str) = ("CONFIRM_STOPPED", "false");
+
+const DRY_RUN: (&str, &str) = ("DRY_RUN", "true");
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -172,6 +175,8 @@ async fn a_model_that_is_not_confirmed_to_be_stopped_fails_with_the_reason() {
     let running = || running(&arn);
     let in_use = || Fault::error("ResourceInUseException");
     let denied = || Fault::error("AccessDeniedException");
+    let described = json!({"ProjectVersionDescriptions": [{"ProjectVersionArn": arn}]});
+    let without_status = || Fault::garbage(&described.to_string()).operation(VERSIONS);
     for story in [
         story("not there", None, "ResourceNotFoundException"),
         Story { error: "`HIBERNATING`",
@@ -195,6 +200,14 @@ async fn a_model_that_is_not_confirmed_to_be_stopped_fails_with_the_reason() {
             error: "the response to DescribeProjectVersions cannot be read",
             history: "STOPPING STOPPED",
             ..story("not readable", running(), "NotConfirmed") },
+        Story { faults: vec![without_status()], error: "its status is ``", history: "STOPPING STOPPED",
+            ..story("without a status", running(), "UnexpectedStatus") },
+        // A dry run, too.
+        Story { faults: vec![without_status()], variables: vec![DRY_RUN], stops: 0..=0,
+            ..story("dry run: without a status", running(), "UnexpectedStatus") },
+        Story { faults: vec![Fault::garbage("{}").operation(VERSIONS)], variables: vec![DRY_RUN],
+            stops: 0..=0, error: "the response to DescribeProjectVersions cannot be read",
+            ..story("dry run: not readable", running(), "DeadlineExceeded") },
         // At once.
         Story { faults: vec![denied().operation(PROJECTS)], time: (60, 5),
             error: "its stop was accepted, but could not be confirmed",
@@ -310,13 +323,25 @@ impl HttpConnector for Ahead {
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_wrong_costs_one_refused_signature() {
-    let arn = arn("shelf", "v1");
-    let emulator = emulator_in_process([running(&arn)]);
+    // Those of each service: that of a role, of the accounts, of starts, and of models.
+    let member = "111111111111";
+    let role = Role::new(&format!("arn:aws:iam::{member}:role/stopper")).unwrap();
+    let emulator = Emulator::builder()
+        .organization_account(Account::new(OWN))
+        .organization_account(Account::new(member))
+        .role(role.trusts(&format!("arn:aws:iam::{OWN}:role/stopper")))
+        .model(running(&arn("shelf", "v1").replace(OWN, member)))
+        .in_process();
     emulator.set_clock(SystemTime::now() + seconds(600));
     let ahead = Ahead(Wire::new(&emulator));
-    let handler = handler_with(&emulator, &[], in_process(ahead));
-    let report = invoke(&handler, json!({"model_arns": [arn]}), PLENTY).await;
-    assert_eq!(outcomes(&report.unwrap()), ["stopped"]);
+    let variables = [("MEMBER_ROLE", "stopper"), ("FIND_STARTS", "true")];
+    let handler = handler_with(&emulator, &variables, in_process(ahead));
+    let log = Log::new("JSON", "WARN");
+    let event = json!({"model_arns": ["arn:aws:rekognition:us-east-1:*:project/*"]});
+    let report = invoke(&handler, event, PLENTY).await.unwrap();
+    assert_eq!(outcomes(&report), ["stopped"]);
+    assert_ne!(emulator.count(Operation::LookupEvents), 0);
+    assert_eq!(log.text(), "");
 }
 
 /// Stops this many models of this many projects. Returns the calls of DescribeProjectVersions and

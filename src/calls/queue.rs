@@ -779,11 +779,13 @@ mod tests {
         calls.push_many(20, 0, AssumeRole);
         calls.push_many(10, 0, ListAccounts);
         calls.push_many(10, 0, ListAccountsForParent);
+        calls.push_many(20, 1, LookupEvents);
         let begun = calls.begin();
         assert_eq!(count(&begun, StopProjectVersion), 128);
         assert_eq!(count(&begun, AssumeRole), 16);
         assert_eq!(count(&begun, ListAccounts), 8);
         assert_eq!(count(&begun, ListAccountsForParent), 8);
+        assert_eq!(count(&begun, LookupEvents), 16);
         for operation in [StopProjectVersion, AssumeRole, ListAccounts] {
             let ended = begun.iter().find(|begun| begun.operation == operation);
             calls.succeed(ended.unwrap().id);

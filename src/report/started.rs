@@ -77,7 +77,10 @@ mod tests {
         let model_arn = "arn:aws:rekognition:us-east-1:123456789012:project/shelf/version/v1/17";
         let now = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
         let at = Some(now - time::Duration::seconds(613 * 360 + 100));
-        let two = Some(InferenceUnits { min: 2, max: None });
+        let two = Some(InferenceUnits {
+            min: 2,
+            max: Some(5),
+        });
         let at_text = "\"started_at\":\"2027-01-12T18:40:20Z\"";
         for (at, by, units, price, json, text) in [
             (

@@ -446,7 +446,7 @@ mod tests {
 
     use super::super::assignment::NamedModel;
     use crate::arn::ModelPattern;
-    use crate::calls::queue::{CallId, Ended};
+    use crate::calls::queue::{CallId, Ended, Rest};
     use crate::calls::response::Response;
     use crate::calls::retry::ATTEMPT_LIMIT;
     use crate::calls::status::Status;
@@ -640,6 +640,30 @@ mod tests {
         assert_eq!((report.models.len(), report.searches.len()), (1, 3));
         assert_eq!(scopes.lines(), 0);
         assert!(scopes.are_done());
+    }
+
+    /// No response is known over which this program panics, so it is one that nobody waits for.
+    #[test]
+    fn a_panic_over_a_response_fails_its_scope_and_no_other() {
+        let (settings, all, now) = (settings(), all(), Instant::now());
+        let mut queue = queue();
+        let mut scopes = Scopes::new(assignment(&settings));
+        scopes.add_extensible(key(HERE, REGIONS[0]), patterns(&all), &mut queue, now);
+        let begun = scopes.begin_next(&mut queue, now).unwrap();
+        respond(&mut scopes, &mut queue, now);
+        scopes.add(key(HERE, REGIONS[1]), patterns(&all), &mut queue, now);
+        let unexpected = Step {
+            scope: begun.id,
+            request: Request::DescribeProjects { names: Vec::new() },
+            result: Ok(Content::Projects(Vec::new())),
+            rest: Rest::Nothing,
+        };
+        scopes.take(unexpected, &mut queue, now);
+        let ended = scopes.take_ended();
+        assert_eq!((ended.len(), ended[0].id), (1, begun.id));
+        let failure = ended[0].report.searches[0].failure.clone();
+        assert_eq!(failure, Some(CallError::Panicked.into()));
+        assert_eq!(scopes.lines(), 1);
     }
 
     #[test]

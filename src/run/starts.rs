@@ -133,7 +133,8 @@ mod tests {
                 assert_eq!(token.is_some(), made > 0);
                 assert!(starts.call().is_none(), "two pages at once");
                 let page = page.split(' ').map(|version| start(version, "alice"));
-                starts.take(page.collect(), (!is_last).then(|| "next".to_owned()));
+                let token = if is_last { "" } else { "next" };
+                starts.take(page.collect(), Some(token.to_owned()));
                 made += 1;
             }
             assert_eq!(made, calls, "{pages:?}");

@@ -129,6 +129,37 @@ async fn calls_go_through_the_proxy_that_the_environment_names() {
 }
 
 #[tokio::test]
+async fn the_sdks_own_variables_choose_the_endpoint() {
+    let service = Service::start("endpoints", Duration::ZERO).await;
+    let (url, nowhere) = (service.emulator.url(), "http://127.0.0.1:9");
+    let variables = [("AWS_ENDPOINT_URL_REKOGNITION", &*url)];
+    let (answer, _) = service.stop(nowhere, &variables, PLENTY).await;
+    assert!(answer.is_ok, "{answer:?}");
+    for (variable, host) in [
+        (
+            "AWS_USE_FIPS_ENDPOINT",
+            "rekognition-fips.us-east-1.amazonaws.com",
+        ),
+        (
+            "AWS_USE_DUALSTACK_ENDPOINT",
+            "rekognition.us-east-1.api.aws",
+        ),
+    ] {
+        let before = service.proxy.asked().len();
+        let variables = [
+            (variable, "true"),
+            ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"),
+            ("HTTPS_PROXY", &service.proxy.url),
+        ];
+        let limit = Duration::from_secs(2);
+        let (answer, _) = service.stop(&url, &variables, limit).await;
+        answer.error("NotAllStopped");
+        let asked = service.proxy.asked().split_off(before);
+        assert_eq!(asked[0], format!("CONNECT {host}:443 HTTP/1.1"));
+    }
+}
+
+#[tokio::test]
 async fn the_trusted_certificates_are_read_once_whatever_the_number_of_regions_and_calls() {
     let service = Service::start("read-once", Duration::ZERO).await;
     let missing = service.directory.join("missing");

@@ -261,12 +261,7 @@ impl Emulator {
 
     /// Calls to a service that are in flight now.
     pub fn in_flight_to(&self, service: Service) -> usize {
-        self.shared.state().record.in_flight_to(service).now
-    }
-
-    /// The most calls to a service that were ever in flight at once.
-    pub fn max_in_flight_to(&self, service: Service) -> usize {
-        self.shared.state().record.in_flight_to(service).max
+        self.shared.state().record.in_flight_to(service)
     }
 
     /// TCP connections accepted so far.

@@ -79,25 +79,16 @@ pub struct Change {
 pub(crate) struct Record {
     pub(crate) calls: Vec<Call>,
     pub(crate) connections: usize,
-    in_flight_to: HashMap<Service, InFlight>,
+    in_flight_to: HashMap<Service, usize>,
     /// A line of JSON is written to it for each call, when it ends.
     pub(crate) file: Option<Box<dyn Write + Send>>,
-}
-
-/// How many calls are in flight, and were at most.
-#[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct InFlight {
-    pub(crate) now: usize,
-    pub(crate) max: usize,
 }
 
 impl Record {
     /// Notes a call that came in; the number is its place among the calls.
     pub(crate) fn arrived(&mut self, call: Call) -> usize {
         let in_flight = self.in_flight_to.entry(call.operation.service());
-        let in_flight = in_flight.or_default();
-        in_flight.now += 1;
-        in_flight.max = in_flight.max.max(in_flight.now);
+        *in_flight.or_default() += 1;
         self.calls.push(call);
         self.calls.len() - 1
     }
@@ -119,7 +110,7 @@ impl Record {
         }
         call.ended = Some(Instant::now());
         let in_flight = self.in_flight_to.entry(call.operation.service());
-        in_flight.or_default().now -= 1;
+        *in_flight.or_default() -= 1;
         if let Some(file) = &mut self.file {
             let line = json!({
                 "operation": call.operation.name(),
@@ -135,8 +126,8 @@ impl Record {
         }
     }
 
-    /// All calls of a service.
-    pub(crate) fn in_flight_to(&self, service: Service) -> InFlight {
+    /// How many calls to a service are in flight.
+    pub(crate) fn in_flight_to(&self, service: Service) -> usize {
         self.in_flight_to.get(&service).copied().unwrap_or_default()
     }
 }
