@@ -143,8 +143,11 @@ impl std::error::Error for InvalidModelArn {}
 pub(super) fn can_be_account(text: &str) -> bool {
     let stars = text.matches('*').count();
     let others = text.len() - stars;
-    let is_long_enough = others == 12 || (stars > 0 && others < 12);
-    is_long_enough && is_made_of(&text.replace(WILDCARDS, "0"), u8::is_ascii_digit)
+    let is_of_its_length = match stars {
+        0 => others == 12,
+        _ => others <= 12,
+    };
+    is_of_its_length && is_made_of(&text.replace(WILDCARDS, "0"), u8::is_ascii_digit)
 }
 
 /// Whether this can be the name of a project or a version.

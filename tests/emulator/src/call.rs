@@ -1,6 +1,5 @@
 //! One call, from its arrival to its response.
 
-use std::collections::HashMap;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,11 +18,9 @@ use crate::error::ServiceError;
 use crate::faults::{Denial, Fault, FaultKind, Faults, Throttle, access_denied};
 use crate::identity::Identities;
 use crate::models::CustomLabels;
-use crate::operation::Operation;
 use crate::operations;
 use crate::operations::lookup_events::Trail;
 use crate::organization::Organization;
-use crate::page::ListEnd;
 use crate::record::{Answer, Call, Record};
 use crate::request::{self, Connection, Request};
 use crate::wire::{self, Frame};
@@ -56,7 +53,6 @@ pub(crate) struct ServiceState {
     pub(crate) latency: Duration,
     pub(crate) page_size: Option<u32>,
     pub(crate) empty_pages: bool,
-    pub(crate) list_ends: HashMap<Operation, ListEnd>,
     pub(crate) clock: Clock,
     pub(crate) record: Record,
 }

@@ -17,7 +17,6 @@ use crate::models::{CUSTOM_LABELS, Model};
 use crate::operation::{Operation, Service};
 use crate::operations::lookup_events::StartEvent;
 use crate::organization::{Account, Organization, OrganizationalUnit};
-use crate::page::ListEnd;
 use crate::record::{Call, Change};
 use crate::server::Server;
 
@@ -173,11 +172,6 @@ impl Emulator {
         self.shared.state().clock = Clock::showing(time);
     }
 
-    /// What the operation's lists have for a `NextToken` on their last page.
-    pub fn set_list_end(&self, operation: Operation, end: ListEnd) {
-        self.shared.state().list_ends.insert(operation, end);
-    }
-
     /// The time that every call takes before it has an effect.
     pub fn set_latency(&self, latency: Duration) {
         self.shared.state().latency = latency;
@@ -196,11 +190,6 @@ impl Emulator {
             action: action.to_owned(),
             resource: resource.map(str::to_owned),
         });
-    }
-
-    /// Lifts every [`Emulator::deny`].
-    pub fn allow_all(&self) {
-        self.shared.state().denials.clear();
     }
 
     /// Adds a fault at the end of the script.

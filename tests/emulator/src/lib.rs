@@ -51,7 +51,6 @@ pub use models::Model;
 pub use operation::{Operation, Service};
 pub use operations::lookup_events::{StartEvent, Starter};
 pub use organization::{Account, OrganizationalUnit, ROOT_ID};
-pub use page::ListEnd;
 pub use record::{Answer, Call, Change};
 pub use request::Connection;
 pub use wire::ConnectionReset;

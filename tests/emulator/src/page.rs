@@ -9,18 +9,6 @@ use crate::error::ServiceError;
 use crate::operation::Service;
 use crate::request::Request;
 
-/// What an operation's lists have for a `NextToken` on their last page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ListEnd {
-    /// None, as is documented.
-    #[default]
-    NoToken,
-    /// An empty text. A request with an empty token gets the first page.
-    EmptyToken,
-    /// The token of this same page, which returns it again, forever.
-    RepeatedToken,
-}
-
 /// A `NextToken`, opaque to the client: it belongs to one operation, account, region and set of
 /// arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +40,6 @@ impl PageToken {
 pub(crate) struct Page {
     size: u32,
     token: PageToken,
-    end: ListEnd,
 }
 
 impl Page {
@@ -81,11 +68,9 @@ impl Page {
         let is_empty =
             state.empty_pages && service == Service::Organizations && !token.page.is_multiple_of(2);
         let size = if is_empty { 0 } else { size as u32 };
-        let end = state.list_ends.get(&request.operation).copied();
         Ok(Self {
             size: size.min(state.page_size.unwrap_or(size)),
             token,
-            end: end.unwrap_or_default(),
         })
     }
 
@@ -97,22 +82,14 @@ impl Page {
         items: Vec<T>,
         describe: impl FnMut(T) -> Option<Value>,
     ) -> Value {
-        let Self { size, token, end } = self;
+        let Self { size, token } = self;
         let mut next = PageToken {
             page: token.page + 1,
             ..token
         };
         let left = items.len().saturating_sub(token.offset as usize);
-        let next = if size == 0 || left > size as usize {
-            next.offset += size;
-            Some(next.write())
-        } else {
-            match end {
-                ListEnd::NoToken => None,
-                ListEnd::EmptyToken => Some(String::new()),
-                ListEnd::RepeatedToken => Some(token.write()),
-            }
-        };
+        next.offset += size;
+        let next = (size == 0 || left > size as usize).then(|| next.write());
         let page = items.into_iter().skip(token.offset as usize);
         let page: Vec<Value> = page.take(size as usize).filter_map(describe).collect();
         json!({ name: page, "NextToken": next })

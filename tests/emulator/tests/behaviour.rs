@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response};
 use rekognition_emulator::{
-    Answer, Connection, ConnectionReset, Emulator, Fault, ListEnd, Model, Operation, Quota, Role,
-    Service, StartEvent, Starter, ThrottleWith,
+    Answer, Connection, ConnectionReset, Emulator, Fault, Model, Operation, Quota, Role, Service,
+    StartEvent, Starter, ThrottleWith,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -412,8 +412,6 @@ async fn every_call_is_recorded_once_with_its_response() {
     caller.stop(&cats()).await;
     let body = json!({ "ProjectArn": project });
     caller.call(VERSIONS, body.clone()).await;
-    emulator.allow_all();
-    caller.call(VERSIONS, body.clone()).await;
 
     let text = std::fs::read_to_string(path).unwrap();
     let expected = [
@@ -421,7 +419,6 @@ async fn every_call_is_recorded_once_with_its_response() {
         (STOP, &cats(), "Ok"),
         (STOP, &cats(), "ResourceInUseException"),
         (VERSIONS, &project, "AccessDeniedException"),
-        (VERSIONS, &project, "Ok"),
     ];
     assert_eq!(text.lines().count(), expected.len());
     for (line, (operation, resource, answer)) in text.lines().zip(expected) {
@@ -431,8 +428,8 @@ async fn every_call_is_recorded_once_with_its_response() {
         });
         assert_eq!(serde_json::from_str::<Value>(line).unwrap(), expected);
     }
-    assert_eq!((emulator.calls().len(), emulator.count(STOP)), (5, 2));
-    assert_eq!(emulator.calls()[4].body, body);
+    assert_eq!((emulator.calls().len(), emulator.count(STOP)), (4, 2));
+    assert_eq!(emulator.calls()[3].body, body);
 }
 
 #[tokio::test(start_paused = true)]
@@ -501,7 +498,7 @@ async fn a_role_is_assumed_by_those_that_it_trusts_for_an_hour_of_its_account() 
 }
 
 #[tokio::test]
-async fn a_list_ends_as_it_is_told_and_a_namesake_lists_no_model() {
+async fn a_list_ends_without_a_token_and_a_namesake_lists_no_model() {
     let emulator = with_running();
     let namesake = emulator.add_namesake_project(&cats(), "DELETING");
     let project = emulator.project_arn(&cats());
@@ -523,12 +520,6 @@ async fn a_list_ends_as_it_is_told_and_a_namesake_lists_no_model() {
     let last = page(&first["NextToken"]).await;
     assert_eq!(last.get("NextToken"), None);
     assert_ne!(first["ProjectDescriptions"], last["ProjectDescriptions"]);
-    emulator.set_list_end(PROJECTS, ListEnd::EmptyToken);
-    assert_eq!(page(&first["NextToken"]).await["NextToken"], "");
-    assert_eq!(page(&json!("")).await, first);
-    emulator.set_list_end(PROJECTS, ListEnd::RepeatedToken);
-    let repeated = page(&first["NextToken"]).await;
-    assert_eq!(repeated["NextToken"], first["NextToken"]);
 }
 
 /// The events of the caller's account and region, with what is in `CloudTrailEvent`.
