@@ -148,7 +148,8 @@ fn matches_any_version(resource: &str, project: &str) -> bool {
     let length = resource.len();
     let parts = (0..length).flat_map(|from| (from..=length).map(move |to| &resource[from..to]));
     let mut names = BTreeSet::from_iter(parts.map(|part| fill(part, "a")));
-    names.retain(|name| !name.contains('/'));
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    names.retain(|name| name.bytes().all(is_of_name));
     let ends = (0..=length).map(|from| fill(&resource[from..], "1"));
     let mut numbers = BTreeSet::from_iter(ends);
     numbers.retain(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
