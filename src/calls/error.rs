@@ -124,3 +124,28 @@ impl fmt::Display for CallError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_has_what_the_service_said() {
+        for (code, message, text) in [
+            (Some("ThrottlingException"), "", "ThrottlingException"),
+            (
+                Some("ThrottlingException"),
+                "Slow.",
+                "ThrottlingException: Slow.",
+            ),
+            (None, "", "HTTP 503 without an error code"),
+        ] {
+            let error = CallError::Refused {
+                status: 503,
+                code: code.map(Into::into),
+                message: message.into(),
+            };
+            assert_eq!(error.to_string(), text);
+        }
+    }
+}

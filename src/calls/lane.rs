@@ -202,3 +202,29 @@ impl Lane {
         self.waiting.into_iter().chain(self.checks).chain(self.hung)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_hung_has_every_sixteenth_turn() {
+        let mut lane = Lane::new(Operation::ListAccounts, None);
+        let call = |id, last_error| Call {
+            last_error,
+            ..Call::new(CallId(id), ScopeId::FUNCTION, Request::ListAccounts)
+        };
+        for id in 0..2 {
+            lane.push(call(id, Some(CallError::NoResponse)));
+        }
+        for id in 2..40 {
+            lane.push(call(id, None));
+        }
+        assert_eq!(lane.take(Hung::NotNow).map(|it| it.id), Some(CallId(2)));
+        let turns = std::iter::from_fn(|| lane.take(Hung::Allowed));
+        let ids = Vec::from_iter(turns.map(|it| it.id.0));
+        let hung = Vec::from_iter((0..ids.len()).filter(|&turn| ids[turn] < 2));
+        assert_eq!(hung, [14, 30]);
+        assert_eq!(ids.len(), 39);
+    }
+}

@@ -236,4 +236,48 @@ mod tests {
         }
         assert_eq!(pace.later(now), Some(now + Duration::from_millis(500)));
     }
+
+    #[test]
+    fn a_timer_that_is_a_little_late_makes_no_later_call_late() {
+        let now = Instant::now();
+        let gap = FIRST_GAP;
+        for (late, next) in [
+            (Duration::ZERO, gap * 2),
+            (TIMER, gap * 2),
+            (TIMER * 2, gap * 2 + TIMER * 2),
+        ] {
+            let mut pace = Pace::new(Duration::from_millis(500));
+            pace.throttled(now, now, 0.0);
+            assert_eq!(pace.later(now), Some(now + gap));
+            pace.sent(now + gap + late);
+            assert_eq!(pace.later(now), Some(now + next), "{late:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_was_sent_before_the_last_was_throttled_tells_nothing_new() {
+        let now = Instant::now();
+        let mut pace = Pace::new(Duration::from_millis(500));
+        pace.throttled(now, now, 0.0);
+        pace.throttled(now, now + FIRST_GAP, 0.0);
+        assert_eq!(pace.gap, FIRST_GAP);
+        pace.throttled(now + FIRST_GAP, now + FIRST_GAP, 0.0);
+        assert_eq!(pace.gap, FIRST_GAP.mul_f64(WIDER));
+    }
+
+    #[test]
+    fn a_gap_narrows_until_there_is_none() {
+        let now = Instant::now();
+        let mut pace = Pace::new(Duration::from_millis(500));
+        pace.throttled(now, now, 0.0);
+        let mut gaps = vec![];
+        while pace.gap > Duration::ZERO && gaps.len() < 1000 {
+            pace.let_through();
+            gaps.push(pace.gap);
+        }
+        assert!(gaps.is_sorted_by(|gap, next| gap > next), "{gaps:?}");
+        let smallest = gaps.iter().rev().nth(1);
+        assert!(smallest.is_some_and(|&gap| gap >= SMALLEST_GAP && gap < SMALLEST_GAP * 2));
+        assert_eq!(gaps.last(), Some(&Duration::ZERO));
+    }
 }
