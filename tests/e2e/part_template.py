@@ -546,7 +546,7 @@ def the_member_role_trusts_the_function_alone(session):
     # A StackSet with service-managed permissions takes no transform.
     check("Transform" not in template(MEMBER_TEMPLATE), "a transform in member-account.yaml")
     longest = max(len(it) for it in boto3.session.Session().get_available_regions("lambda"))
-    named = re.search(r"may have (\d+) characters", template()["Description"])[1]
+    named = re.search(r"may have at most (\d+) characters", template()["Description"])[1]
     check_equal(int(named), 64 - len("-") - longest, "characters that a stack's name may have")
 
 
