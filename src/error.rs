@@ -41,7 +41,7 @@ impl fmt::Display for Error {
             | Self::NotPlanned(error) => error,
             Self::NotAllStopped(report) => &report.message,
         };
-        // The sentence ends here, whatever follows in an email.
+        // An email may continue after it.
         write!(f, "{}.", plain(message.trim_end_matches('.')))
     }
 }

@@ -45,7 +45,7 @@ fn table(models: &[ModelReport], price: Option<f64>) -> Table<10> {
     for (model, name) in models.iter().zip(&names) {
         let units = model.inference_units;
         let per_hour = units.zip(price);
-        let per_hour = per_hour.map(|(units, price)| f64::from(units.min) * price);
+        let per_hour = per_hour.map(|(units, price)| units.cost_per_hour(price));
         let started = &model.started;
         table.add([
             // As a rule, there is only one, which the first line of the output names.

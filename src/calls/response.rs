@@ -85,6 +85,13 @@ pub struct InferenceUnits {
     pub max: Option<u32>,
 }
 
+impl InferenceUnits {
+    /// The least that an hour costs, given the price of an inference unit hour.
+    pub fn cost_per_hour(self, price: f64) -> f64 {
+        f64::from(self.min) * price
+    }
+}
+
 /// An account of the organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Account {

@@ -40,7 +40,7 @@ impl Started {
         let hours = |at: OffsetDateTime| (now - at).as_seconds_f64().max(0.0) / 3600.0;
         let hours = start.at.map(|at| rounded(hours(at), 10.0));
         let per_hour = units.zip(price);
-        let per_hour = per_hour.map(|(units, price)| f64::from(units.min) * price);
+        let per_hour = per_hour.map(|(units, price)| units.cost_per_hour(price));
         let cost = hours.zip(per_hour);
         Self {
             started_at: start.at.and_then(|at| at.format(&Rfc3339).ok()),
