@@ -101,7 +101,7 @@ def run_part(name, other_build):
     with contextlib.ExitStack() as cleanup:
         session = Session(name, cleanup, other_build)
         for step in steps_of(part):
-            sentence = step.__name__.replace("_", " ")
+            title = step.__name__.replace("_", " ")
             started = time.monotonic()
             try:
                 note = step(session)
@@ -110,11 +110,11 @@ def run_part(name, other_build):
                 outcome = "skipped"
                 break
             except Exception as reason:
-                print(f"  FAILED  {sentence}\n          {reason}\n{indented(reason)}", flush=True)
+                print(f"  FAILED  {title}\n          {reason}\n{indented(reason)}", flush=True)
                 outcome = "failed"
                 break
             seconds = time.monotonic() - started
-            print(f"  {seconds:5.1f} s {sentence}{f' ({note})' if note else ''}", flush=True)
+            print(f"  {seconds:5.1f} s {title}{f' ({note})' if note else ''}", flush=True)
     return f"{outcome} after {time.monotonic() - began:.0f} s"
 
 

@@ -165,8 +165,8 @@ impl Emulator {
         self.shared.state().throttle.set_of(operation, quota);
     }
 
-    /// Sets the service's clock, which advances from there with tokio's time. Every response has its
-    /// time in a `Date` header then; until then, the server puts the true time there, and
+    /// Sets the service's clock, which advances from there with tokio's time. Every response has
+    /// its time in a `Date` header then; until then, the server puts the true time there, and
     /// in-process there is none.
     pub fn set_clock(&self, time: SystemTime) {
         self.shared.state().clock = Clock::showing(time);
